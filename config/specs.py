@@ -1,0 +1,109 @@
+"""What pipeline.toml means: frozen specs, all times in ms. Built by config/load.py, which checks the whole file first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from contract.event import Op
+from windows.expr import Expr
+from windows.spec import WindowSet
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The Kinesis stream and the law on its time. format "document": bare documents, no envelope, no heartbeats."""
+
+    name: str
+    format: Literal["event", "document"] = "event"
+    shards: int = 2
+    out_of_order: int = 0
+    settle: int = 5_000
+    max_future: int = 300_000
+    idle: int = 60_000
+    heartbeat: int = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A named watch on one collection. before: stored pre- and post-images are used, so values can be taken out again."""
+
+    name: str
+    database: str
+    collection: str
+    routes: tuple[str, ...]
+    time: str | None = None
+    operations: tuple[Op, ...] = ("insert", "update", "replace", "delete")
+    full_document: bool = True
+    match: Mapping[str, Any] = field(default_factory=dict)
+    before: bool = False
+    updates: Literal["ignore", "new_event"] = "ignore"
+    deletes: Literal["retract", "ignore"] = "retract"
+    envelope: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Adds `weight` (0..1) to an event's score where `when` holds. when reads event fields and features (`card_recent.n`);
+    reason is a text with {names} of the same."""
+
+    name: str
+    when: Expr
+    weight: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fraud:
+    """Scores each event of a trigger's route. score = 1 - product of (1 - weight); at `review`, at `block` the decision changes."""
+
+    trigger: str
+    key: str
+    rules: tuple[Rule, ...]
+    view: str = "fraud_scores"
+    review: float = 0.5
+    block: float = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Abandonment:
+    """A cart left for `gap` with something in it and no purchase raises one signal; a purchase or new activity retracts it.
+
+    items and value are paths in the document; purchase is a condition on it. keep: how long a raised cart is remembered so that
+    a purchase can retract it.
+    """
+
+    trigger: str
+    key: str
+    gap: int
+    purchase: Expr
+    items: str = "items"
+    value: str = "value"
+    lateness: int = 3_000
+    keep: int = 86_400_000
+    view: str = "abandoned_carts"
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Where the results lie. ttl: view -> ms after which its documents may go (from `end`, or `as_of`, or `at`)."""
+
+    database: str = "eddy"
+    ttl: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """The whole file."""
+
+    stream: Stream
+    triggers: tuple[Trigger, ...]
+    windows: tuple[WindowSet, ...]
+    fraud: Fraud | None = None
+    abandonment: Abandonment | None = None
+    views: Views = field(default_factory=Views)
+
+    def trigger(self, name: str) -> Trigger | None:
+        """The trigger of that name."""
+        return next((t for t in self.triggers if t.name == name), None)
