@@ -1,0 +1,78 @@
+"""Event times: anything that says when, as whole milliseconds since 1970 UTC, and back to a BSON date."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from math import isfinite
+from typing import Any
+
+from bson import DatetimeMS, Int64
+
+from contract.errors import Rejected
+
+MIN_MS = -62_135_596_800_000  # the years 1..9999, the only ones that every part of the way can hold
+MAX_MS = 253_402_300_799_999
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+NUMBERS = ("$numberDecimal", "$numberLong", "$numberInt", "$numberDouble")
+
+
+def time_ms(v: Any) -> int | None:
+    """Milliseconds since 1970 UTC of a date, an ISO text (no zone: UTC) or a number of ms, None for null.
+
+    What is finer than a millisecond is floored. Raises Rejected("time") for what is no time, or lies outside the years 1..9999.
+
+    >>> time_ms("1969-12-31T23:59:59.9999Z"), time_ms({"$date": {"$numberLong": "5"}})
+    (-1, 5)
+    """
+    if v is None:
+        return None
+    ms = _time(v, depth=0)
+    if ms is not None and not MIN_MS <= ms <= MAX_MS:
+        raise Rejected("time", "a time outside the years 1 to 9999")
+    return ms
+
+
+def date(ms: int) -> datetime | DatetimeMS:
+    """A BSON date: a datetime in UTC, or a DatetimeMS where that cannot hold it."""
+    return EPOCH + timedelta(milliseconds=ms) if MIN_MS <= ms <= MAX_MS else DatetimeMS(ms)
+
+
+def date_ms(v: datetime | DatetimeMS) -> int:
+    """Milliseconds of a BSON date; finer parts are floored, no zone is UTC."""
+    if isinstance(v, DatetimeMS):
+        return int(v)
+    return ((v if v.tzinfo is not None else v.replace(tzinfo=UTC)) - EPOCH) // MILLISECOND
+
+
+def _time(v: Any, depth: int) -> int | None:
+    kind = type(v)
+    if kind is str:
+        try:
+            return date_ms(datetime.fromisoformat(v))
+        except (ValueError, OverflowError):
+            raise Rejected("time", "a text that is not an ISO 8601 time") from None
+    if kind is int or kind is Int64:
+        return int(v)
+    if kind is float and isfinite(v):
+        return int(v // 1)
+    if isinstance(v, (datetime, DatetimeMS)):
+        return date_ms(v)
+    if kind is dict and len(v) == 1 and depth < 2:
+        return _tagged_time(v, depth)
+    raise Rejected("time", f"a value of type {kind.__name__} where a time must be")
+
+
+def _tagged_time(v: dict[str, Any], depth: int) -> int | None:
+    [(tag, inner)] = v.items()
+    if tag == "$date":
+        return _time(inner, depth + 1)
+    if tag == "$undefined":
+        return None
+    if tag in NUMBERS and isinstance(inner, str):
+        try:
+            return int(Decimal(inner) // 1)
+        except (ArithmeticError, ValueError):
+            raise Rejected("time", "malformed Extended JSON where a time must be") from None
+    raise Rejected("time", "a document where a time must be")
