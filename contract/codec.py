@@ -83,7 +83,7 @@ def encode(message: Message, document: Packed | None = None, before: Packed | No
 
 
 def decode(data: bytes) -> Message:
-    """The message in a record; its documents stay plain JSON. Raises Rejected: "json", or "envelope" for another format or version."""
+    """The message in a record; its documents stay plain JSON. Raises Rejected("json") or Rejected("envelope")."""
     try:
         message: Message = _messages.decode(data)
     except msgspec.ValidationError as error:

@@ -1,8 +1,8 @@
 """Keys: typed values, so that card 5 and card "5" never meet, and where Kinesis puts them.
 
 A Key of the engine is (route, typed value). A typed value is a text, an int within 64 bits, a float that is no such int, or a pair
-as `contract.values.value` gives it: ("b", bool) ("o", hex of an ObjectId) ("u", hex of a UUID) ("d", ms of a date). So equal keys are
-equal in Python (True is not 1), and a key is plain data. `untyped` gives the BSON value for documents.
+as `contract.values.value` gives it: ("b", bool) ("o", hex of an ObjectId) ("u", hex of a UUID) ("d", ms of a date). So equal
+keys are equal in Python (True is not 1), and a key is plain data. `untyped` gives the BSON value for documents.
 """
 
 from __future__ import annotations
