@@ -23,7 +23,7 @@ class Rejected(Exception):
         self.why = why
 
 
-REASONS = ("json", "envelope", "key", "time", "future", "type", "not_finite", "late", "trigger")
+REASONS = ("json", "envelope", "key", "time", "future", "type", "not_finite", "late", "trigger", "size")
 
 
 class Fatal(SystemExit):
