@@ -1,0 +1,111 @@
+"""pipeline.toml -> a Pipeline, checked whole: every mistake is told at once, each with its path and what would be right."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from config.names import MAX_NAMESPACE, database_name
+from config.signals import abandonment, distinct, fraud
+from config.specs import Abandonment, Fraud, Pipeline, Stream, Trigger, Views
+from config.table import Problems, Table, close_to
+from config.triggers import stream, trigger
+from config.windows import window_set
+from contract.errors import Misconfigured
+from windows.spec import WindowSet
+
+OURS = ("dead_letters", "health")  # collections that are always there
+
+
+def load(file: str | Path) -> Pipeline:
+    """The pipeline in a file. Raises Misconfigured, with a line for each mistake."""
+    try:
+        text = Path(file).read_bytes().decode()
+    except FileNotFoundError:
+        raise Misconfigured(f"{file}: there is no such file; EDDY_CONFIG or --config names another") from None
+    except UnicodeDecodeError:
+        raise Misconfigured(f"{file}: is not UTF-8 text") from None
+    except OSError as error:
+        raise Misconfigured(f"{file}: cannot be read: {error.strerror}") from None
+    return parse(text, str(file))
+
+
+def parse(text: str, name: str = "pipeline.toml") -> Pipeline:
+    """The pipeline in a text; name is what messages call it where the text is no TOML at all."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        what, _, where = str(error).rpartition(" (at ")
+        raise Misconfigured(f"{name}: {where.rstrip(')')}: {what}" if what else f"{name}: {error}") from None
+    problems = Problems()
+    pipeline = _pipeline(Table(problems, "", data))
+    if problems.lines:
+        raise Misconfigured("\n".join(problems.lines))
+    return pipeline
+
+
+def _pipeline(root: Table) -> Pipeline:
+    if not root.given("stream"):
+        root.problem("stream", 'missing; write [stream] and name = "..."')
+    stream_table = root.table("stream")
+    into = stream(stream_table) if root.right("stream") else Stream("")
+    trigger_tables = root.tables("trigger")
+    if not trigger_tables and root.right("trigger"):
+        root.problem("trigger", "missing; at least one [[trigger]] must be there")
+    if into.format == "document" and len(trigger_tables) > 1:
+        stream_table.problem("format", f'"document" needs exactly one [[trigger]]; there are {len(trigger_tables)}')
+    triggers = [trigger(table, into) for table in trigger_tables]
+    distinct(trigger_tables, "name")
+    set_tables = root.tables("windows")
+    sets = [window_set(table, triggers) for table in set_tables]
+    scores, carts = _signals(root, triggers, sets)
+    views = _views(root.table("views"), [*(s.name for s in sets), *(m.view for m in (scores, carts) if m is not None)])
+    _clashes(root, set_tables, views.database)
+    root.finish()
+    return Pipeline(into, tuple(triggers), tuple(sets), scores, carts, views)
+
+
+def _signals(root: Table, triggers: Sequence[Trigger], sets: Sequence[WindowSet]) -> tuple[Fraud | None, Abandonment | None]:
+    scores = root.table("fraud")
+    carts = root.table("abandonment")
+    return (
+        fraud(scores, triggers, sets) if root.given("fraud") and root.right("fraud") else None,
+        abandonment(carts, triggers) if root.given("abandonment") and root.right("abandonment") else None,
+    )
+
+
+def _views(table: Table, names: Sequence[str]) -> Views:
+    database = database_name(table, "database", "eddy")
+    ttl = table.table("ttl")
+    lengths: dict[str, int] = {}
+    for name in ttl.data:
+        lengths[name] = ttl.duration(name, 0, positive=True)
+        if name not in names:
+            ttl.problem(name, f"there is no such view{close_to(name, names)}")
+    table.finish()
+    return Views(database, lengths)
+
+
+def _clashes(root: Table, set_tables: Sequence[Table], database: str) -> None:
+    """No two views in one collection, none over a collection of ours, and none over one that is watched."""
+    taken = dict.fromkeys(OURS, "a collection of ours")
+    for table in root.data.get("trigger", ()) if root.right("trigger") else ():
+        if table.get("database") == database and isinstance(table.get("collection"), str):
+            taken.setdefault(table["collection"], f'a watched collection of database "{database}"')
+    for path, name, value in _named(root, set_tables):
+        if value in taken:
+            root.problems.add(f"{path}.{name}", f'"{value}" is taken already: it is {taken[value]}')
+        taken.setdefault(value, f"the view of {path}")
+        if len(f"{database}.{value}".encode()) > MAX_NAMESPACE:
+            root.problems.add(f"{path}.{name}", f"with its database it is longer than {MAX_NAMESPACE} bytes")
+
+
+def _named(root: Table, set_tables: Sequence[Table]) -> list[tuple[str, str, str]]:
+    """(path, key, view name) of every view that the file names, or leaves to its default."""
+    named: list[tuple[str, str, Any]] = [(t.path, "name", t.data.get("name")) for t in set_tables]
+    for section, view in (("fraud", "fraud_scores"), ("abandonment", "abandoned_carts")):
+        if isinstance(root.data.get(section), dict):
+            named.append((section, "view", root.data[section].get("view", view)))
+    return [(path, name, value) for path, name, value in named if isinstance(value, str)]

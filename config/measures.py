@@ -1,0 +1,80 @@
+"""The text of a measure: `count()`, `sum(amount)`, `quantile(amount, 0.9)`, `share(declined)`, each with ` if <condition>`."""
+
+from __future__ import annotations
+
+from config.names import is_path
+from config.table import close_to
+from windows.expr import Expr, parse
+from windows.spec import NUMERIC, VALUED, Measure
+
+FUNCTIONS = frozenset({"count", "share"}) | NUMERIC | VALUED
+
+
+def measure(name: str, text: str) -> Measure:
+    """The measure that a text means. Raises ValueError saying what is wrong and what would be right.
+
+    >>> measure("big", "sum(amount) if amount > 10").fn
+    'sum'
+    """
+    fn, inner, condition = _parts(text)
+    if fn not in FUNCTIONS:
+        raise ValueError(f'"{fn}" is not a measure{close_to(fn, FUNCTIONS)}')
+    where = _expression(condition) if condition else None
+    if fn == "count":
+        if inner:
+            raise ValueError(f"count takes nothing; to count where {inner} is there: count() if {inner} is not None")
+        return Measure(name, fn, where=where)
+    if fn == "share":
+        if not inner:
+            raise ValueError("share needs a condition, as in share(declined)")
+        return Measure(name, fn, expr=_expression(inner), where=where)
+    q: float | None = None
+    if fn == "quantile":
+        inner, q = _quantile(inner)
+    if not is_path(inner):
+        raise ValueError(f'{fn} takes one field, a name or a dotted path; "{inner}" is none')
+    return Measure(name, fn, inner, q=q, where=where)
+
+
+def _parts(text: str) -> tuple[str, str, str]:
+    """Function, what stands between its parentheses, and the condition after `if`."""
+    fn, opened, rest = text.strip().partition("(")
+    end = _closing(rest)
+    if not opened or end is None:
+        raise ValueError(f'"{text}" is not a measure; write one as in sum(amount) or count() if amount > 10')
+    tail = rest[end + 1 :].strip()
+    if tail and not tail.startswith(("if ", "if(")):
+        raise ValueError(f'"{tail}" is not understood after {fn.strip()}(...); only `if <condition>` may stand there')
+    if tail == "if" or (tail and not tail[2:].strip()):
+        raise ValueError("a condition must follow `if`")
+    return fn.strip(), rest[:end].strip(), tail[2:].strip()
+
+
+def _closing(rest: str) -> int | None:
+    """Where the parenthesis that was opened before `rest` closes."""
+    depth, quote = 1, ""
+    for i, letter in enumerate(rest):
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "\"'":
+            quote = letter
+        elif letter in "()":
+            depth += 1 if letter == "(" else -1
+            if depth == 0:
+                return i
+    return None
+
+
+def _quantile(inner: str) -> tuple[str, float]:
+    field, comma, text = inner.partition(",")
+    try:
+        q = float(text)
+    except ValueError:
+        q = -1.0
+    if not comma or not 0 <= q <= 1:
+        raise ValueError(f'quantile needs a field and a number from 0 to 1, as in quantile(amount, 0.9); "{inner}" is not that')
+    return field.strip(), q
+
+
+def _expression(text: str) -> Expr:
+    return parse(text, "flag")

@@ -1,0 +1,142 @@
+"""[stream] and [[trigger]]: what is watched, and the stream that it is relayed into."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from config.names import collection_name, database_name, is_path, path, stream_name, word
+from config.specs import Stream, Trigger
+from config.table import Table, shown
+from contract.errors import Rejected
+from contract.event import Op
+from contract.values import bson_value
+
+OPERATIONS: tuple[Op, ...] = ("insert", "update", "replace", "delete")
+REFUSED = frozenset({"$expr", "$where", "$text", "$near", "$nearSphere", "$jsonSchema", "$function", "$comment"})
+JOINING = frozenset({"$and", "$or", "$nor"})
+TYPES = frozenset("$oid $date $numberDecimal $numberLong $numberInt $numberDouble $uuid $binary $timestamp".split())
+MAX_SHARDS = 10_000
+
+
+def stream(table: Table) -> Stream:
+    """[stream]."""
+    stream_name(table, "name")
+    shards = table.read("shards", int, 2)
+    if table.right("shards") and not 1 <= shards <= MAX_SHARDS:
+        table.problem("shards", f"{shards} is not from 1 to {MAX_SHARDS}")
+    result = Stream(
+        name=str(table.data.get("name", "")),
+        format=table.choice("format", ("event", "document"), "event"),
+        shards=shards,
+        out_of_order=table.duration("out_of_order", 0),
+        settle=table.duration("settle", 5_000),
+        max_future=table.duration("max_future", 300_000, positive=True),
+        idle=table.duration("idle", 60_000, positive=True),
+        heartbeat=table.duration("heartbeat", 1_000, positive=True),
+    )
+    table.finish()
+    return result
+
+
+def trigger(table: Table, into: Stream) -> Trigger:
+    """One [[trigger]]."""
+    bare = into.format == "document"
+    result = Trigger(
+        name=word(table, "name", 'a name, as in name = "transactions"'),
+        database=database_name(table, "database", "", "the database that is watched"),
+        collection=collection_name(table, "collection", "the collection that is watched"),
+        routes=_routes(table),
+        time=path(table, "time", "at") if table.given("time") else None,
+        operations=_operations(table),
+        full_document=table.read("full_document", bool, True),
+        match=_match(table),
+        before=table.read("before", bool, False),
+        updates=table.choice("updates", ("ignore", "new_event"), "ignore"),
+        deletes=table.choice("deletes", ("retract", "ignore"), "retract"),
+        envelope=table.read("envelope", bool, not bare),
+    )
+    table.known.append("time")
+    _together(table, result)
+    _bare(table, result, bare)
+    table.finish()
+    return result
+
+
+def _routes(table: Table) -> tuple[str, ...]:
+    routes = table.texts("routes", (), 'the fields that are keys, as in routes = ["card_id"]')
+    if table.right("routes") and not routes:
+        table.problem("routes", "is empty; at least one field must be a key")
+    for name in routes:
+        if not is_path(name):
+            table.problem("routes", f'"{name}" is not a field; write a name or a dotted path')
+        elif len(name) > 100:
+            table.problem("routes", f"{shown(name)} is longer than 100 characters")
+    return routes
+
+
+def _operations(table: Table) -> tuple[Op, ...]:
+    words = table.texts("operations", OPERATIONS)
+    for name in words:
+        if name not in OPERATIONS:
+            table.problem("operations", f'"{name}" is not one of {", ".join(OPERATIONS)}')
+    if not words:
+        table.problem("operations", f"is empty; some of {', '.join(OPERATIONS)} must be there")
+    return tuple(op for op in OPERATIONS if op in words)
+
+
+def _together(table: Table, t: Trigger) -> None:
+    """What one setting asks of another."""
+    if t.before and table.given("match"):
+        table.problem("match", "cannot go with before = true, as deletes could not be matched; use `where` in the window sets")
+    if t.before and not t.full_document:
+        table.problem("full_document", "must be true with before = true: the new value is needed to put it in")
+    if t.before and table.given("updates"):
+        table.problem("updates", "has no meaning with before = true: an update takes the old value out and puts the new one in")
+    if not t.before and table.data.get("deletes") == "retract":
+        table.problem("deletes", '"retract" needs before = true: without the old document nothing can be taken out')
+
+
+def _bare(table: Table, t: Trigger, bare: bool) -> None:
+    """Bare documents carry no trigger, no route and no cluster time, so these must be plain from here."""
+    if not bare:
+        if not t.envelope:
+            table.problem("envelope", 'false needs [stream] format = "document", else the consumer takes no record of it')
+        return
+    if t.envelope:
+        table.problem("envelope", 'must be false, or left out, with [stream] format = "document"')
+    if t.before:
+        table.problem("before", 'cannot be true with [stream] format = "document": bare documents carry no old value')
+    if t.time is None and table.right("time"):
+        table.problem("time", 'missing; with [stream] format = "document" the document itself must say when it happened')
+    if len(t.routes) > 1:
+        table.problem("routes", 'must be one with [stream] format = "document": a bare document does not say which it is for')
+
+
+def _match(table: Table) -> dict[str, Any]:
+    given = table.read("match", dict, {})
+    return {name: _filter(table, name, value, top=True) for name, value in given.items()}
+
+
+def _filter(table: Table, name: str, value: Any, top: bool) -> Any:
+    """A MongoDB filter with BSON's types in it, as the server is to run it over a change's document."""
+    if name in REFUSED or (top and name.startswith("$") and name not in JOINING):
+        table.problem("match", f"{name} cannot be used in a trigger; only fields, their operators and {', '.join(sorted(JOINING))}")
+    if isinstance(value, list):
+        return [_filter(table, "", v, top=name in JOINING) for v in value]
+    if isinstance(value, dict):
+        if TYPES.intersection(value):
+            return _typed(table, value)
+        return {k: _filter(table, k, v, top=top and name in ("", *JOINING)) for k, v in value.items()}
+    if isinstance(value, (str, int, float, bool, datetime)):
+        return value
+    table.problem("match", f"{value} is a local date or time; write a date with its time and zone")
+    return value
+
+
+def _typed(table: Table, value: dict[str, Any]) -> Any:
+    try:
+        return bson_value(value)
+    except Rejected as error:
+        table.problem("match", error.why)
+        return None
