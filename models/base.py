@@ -54,8 +54,8 @@ class Watcher(Protocol[State]):
     route: str
     view: str
 
-    def on_event(self, state: State | None, happening: Happening) -> tuple[State | None, Sequence[Signal]]:
-        """The state after an event, and what it changed."""
+    def on_event(self, state: State | None, happening: Happening, watermark: int) -> tuple[State | None, Sequence[Signal]]:
+        """The state after an event that arrived at this watermark, and what it changed. What is due then is judged right after."""
         ...
 
     def on_time(self, state: State, watermark: int) -> tuple[State | None, Sequence[Signal]]:
@@ -71,5 +71,5 @@ class Watcher(Protocol[State]):
         ...
 
     def load(self, data: bytes) -> State:
-        """Inverse of dump."""
+        """Inverse of dump. Raises ValueError for bytes of another version."""
         ...
