@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import string
+import re
 from collections.abc import Mapping, Sequence
 
-from config.names import path, view_name, word
+from config.names import is_path, path, view_name, word
 from config.specs import Abandonment, Fraud, Rule, Trigger
 from config.table import Table, close_to
 from config.windows import condition, route
-from windows.expr import Expr, parse
+from windows.expr import parse
 from windows.spec import Rolling, WindowSet
 
 ALWAYS = parse("true")
+_NAME = re.compile(r"\{([^{}]*)\}")
 Features = Mapping[str, Sequence[str]]  # rolling set -> its measures
 
 
@@ -104,24 +105,10 @@ def _known(table: Table, place: str, name: str, features: Features, sets: set[st
 
 
 def _placeholders(table: Table, reason: str) -> list[str]:
-    try:
-        parts = list(string.Formatter().parse(reason))
-    except ValueError as error:
-        table.problem("reason", f"is not a text with {{names}}: {error}")
-        return []
-    names: list[str] = []
-    for _, name, _, conversion in parts:
-        if name is not None and _is_name(table, name, conversion):
-            names.append(name)
-    return names
-
-
-def _is_name(table: Table, name: str, conversion: str | None) -> bool:
-    try:
-        good: Expr | None = parse(name, "number") if name else None
-    except ValueError:
-        good = None
-    if good is None or good.tree[0] != "field" or conversion:
-        table.problem("reason", f"{{{name}}} is not a field or a feature")
-        return False
-    return True
+    names = [name.strip() for name in _NAME.findall(reason)]
+    if set(_NAME.sub("", reason)) & set("{}"):
+        table.problem("reason", "has a brace without its partner; a name stands in a pair of them, as in {amount}")
+    for name in names:
+        if not is_path(name):
+            table.problem("reason", f"{{{name}}} is not a field or a feature; write a name alone, as in {{amount}}")
+    return [name for name in names if is_path(name)]
