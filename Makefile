@@ -1,0 +1,58 @@
+# `make` alone lists what there is. Everything runs in .venv, which `make setup` makes and every other target asks for.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test soak lint run-producer run-consumer traffic query doctor sandbox-start sandbox-stop sandbox-clean
+
+PY := .venv/bin/python
+DEMO_SECONDS ?= 90
+ARGS ?=
+TESTS ?=
+# The first Python 3.11+ that can make virtual environments; make PYTHON=... overrides.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 /usr/bin/python3; do \
+	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## set up .venv from requirements.lock, KCL's jars and mongod (done by the others when it is due)
+	@if [ -z "$(PYTHON)" ]; then echo "setup: no Python 3.11+ with venv found; install one (Debian: apt install python3-venv) or say make PYTHON=/path/to/python3.11" >&2; exit 1; fi
+	@"$(PYTHON)" -I sandbox/setup.py
+
+demo: setup ## the whole way on real parts for DEMO_SECONDS (90; 0: until Ctrl-C), then check every result
+	@DEMO_SECONDS=$(DEMO_SECONDS) $(PY) -m sandbox demo
+
+test: setup ## the whole test suite, with ruff, mypy and the end-to-end test (TESTS="tests/windows -k late" for a part)
+	@$(PY) -m pytest $(TESTS)
+
+soak: setup ## the longer forms: a million changes, three demos in a row
+	@EDDY_SOAK=1 $(PY) -m pytest tests/e2e
+	@for i in 1 2 3; do DEMO_SECONDS=$(DEMO_SECONDS) $(PY) -m sandbox demo || exit 1; done
+
+lint: setup ## ruff and mypy --strict
+	@$(PY) -m ruff check --line-length 132 .
+	@$(PY) -m ruff format --check --line-length 132 .
+	@$(PY) -m mypy --strict windows contract config models producer consumer query sandbox
+
+run-producer: setup ## relay changes: Atlas and AWS as the environment says, else the sandbox
+	@exec $(PY) -m sandbox exec -- python -m producer $(ARGS)
+
+run-consumer: setup ## keep the views: Atlas and AWS as the environment says, else the sandbox
+	@exec $(PY) -m sandbox exec -- python -m consumer $(ARGS)
+
+traffic: setup ## let the shop happen, ARGS="--rate 200" for more of it
+	@exec $(PY) -m sandbox exec -- python -m sandbox traffic $(ARGS)
+
+query: setup ## read the views: ARGS="risks", ARGS="--help"
+	@exec $(PY) -m sandbox exec -- python -m query $(ARGS)
+
+doctor: setup ## check everything that can be wrong, and say what to do
+	@exec $(PY) -m sandbox doctor
+
+sandbox-start: setup ## start mongod, Kinesis and DynamoDB on this machine
+	@$(PY) -m sandbox start
+
+sandbox-stop: ## stop them, and what runs on them; the data stays
+	@if [ -x $(PY) ]; then $(PY) -m sandbox stop; fi
+
+sandbox-clean: ## stop them and forget their data
+	@if [ -x $(PY) ]; then $(PY) -m sandbox clean; fi

@@ -1,0 +1,101 @@
+"""Kinesis and DynamoDB on this machine: ministack on one port, bound to 127.0.0.1, asked until it answers.
+
+Its memory is all it has: stream, records and lease tables live and die together with the process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from contract.errors import Fatal
+from sandbox.processes import Known, find, known, spawn, tail
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kinesis import KinesisClient
+
+REGION = "us-east-1"
+READY_WITHIN = 60.0
+QUICK = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 5})
+
+
+def start(home: Path, port: int, leashed: bool = False, more: Mapping[str, str] | None = None) -> Known:
+    """Start ministack for Kinesis and DynamoDB; ready() says when it can be used. more: further settings of its environment."""
+    scratch = home / "ministack"
+    scratch.mkdir(parents=True, exist_ok=True)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MINISTACK_"))}
+    env = {
+        **kept, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "SERVICES": "kinesis,dynamodb,sts", "LOG_LEVEL": "WARNING",
+        "TMPDIR": str(scratch), "PERSIST_STATE": "0", "PYTHONUNBUFFERED": "1", **(more or {}),
+    }  # fmt: skip
+    process = spawn([sys.executable, "-m", "ministack"], home / "ministack.log", env, leashed)
+    return known(process.pid, port, "ministack")
+
+
+def url(port: int) -> str:
+    """Where it answers."""
+    return f"http://127.0.0.1:{port}"
+
+
+def ready(who: Known, home: Path) -> None:
+    """Ask until it says that it is ready. Raises Fatal with its log's end if it never does."""
+    deadline = time.monotonic() + READY_WITHIN
+    while not _answers(who.port):
+        if find(who) is None or time.monotonic() > deadline:
+            raise Fatal(f"ministack did not get ready; the end of {home / 'ministack.log'}:\n{tail(home / 'ministack.log')}")
+        time.sleep(0.02)
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{url(port)}/_ministack/ready", timeout=2) as reply:
+            return bool(reply.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def settings(port: int) -> dict[str, str]:
+    """The environment that makes boto3 and KCL talk to it. The credentials mean nothing."""
+    return {
+        "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ENDPOINT_URL": url(port), "AWS_ENDPOINT_URL_KINESIS": url(port), "AWS_ENDPOINT_URL_DYNAMODB": url(port),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }  # fmt: skip
+
+
+def kinesis(port: int) -> KinesisClient:
+    """A client of the sandbox's Kinesis."""
+    return _session().client("kinesis", endpoint_url=url(port), config=QUICK)
+
+
+def dynamodb(port: int) -> DynamoDBClient:
+    """A client of the sandbox's DynamoDB."""
+    return _session().client("dynamodb", endpoint_url=url(port), config=QUICK)
+
+
+def _session() -> boto3.Session:
+    return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
+
+
+def make_stream(port: int, name: str, shards: int) -> bool:
+    """Make the stream if it is not there. True if it was made now."""
+    client = kinesis(port)
+    try:
+        client.create_stream(StreamName=name, ShardCount=shards)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceInUseException":
+            raise
+        return False
+    client.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    return True

@@ -1,0 +1,122 @@
+"""The source documents as the definition sees them: rows with an event time and an order of arrival, and measures over rows.
+
+Nothing here knows how the product computes: a measure is taken over a plain list of rows, each time from the start.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
+
+from pymongo.collection import Collection
+
+from config.specs import Trigger
+from contract.errors import Rejected
+from contract.keys import typed
+from contract.times import time_ms
+from contract.values import flag, get, number, value
+from windows.expr import FieldKind
+from windows.spec import Measure
+
+READ = {"number": number, "flag": flag, "value": value}
+Document = dict[str, Any]
+
+
+class Row:
+    """One document: `at` in ms, `n` its place in the order of arrival."""
+
+    __slots__ = ("_read", "at", "document", "n")
+
+    def __init__(self, at: int, n: int, document: Document) -> None:
+        self.at, self.n, self.document = at, n, document
+        self._read: dict[tuple[str, str], Any] = {}
+
+    def get(self, path: str, kind: FieldKind) -> Any:
+        """A field as number, flag or value; None for missing (windows.expr.Get)."""
+        name = (path, kind)
+        if name not in self._read:
+            self._read[name] = READ[kind](get(self.document, path))
+        return self._read[name]
+
+
+def rows_of(collection: Collection[Document], trigger: Trigger) -> list[Row]:
+    """All documents that the trigger is about, in order of arrival (`n`)."""
+    found = collection.find(dict(trigger.match)).sort("n", 1)
+    rows = [(time_ms(get(d, trigger.time)) if trigger.time else None, d) for d in found]
+    undated = [d["_id"] for at, d in rows if at is None]
+    if undated:
+        raise ValueError(f"{len(undated)} documents of {trigger.collection} have no time of their own, e.g. {undated[0]}")
+    return [Row(at, d["n"], d) for at, d in rows if at is not None]
+
+
+def by_key(rows: Iterable[Row], route: str) -> Mapping[Hashable, list[Row]]:
+    """Rows of each key, in order of arrival; documents without a key are nobody's."""
+    found: dict[Hashable, list[Row]] = {}
+    for row in rows:
+        try:
+            found.setdefault(typed(get(row.document, route)), []).append(row)
+        except Rejected:
+            continue
+    return found
+
+
+def measured(measure: Measure, rows: Sequence[Row]) -> Any:
+    """A measure by its definition. rows: in order of arrival; first and last go by (event time, arrival)."""
+    taken = [row for row in rows if measure.where is None or measure.where.holds(row.get)]
+    if measure.expr is not None:
+        said = [measure.expr.value(row.get) for row in taken]
+        known = [one for one in said if one is not None]
+        return sum(one is True for one in known) / len(known) if known else None
+    if measure.field is None:
+        return len(taken)
+    if measure.fn in ("distinct", "first", "last"):
+        ordered = sorted(taken, key=lambda row: (row.at, row.n))
+        values = [v for v in (row.get(measure.field, "value") for row in ordered) if v is not None]
+        return _of_values(measure.fn, values)
+    numbers = [v for v in (row.get(measure.field, "number") for row in taken) if v is not None]
+    return _of_numbers(measure, numbers)
+
+
+def _of_values(fn: str, values: Sequence[Hashable]) -> Any:
+    if fn == "distinct":
+        return len(set(values))
+    return (values[0] if fn == "first" else values[-1]) if values else None
+
+
+def _of_numbers(measure: Measure, x: Sequence[float]) -> float | None:
+    if measure.fn == "sum":
+        return math.fsum(x)
+    if not x:
+        return None
+    if measure.fn in ("min", "max"):
+        return min(x) if measure.fn == "min" else max(x)
+    if measure.fn == "quantile":
+        return _quantile(sorted(x), measure.q or 0.0)
+    mean = math.fsum(x) / len(x)
+    if measure.fn == "mean":
+        return mean
+    if len(x) < 2:
+        return None
+    variance = math.fsum((v - mean) ** 2 for v in x) / (len(x) - 1)
+    return variance if measure.fn == "var" else math.sqrt(variance)
+
+
+def _quantile(x: Sequence[float], q: float) -> float:
+    place = q * (len(x) - 1)
+    low = math.floor(place)
+    return x[low] + (x[min(low + 1, len(x) - 1)] - x[low]) * (place - low)
+
+
+def same(measure: Measure, stored: Any, expected: Any, rows: Sequence[Row]) -> bool:
+    """Equal as the law asks: exactly, floats within 1e-9 relative (variances: times their condition)."""
+    if measure.fn in ("first", "last"):
+        return bool(value(stored) == expected)
+    if not isinstance(expected, float) or stored is None or isinstance(stored, bool):
+        return bool(stored == expected)
+    room = 1e-9
+    if measure.fn in ("var", "std") and measure.field is not None and expected > 0:
+        x = [v for v in (row.get(measure.field, "number") for row in rows) if v is not None]
+        variance = expected if measure.fn == "var" else expected**2
+        room *= math.sqrt(1 + (math.fsum(x) / len(x)) ** 2 / variance)
+    return math.isclose(float(stored), expected, rel_tol=room, abs_tol=1e-12)
