@@ -38,13 +38,8 @@ class _Beat(msgspec.Struct, tag_field="kind", tag="heartbeat"):
     cluster: int
 
 
-class _Version(msgspec.Struct):
-    v: int = VERSION
-
-
 _json = msgspec.json.Encoder()
 _messages = msgspec.json.Decoder(Event | Heartbeat)
-_versions = msgspec.json.Decoder(_Version)
 _anything = msgspec.json.Decoder()
 
 
@@ -83,36 +78,39 @@ def encode(message: Message, document: Packed | None = None, before: Packed | No
 
 
 def decode(data: bytes) -> Message:
-    """The message in a record; its documents stay plain JSON. Raises Rejected("json") or Rejected("envelope")."""
+    """The message in a record; its documents stay plain JSON. Raises Rejected: "json", "envelope", "not_finite"."""
     try:
         message: Message = _messages.decode(data)
     except msgspec.ValidationError as error:
-        raise Rejected("envelope", _version_of(data) or f"not an event of ours: {_place(error)}") from None
+        raise Rejected("envelope", _version_of(_parse(data)) or f"not an event of ours: {_place(error)}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _not_json(error) from None
     if message.v != VERSION:
-        raise Rejected("envelope", f"version {message.v} is not known here, only {VERSION}")
+        raise Rejected("envelope", _version_of({"v": message.v}))
     return message
 
 
 def decode_document(data: bytes) -> dict[str, Any]:
-    """A bare document (`format = "document"`). Raises Rejected: "json", or "envelope" where the JSON is no object."""
-    try:
-        document = _anything.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _not_json(error) from None
+    """A bare document (`format = "document"`). Raises Rejected: "json", "not_finite", or "envelope" where the JSON is no object."""
+    document = _parse(data)
     if not isinstance(document, dict):
         raise Rejected("envelope", "JSON, but not an object")
     return document
 
 
-def _version_of(data: bytes) -> str:
-    """What to say of a record that carries a version which is not ours."""
+def _parse(data: bytes) -> Any:
     try:
-        version = _versions.decode(data).v
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ""
-    return "" if version == VERSION else f"version {version} is not known here, only {VERSION}"
+        return _anything.decode(data)
+    except msgspec.ValidationError:
+        raise Rejected("not_finite", "a number that is larger than any double") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _not_json(error) from None
+
+
+def _version_of(message: Any) -> str:
+    """What to say of a record that carries a version which is not ours."""
+    version = message.get("v", VERSION) if isinstance(message, dict) else VERSION
+    return f"version {version} is not known here, only {VERSION}" if type(version) is int and version != VERSION else ""
 
 
 def _place(error: msgspec.ValidationError) -> str:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from bson import Binary, DatetimeMS, Decimal128, ObjectId, json_util
+from bson.errors import BSONError
 
 from contract.errors import Rejected
 from contract.times import date, date_ms, time_ms
@@ -78,7 +79,7 @@ def _tagged(tag: str, v: dict[str, Any]) -> Any:
         if tag == "$date":
             return _date(v)
         result = json_util.object_hook(v, OPTIONS)
-    except (ValueError, TypeError, KeyError, ArithmeticError, AttributeError, Rejected):
+    except (ValueError, TypeError, KeyError, ArithmeticError, AttributeError, BSONError, Rejected):
         raise Rejected("type", f"malformed Extended JSON: {tag}") from None
     return _native(result)
 
