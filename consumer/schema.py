@@ -15,6 +15,7 @@ CURSORS = "_cursors"
 KEYS = "_keys"
 HEALTH = "health"
 DEAD_LETTERS = "dead_letters"
+PREFIX = "eddy_"  # of the names of our indexes: those under other names are somebody else's
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,8 @@ class Index:
 
     @property
     def name(self) -> str:
-        """The name says what it is on, so that an index made by a person under another name is seen as one of theirs."""
-        return "eddy_" + "_".join(f"{field}{'' if way == 1 else '_desc'}" for field, way in self.fields)
+        """Says what it is on."""
+        return PREFIX + "_".join(f"{field}{'' if way == 1 else '_desc'}" for field, way in self.fields)
 
 
 def _index(*fields: str, only_if: str | None = None) -> Index:

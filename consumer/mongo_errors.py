@@ -1,0 +1,80 @@
+"""What MongoDB's errors ask of us: sorted by class, label and code, never by message text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pymongo.errors import (
+    BulkWriteError,
+    ConfigurationError,
+    ConnectionFailure,
+    ExecutionTimeout,
+    InvalidURI,
+    OperationFailure,
+    PyMongoError,
+    WaitQueueTimeoutError,
+)
+
+from contract.errors import Fatal, Misconfigured, Retryable
+
+PASSING = (ConnectionFailure, WaitQueueTimeoutError, ExecutionTimeout)
+LABELS = ("TransientTransactionError", "UnknownTransactionCommitResult", "RetryableWriteError")
+# lock timeout, write conflict, no such transaction, snapshot gone, two upserts that met
+CONFLICTS = frozenset({24, 112, 246, 251, 11000})
+# a primary that steps down, shuts down or cannot reach the others; limits of time; a full disk
+AWAY = frozenset({6, 7, 50, 63, 64, 79, 89, 91, 133, 134, 150, 189, 202, 216, 234, 262, 290, 317, 358, 384, 9001, 10107})
+AWAY |= frozenset({11600, 11602, 13388, 13435, 13436, 14031})
+# no rights, wrong credentials, no replica set; 8000 is what Atlas says to all of these
+REFUSED = frozenset({13, 18, 20, 26, 115, 263, 8000})
+
+
+@contextmanager
+def in_our_words(doing: str) -> Iterator[None]:
+    """Turn an error of pymongo into one that is named by its reaction. `doing` begins its text."""
+    try:
+        yield
+    except PyMongoError as error:
+        raise reaction(error, doing) from error
+
+
+def reaction(error: PyMongoError, doing: str) -> Retryable | Fatal:
+    """Retryable: away or busy. Misconfigured: will not have us. Fatal: neither, so nobody should guess."""
+    code = _code(error)
+    if code in REFUSED:
+        return Misconfigured(f"MongoDB refused, {doing}: {_said(error)}")
+    if isinstance(error, (ConfigurationError, InvalidURI)):
+        return Misconfigured(f"MONGODB_URI cannot be used: {error}")
+    if (
+        isinstance(error, (ConnectionFailure, WaitQueueTimeoutError, ExecutionTimeout))
+        or code in AWAY | CONFLICTS
+        or _labelled(error)
+    ):
+        return Retryable(f"MongoDB is away or busy, {doing}: {_said(error)}")
+    return Fatal(f"MongoDB, {doing}: {_said(error)}")
+
+
+def worth_again(error: PyMongoError) -> bool:
+    """Whether the whole transaction may succeed at once, because another one was in the way. Not where the server is away."""
+    return not isinstance(error, ConnectionFailure) and (_labelled(error) or _code(error) in CONFLICTS)
+
+
+def _labelled(error: PyMongoError) -> bool:
+    return any(error.has_error_label(label) for label in LABELS)
+
+
+def _code(error: PyMongoError) -> int | None:
+    if isinstance(error, BulkWriteError):
+        failed = [*error.details.get("writeErrors", []), *error.details.get("writeConcernErrors", [])]
+        return failed[0].get("code") if failed else error.code
+    return error.code if isinstance(error, OperationFailure) else None
+
+
+def _said(error: PyMongoError) -> str:
+    """Class, code and code name. Not the message: it may quote a document."""
+    name = (error.details or {}).get("codeName", "") if isinstance(error, OperationFailure) else ""
+    code = _code(error)
+    parts = [type(error).__name__, "" if code is None else f"code {code}", str(name)]
+    if isinstance(error, ConnectionFailure):
+        parts.append(str(error).split(", Timeout:")[0])
+    return " ".join(part for part in parts if part)

@@ -1,0 +1,200 @@
+"""What every store must do. Each test runs on the store in memory and on a real mongod."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from consumer.store import Cursor, Effects, HashRange, KeyState, ShardId
+from contract.errors import Fenced
+from tests.contracts.conftest import AT, Stores
+from windows.engine import NEVER
+
+A = ShardId("arn:aws:kinesis:us-east-1:000000000000:stream/shop", 1_767_000_000_000, "shardId-000000000000")
+B = replace(A, shard="shardId-000000000001")
+C = replace(A, shard="shardId-000000000002")
+BIG = 49_590_338_271_490_256_608_559_692_538_361_571_095_921_575_989_136_588_898  # 56 digits
+
+
+def moved(cursor: Cursor, sequence: int = BIG, sub: int = 0, watermark: int = 1_000) -> Cursor:
+    """One record further."""
+    return cursor.moved(sequence, sub, watermark, cursor.counters.add({"counted": 1}, {"minutes": 2}, {"json": 1}))
+
+
+def put(cursor: Cursor, *ids: object, n: int = 1, sequence: int = BIG) -> Effects:
+    """A commit that writes one document for each id."""
+    return Effects(cursor, moved(cursor, sequence), puts=[("minutes", {"_id": i, "n": n}) for i in ids])
+
+
+def state(key: Hashable, hash: int, due: int | None, data: bytes = b"\x00\xff") -> KeyState:
+    """A key's state."""
+    return KeyState(("card", key), hash, due, data)
+
+
+def test_a_first_open_starts_before_everything(stores: Stores) -> None:
+    assert stores.new().open(A) == Cursor(A, epoch=1, sequence=None, sub=0, watermark=NEVER)
+
+
+def test_a_commit_is_found_again_by_the_next_owner(stores: Stores) -> None:
+    store = stores.new()
+    cursor = store.open(A)
+    after = store.commit(Effects(cursor, moved(cursor, BIG, 7, 123), puts=[("minutes", {"_id": "a", "n": 1})]))
+    assert (after.sequence, after.sub, after.watermark) == (BIG, 7, 123)
+    assert stores.docs("minutes") == {"a": {"_id": "a", "n": 1, "updated_at": AT}}
+    assert stores.new().open(A) == replace(after, epoch=2)
+
+
+def test_a_second_open_fences_the_first(stores: Stores) -> None:
+    #  first   open ............ commit -> Fenced
+    #  second        open ................ commit
+    first, second = stores.new(), stores.new()
+    old = first.open(A)
+    new = second.open(A)
+    with pytest.raises(Fenced):
+        first.commit(put(old, "zombie"))
+    with pytest.raises(Fenced):
+        first.snapshot(old, [state("zombie", 1, None)])
+    assert "zombie" not in stores.docs("minutes")
+    assert second.load([("card", "zombie")]) == {}
+    second.commit(put(new, "owner"))
+    assert set(stores.docs("minutes")) == {"owner"}
+
+
+def test_a_cursor_that_somebody_else_moved_is_not_moved_again(stores: Stores) -> None:
+    store = stores.new()
+    cursor = store.open(A)
+    store.commit(put(cursor, "a"))
+    with pytest.raises(Fenced):
+        store.commit(put(cursor, "b", sequence=BIG + 1))  # believes that nothing is committed yet
+    assert set(stores.docs("minutes")) == {"a"}
+
+
+def test_the_same_commit_again_is_no_error_and_changes_nothing(stores: Stores) -> None:
+    store = stores.new()
+    cursor = store.open(A)
+    effects = put(cursor, "a")
+    assert store.commit(effects) == store.commit(effects)
+    assert stores.docs("health")["shop/shardId-000000000000"]["records"] == 1
+
+
+def test_shards_and_incarnations_of_a_stream_are_apart(stores: Stores) -> None:
+    store = stores.new()
+    cursor = store.open(A)
+    store.commit(put(cursor, "a"))
+    assert store.open(B).sequence is None
+    assert store.open(replace(A, created=A.created + 1)).sequence is None
+    store.commit(put(moved(cursor), "b", sequence=BIG + 1))  # none of them took the first one's epoch
+
+
+def test_removes_happen_before_puts(stores: Stores) -> None:
+    store = stores.new()
+    cursor = store.open(A)
+    ids = {"k": "c1", "s": datetime(2026, 1, 1, tzinfo=UTC)}, {"k": "c2", "s": datetime(2026, 1, 1, tzinfo=UTC)}
+    cursor = store.commit(put(cursor, *ids))
+    effects = Effects(
+        cursor,
+        moved(cursor, BIG + 1),
+        removes=[("minutes", ids[0]), ("minutes", ids[1]), ("minutes", "nobody"), ("recent", "nobody")],
+        puts=[("minutes", {"_id": ids[0], "n": 2})],
+    )
+    store.commit(effects)
+    assert [d["n"] for d in stores.docs("minutes").values()] == [2]
+
+
+def test_of_two_documents_of_one_id_the_later_stays(stores: Stores) -> None:
+    store = stores.new()
+    cursor = store.open(A)
+    puts = [("minutes", {"_id": {"k": 5}, "n": n, f"only_in_{n}": True}) for n in range(20)]
+    store.commit(Effects(cursor, moved(cursor), puts=puts, states=[state(5, 1, None, b"old"), state(5, 1, None, b"new")]))
+    assert list(stores.docs("minutes").values()) == [{"_id": {"k": 5}, "n": 19, "only_in_19": True, "updated_at": AT}]
+    assert store.load([("card", 5)])[("card", 5)].data == b"new"
+
+
+def test_ids_meet_as_mongodb_compares_them(stores: Stores) -> None:
+    store = stores.new()
+    cursor = store.open(A)
+    cursor = store.commit(put(cursor, 1, True, "1"))
+    store.commit(put(cursor, 1.0, n=2, sequence=BIG + 1))
+    assert sorted(d["n"] for d in stores.docs("minutes").values()) == [1, 1, 2]
+
+
+def test_states_come_back_as_they_were(stores: Stores) -> None:
+    store = stores.new()
+    cursor = store.open(A)
+    kept = [state(5, 2**128 - 1, None), state("5", 0, 7), state(("b", True), 3, -5), state(2.5, 4, 2**62)]
+    store.commit(Effects(cursor, moved(cursor), states=kept))
+    asked = [*(s.key for s in kept), ("card", "unknown"), ("terminal", 5)]
+    assert store.load(asked) == {s.key: s for s in kept}
+    assert stores.new().load([]) == {}
+
+
+def test_due_keys_come_in_order_of_due_and_hash(stores: Stores) -> None:
+    #  due    1    1    2    2    3    -
+    #  hash   9    4    9   16    1    5         asked: until 2, hashes 4..16
+    store = stores.new()
+    cursor = store.open(A)
+    made = [("e", 1, 3), ("a", 9, 1), ("d", 16, 2), ("b", 4, 1), ("c", 9, 2), ("f", 5, None), ("g", 3, 1), ("h", 17, 1)]
+    cursor = store.commit(Effects(cursor, moved(cursor), states=[state(k, hash, due) for k, hash, due in made]))
+    span = HashRange(4, 16)
+
+    def keys(until: int, limit: int) -> list[object]:
+        return [k for _, k in store.due(span, until, limit)]
+
+    assert keys(2, 10) == ["b", "a", "c", "d"]
+    assert keys(2, 10) == ["b", "a", "c", "d"], "asking changes nothing"
+    assert keys(2, 3) == ["b", "a", "c"]
+    assert keys(1, 10) == ["b", "a"]
+    assert keys(0, 10) == []
+    store.commit(Effects(cursor, moved(cursor, BIG + 1), states=[state("b", 4, 2), state("a", 9, None), state("e", 4, 1)]))
+    assert keys(2, 10) == ["e", "b", "c", "d"]
+    assert len(store.due(HashRange(), 3, 100)) == 6
+
+
+def test_health_adds_up(stores: Stores) -> None:
+    store = stores.new()
+    cursor = store.open(A)
+    for n in range(3):
+        cursor = store.commit(Effects(cursor, moved(cursor, BIG + n, watermark=n * 1_000)))
+    health = stores.docs("health")["shop/shardId-000000000000"]
+    classes = ("counted", "repeat", "late", "ignored", "control", "dead_letter")
+    assert health["records"] == sum(health[c] for c in classes) == 3
+    assert health["late_by_set"] == {"minutes": 6} and health["dead_letters_by_reason"] == {"json": 3}
+    assert health["watermark"] == datetime(1970, 1, 1, 0, 0, 2, tzinfo=UTC) and health["updated_at"] == AT
+
+
+def test_health_of_a_shard_without_a_watermark(stores: Stores) -> None:
+    store = stores.new()
+    cursor = store.open(A)
+    store.commit(Effects(cursor, moved(cursor, watermark=NEVER)))
+    assert stores.docs("health")["shop/shardId-000000000000"]["watermark"] is None
+    assert stores.new().open(A).watermark == NEVER
+
+
+def test_a_child_starts_at_its_parents_lowest_watermark_and_fences_them(stores: Stores) -> None:
+    #  A  open  commit(9) ........ commit -> Fenced
+    #  B  open  commit(4) ........ commit -> Fenced
+    #  C                   open, at 4
+    a, b, child = stores.new(), stores.new(), stores.new()
+    a_cursor, b_cursor = a.open(A), b.open(B)
+    a_cursor = a.commit(Effects(a_cursor, moved(a_cursor, watermark=9)))
+    b_cursor = b.commit(Effects(b_cursor, moved(b_cursor, watermark=4)))
+    never_read = replace(A, shard="shardId-000000000099")
+    opened = child.open(C, [A, B, never_read])
+    assert (opened.watermark, opened.sequence, opened.counters.records) == (4, None, 0)
+    for store, cursor in ((a, a_cursor), (b, b_cursor)):
+        with pytest.raises(Fenced):
+            store.commit(put(cursor, "zombie", sequence=BIG + 1))
+    opened = child.commit(Effects(opened, moved(opened, watermark=11)))
+    assert stores.new().open(C, [A, B]).watermark == 11, "a child that has begun keeps its own"
+
+
+def test_a_snapshot_writes_states_and_nothing_else(stores: Stores) -> None:
+    store = stores.new()
+    cursor = store.open(A)
+    store.snapshot(cursor, [state(n, n, n) for n in range(2_500)])
+    assert len(store.due(HashRange(), 3_000, 3_000)) == 2_500
+    store.commit(put(cursor, "a"))
+    assert stores.new().open(A).sequence == BIG
