@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,11 @@ def parse(text: str, name: str = "pipeline.toml") -> Pipeline:
     except tomllib.TOMLDecodeError as error:
         what, _, where = str(error).rpartition(" (at ")
         raise Misconfigured(f"{name}: {where.rstrip(')')}: {what}" if what else f"{name}: {error}") from None
+    return build(data)
+
+
+def build(data: Mapping[str, Any]) -> Pipeline:
+    """The pipeline in parsed TOML. Raises Misconfigured."""
     problems = Problems()
     pipeline = _pipeline(Table(problems, "", data))
     if problems.lines:

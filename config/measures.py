@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from config.names import is_path
 from config.table import close_to
 from windows.expr import Expr, parse
@@ -43,9 +45,9 @@ def _parts(text: str) -> tuple[str, str, str]:
     if not opened or end is None:
         raise ValueError(f'"{text}" is not a measure; write one as in sum(amount) or count() if amount > 10')
     tail = rest[end + 1 :].strip()
-    if tail and not tail.startswith(("if ", "if(")):
+    if tail and not re.match(r"if\b", tail):
         raise ValueError(f'"{tail}" is not understood after {fn.strip()}(...); only `if <condition>` may stand there')
-    if tail == "if" or (tail and not tail[2:].strip()):
+    if tail and not tail[2:].strip():
         raise ValueError("a condition must follow `if`")
     return fn.strip(), rest[:end].strip(), tail[2:].strip()
 

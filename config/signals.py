@@ -21,7 +21,9 @@ def fraud(table: Table, triggers: Sequence[Trigger], sets: Sequence[WindowSet]) 
     """[fraud] with its [[fraud.rules]]."""
     trigger, key = route(table, triggers)
     name = trigger.name if trigger else ""
-    features = {s.name: [m.name for m in s.measures] for s in sets if _is_feature(s, name, key)}
+    features: Features | None = {s.name: [m.name for m in s.measures] for s in sets if _is_feature(s, name, key)}
+    if trigger is None or not table.right("key"):
+        features = None
     rules = table.tables("rules")
     if not rules and table.right("rules"):
         table.problem("rules", "missing; at least one [[fraud.rules]] must be there")
@@ -75,7 +77,8 @@ def _is_feature(s: WindowSet, trigger: str, key: str) -> bool:
     return isinstance(s.kind, Rolling) and s.trigger == trigger and s.key == key
 
 
-def _rule(table: Table, features: Features, sets: set[str]) -> Rule:
+def _rule(table: Table, features: Features | None, sets: set[str]) -> Rule:
+    """One rule; with features None (the trigger is wrong already) its names are not looked at."""
     when = condition(table, "when", 'a condition, as in when = "card_recent.n > 5"')
     for name in sorted(when.fields) if when else ():
         _known(table, "when", name, features, sets)
@@ -92,10 +95,10 @@ def _rule(table: Table, features: Features, sets: set[str]) -> Rule:
     return result
 
 
-def _known(table: Table, place: str, name: str, features: Features, sets: set[str]) -> None:
+def _known(table: Table, place: str, name: str, features: Features | None, sets: set[str]) -> None:
     """A bare name is a field of the event; a dotted one is a measure of a rolling set of the same trigger and key."""
     first, dot, measure = name.partition(".")
-    if not dot:
+    if not dot or features is None:
         return
     if first not in features:
         why = "is not a rolling window set of this trigger and key" if first in sets else "is not a window set"

@@ -36,14 +36,14 @@ def window_set(table: Table, triggers: Sequence[Trigger]) -> WindowSet:
 
 
 def route(table: Table, triggers: Sequence[Trigger]) -> tuple[Trigger | None, str]:
-    """The trigger and the route that `trigger` and `key` name."""
+    """The trigger and the route that `trigger` and `key` name. What only follows from another mistake is not told again."""
     names = [t.name for t in triggers]
     name = table.read("trigger", str, "", "the name of a [[trigger]]")
     trigger = next((t for t in triggers if t.name == name), None)
-    if table.right("trigger") and trigger is None:
+    if table.right("trigger") and trigger is None and "" not in names:
         table.problem("trigger", f'there is no trigger "{name}"{close_to(name, names)}')
     key = table.read("key", str, "", "one of the trigger's routes")
-    if table.right("key") and trigger is not None and key not in trigger.routes:
+    if table.right("key") and trigger is not None and trigger.routes and key not in trigger.routes:
         table.problem("key", f'"{key}" is not a route of trigger "{trigger.name}"{close_to(key, trigger.routes)}')
     return trigger, key
 
@@ -137,19 +137,19 @@ def _measures(table: Table) -> tuple[Measure, ...]:
     inner = table.table("measures")
     if table.right("measures") and not inner.data:
         table.problem("measures", 'needs at least one, as in measures = { n = "count()" }')
-    return tuple(m for m in (_measure(inner, name, text) for name, text in inner.data.items()) if m is not None)
+    return tuple(_measure(inner, name, text) for name, text in inner.data.items())
 
 
-def _measure(table: Table, name: str, text: object) -> Measure | None:
+def _measure(table: Table, name: str, text: object) -> Measure:
     if name in RESERVED:
         table.problem(name, "is a name that every view has already; take another")
     elif not is_word(name):
         table.problem(name, "is not a name; use letters, digits and _, beginning with a letter")
     if not isinstance(text, str):
         table.problem(name, f'{shown(text)} is not a measure; write one as in "sum(amount)"')
-        return None
+        return Measure(name, "count")
     try:
         return measure(name, text)
     except ValueError as error:
         table.problem(name, str(error))
-        return None
+        return Measure(name, "count")

@@ -62,7 +62,8 @@ def test_no_numbers(v: Any, reason: str) -> None:
 
 def test_flags() -> None:
     assert [flag(v) for v in (True, False, None, {"$undefined": True})] == [True, False, None, None]
-    for v in (1, 0, "true", [], {}, {"$numberInt": "1"}):
+    others: list[Any] = [1, 0, "true", [], {}, {"$numberInt": "1"}]
+    for v in others:
         assert rejected(flag, v) == "type"
 
 

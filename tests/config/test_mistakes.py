@@ -1,0 +1,215 @@
+"""Every mistake that pipeline.toml can hold: a change to a good file, and the lines that are said of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from config.load import parse
+from tests.config.test_load import CARTS, RULE, SMALL, STREAM, TRIGGER, WHOLE, WINDOW, errors, kind
+
+ROUTES = 'routes = ["k", "l"]'
+COUNT = 'measures = { n = "count()" }'
+
+
+def changed(old: str, new: str, text: str = WHOLE) -> str:
+    assert old in text
+    return text.replace(old, new, 1)
+
+
+def said(text: str, path: str, *words: str) -> None:
+    """Exactly one line, at that path, with these words."""
+    [line] = errors(text)
+    assert line.startswith(f"{path}: "), line
+    assert all(word in line for word in words), line
+
+
+def test_the_file_that_is_changed_here_is_right() -> None:
+    parse(WHOLE)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "word"),
+    [
+        # stream
+        ('name = "s"', "", "stream.name", "missing"),
+        ('name = "s"', 'name = "a b"', "stream.name", "Kinesis"),
+        ('name = "s"', f'name = "{"x" * 129}"', "stream.name", "128"),
+        ('name = "s"', "name = 5", "stream.name", "5 is not a text"),
+        ('name = "s"', 'name = "s"\nformat = "json"', "stream.format", "event, document"),
+        ('name = "s"', 'name = "s"\nshards = 0', "stream.shards", "from 1"),
+        ('name = "s"', 'name = "s"\nshards = true', "stream.shards", "whole number"),
+        ('name = "s"', 'name = "s"\nheartbeat = "0s"', "stream.heartbeat", "longer than nothing"),
+        ('name = "s"', 'name = "s"\nsettle = "-1s"', "stream.settle", "negative"),
+        # triggers
+        ('name = "t"\n', "", "trigger[0].name", "missing"),
+        ('database = "d"', 'database = "a.b"', "trigger[0].database", "database name"),
+        ('database = "d"', 'database = "local"', "trigger[0].database", "MongoDB itself"),
+        ('collection = "c"', 'collection = "system.users"', "trigger[0].collection", "collection name"),
+        ('collection = "c"', 'collection = "a$b"', "trigger[0].collection", "collection name"),
+        (ROUTES, 'routes = ["k", "k"]', "trigger[0].routes", "twice"),
+        (ROUTES, 'routes = ["k", "$x"]', "trigger[0].routes", "not a field"),
+        (ROUTES, 'routes = "k"', "trigger[0].routes", "list of texts"),
+        (ROUTES, f'{ROUTES}\ntime = "a..b"', "trigger[0].time", "not a field"),
+        (ROUTES, f'{ROUTES}\noperations = ["insert", "drop"]', "trigger[0].operations", '"drop"'),
+        (ROUTES, f"{ROUTES}\noperations = []", "trigger[0].operations", "empty"),
+        (ROUTES, f'{ROUTES}\nupdates = "new_events"', "trigger[0].updates", "new_event"),
+        (ROUTES, f"{ROUTES}\nmach = {{ a = 1 }}", "trigger[0].mach", 'did you mean "match"'),
+        (ROUTES, f'{ROUTES}\nmatch = {{ "$expr" = {{ a = 1 }} }}', "trigger[0].match", "$expr"),
+        (ROUTES, f'{ROUTES}\nmatch = {{ "$where" = "x" }}', "trigger[0].match", "$where"),
+        (ROUTES, f'{ROUTES}\nmatch = {{ "$text" = {{ "$search" = "x" }} }}', "trigger[0].match", "$text"),
+        (ROUTES, f'{ROUTES}\nmatch = {{ a = {{ "$near" = [1, 2] }} }}', "trigger[0].match", "$near"),
+        (ROUTES, f'{ROUTES}\nmatch = {{ "$or" = [ {{ "$expr" = 1 }} ] }}', "trigger[0].match", "$expr"),
+        (ROUTES, f'{ROUTES}\nmatch = {{ a = {{ "$date" = "soon" }} }}', "trigger[0].match", "$date"),
+        (ROUTES, f"{ROUTES}\nmatch = {{ a = 2024-01-01 }}", "trigger[0].match", "local date"),
+        (ROUTES, f"{ROUTES}\nbefore = true\nmatch = {{ a = 1 }}", "trigger[0].match", "where"),
+        (ROUTES, f"{ROUTES}\nbefore = true\nfull_document = false", "trigger[0].full_document", "must be true"),
+        (ROUTES, f'{ROUTES}\nbefore = true\nupdates = "ignore"', "trigger[0].updates", "no meaning"),
+        (ROUTES, f'{ROUTES}\ndeletes = "retract"', "trigger[0].deletes", "needs before"),
+        (ROUTES, f"{ROUTES}\nenvelope = false", "trigger[0].envelope", "document"),
+        # window sets
+        ('name = "w"', "", "windows[0].name", "missing"),
+        ('name = "w"', 'name = "_w"', "windows[0].name", "begins with"),
+        ('name = "w"', 'name = "system.w"', "windows[0].name", "no view name"),
+        ('name = "w"', f'name = "{"w" * 121}"', "windows[0].name", "120"),
+        ('name = "w"', 'name = "r"', "windows[1].name", "taken already: it is the view of windows[0]"),
+        ('name = "w"', 'name = "health"', "windows[0].name", "ours"),
+        ('name = "w"', 'name = "dead_letters"', "windows[0].name", "ours"),
+        ('trigger = "t"', 'trigger = "tt"', "windows[0].trigger", 'did you mean "t"'),
+        ('trigger = "t"\n', "", "windows[0].trigger", "missing"),
+        ('key = "k"', 'key = "card"', "windows[0].key", "known: k, l"),
+        ('key = "k"\n', "", "windows[0].key", "missing"),
+        ('tumbling = { size = "1m" }\n', "", "windows[0]", "exactly one of tumbling, sliding, hopping, rolling, session"),
+        (COUNT, f'{COUNT}\nsession = {{ gap = "1m" }}', "windows[0]", "tumbling and session"),
+        (COUNT, "measures = { }", "windows[0].measures", "at least one"),
+        (f"{COUNT}\n", "", "windows[0].measures", "at least one"),
+        (COUNT, "measures = { n = 5 }", "windows[0].measures.n", "5 is not a measure"),
+        (COUNT, f'{COUNT}\nlate = "keep"', "windows[0].late", "update, dead_letter, drop"),
+        (COUNT, f"{COUNT}\nlateness = 3", "windows[0].lateness", 'as in "3s"'),
+        (COUNT, f'{COUNT}\nretain = "1w"', "windows[0].retain", "ms, s, m, h or d"),
+        (COUNT, f'{COUNT}\nretain = "99999999d"', "windows[0].retain", "longer than"),
+        (COUNT, f'{COUNT}\nwhere = "amount >"', "windows[0].where", "not an expression"),
+        (COUNT, f'{COUNT}\nwhere = "amount + 1"', "windows[0].where", "condition"),
+        (COUNT, f'{COUNT}\nfilter = "a"', "windows[0].filter", "unknown"),
+        # fraud
+        (RULE, "", "fraud.rules", "at least one"),
+        ('when = "r.n > 3"', 'when = "r.m > 3"', "fraud.rules[0].when", 'has no measure "m"'),
+        ('when = "r.n > 3"', 'when = "w.n > 3"', "fraud.rules[0].when", "not a rolling window set"),
+        ('when = "r.n > 3"', 'when = "q.n > 3"', "fraud.rules[0].when", "is not a window set"),
+        ('when = "r.n > 3"', 'when = "r.n >"', "fraud.rules[0].when", "not an expression"),
+        ('when = "r.n > 3"\n', "", "fraud.rules[0].when", "missing"),
+        ("weight = 0.5", "weight = 1.5", "fraud.rules[0].weight", "from 0 to 1"),
+        ("weight = 0.5", "weight = -1", "fraud.rules[0].weight", "from 0 to 1"),
+        ("weight = 0.5", "weight = nan", "fraud.rules[0].weight", "from 0 to 1"),
+        ("weight = 0.5\n", "", "fraud.rules[0].weight", "missing"),
+        ("{r.n} times", "{r.k} times", "fraud.rules[0].reason", 'has no measure "k"'),
+        ("{r.n} times", "{r.n times", "fraud.rules[0].reason", "brace"),
+        ("{r.n} times", "{} times", "fraud.rules[0].reason", "not a field"),
+        ('[fraud]\ntrigger = "t"', '[fraud]\ntrigger = "u"', "fraud.trigger", '"u"'),
+        ('[fraud]\ntrigger = "t"', '[fraud]\ntrigger = "t"\nreview = 0.9', "fraud.review", "higher than block 0.8"),
+        ('[fraud]\ntrigger = "t"', '[fraud]\ntrigger = "t"\nview = "w"', "fraud.view", "windows[0]"),
+        (RULE, RULE + RULE, "fraud.rules[1].name", "fraud.rules[0]"),
+        # abandonment
+        ('gap = "20s"\n', "", "abandonment.gap", "missing"),
+        ('gap = "20s"', 'gap = "0s"', "abandonment.gap", "longer than nothing"),
+        ("purchase = \"action == 'purchase'\"", "", "abandonment.purchase", "missing"),
+        ('gap = "20s"', 'gap = "20s"\nitems = "a b"', "abandonment.items", "not a field"),
+        ('gap = "20s"', 'gap = "20s"\nview = "fraud_scores"', "abandonment.view", "the view of fraud"),
+        ('gap = "20s"', 'gap = "20s"\ngaps = "3s"', "abandonment.gaps", 'did you mean "gap"'),
+    ],
+)
+def test_one_mistake(old: str, new: str, path: str, word: str) -> None:
+    said(changed(old, new), path, word)
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "word"),
+    [
+        ('tumbling = { size = "0s" }', "tumbling.size", "longer than nothing"),
+        ('tumbling = { size = "-1m" }', "tumbling.size", "negative"),
+        ('tumbling = { size = "1 fortnight" }', "tumbling.size", "ms, s, m, h or d"),
+        ('tumbling = { size = "1.5h" }', "tumbling.size", "whole number"),
+        ("tumbling = { size = 60 }", "tumbling.size", '"60s"'),
+        ("tumbling = { }", "tumbling.size", "missing"),
+        ('tumbling = "1m"', "tumbling", "not a table"),
+        ('tumbling = { size = "1m", sise = "2m" }', "tumbling.sise", 'did you mean "size"'),
+        ('tumbling = { size = "1d", zone = "Europe/Berlinn" }', "tumbling.zone", "not a time zone"),
+        ('tumbling = { size = "36h", zone = "Europe/Berlin" }', "tumbling.size", "whole days"),
+        ('sliding = { size = "1m" }', "sliding.every", "missing"),
+        ('sliding = { size = "1m", every = "3m" }', "sliding.every", "3 min is longer than size 1 min"),
+        ('hopping = { size = "1s", every = "1500ms" }', "hopping.every", "1500 ms is longer than size 1 s"),
+        ('sliding = { size = "1d", every = "1h", zone = "UTC" }', "sliding.every", "1 h is not whole days"),
+        ('rolling = { size = "1m", closed = "left" }', "rolling.closed", "right, both"),
+        ('rolling = { size = "1m", current = "no" }', "rolling.current", "true or false"),
+        ("session = { }", "session.gap", "missing"),
+        ('session = { max = "1m" }', "session.gap", "missing"),
+        ('session = { gap = "1m", max = "10s" }', "session.max", "10 s is shorter than gap 1 min"),
+    ],
+)
+def test_kinds_that_cannot_be(text: str, path: str, word: str) -> None:
+    said(kind(text), f"windows[0].{path}", word)
+
+
+@pytest.mark.parametrize(
+    ("measure", "word"),
+    [
+        ("amount", "is not a measure"), ("sum", "is not a measure"), ("sum(", "is not a measure"),
+        ("summ(amount)", 'did you mean "sum"'),
+        ("sum()", "takes one field"), ("sum(a, b)", "takes one field"), ("sum(a * 2)", "takes one field"),
+        ("sum($a)", "takes one field"),
+        ("sum(a) where b", "only `if <condition>`"), ("sum(a) if", "must follow `if`"), ("sum(a) if b >", "not an expression"),
+        ("sum(a) if b + 1", "condition"), ("count(a)", "count takes nothing"), ("share()", "share needs"),
+        ("share(a + 1)", "condition"),
+        ("quantile(a)", "from 0 to 1"), ("quantile(a, 1.5)", "from 0 to 1"), ("quantile(a, -0.1)", "from 0 to 1"),
+        ("quantile(a, x)", "from 0 to 1"), ("quantile(a, nan)", "from 0 to 1"), ("quantile(, 0.5)", "takes one field"),
+    ],
+)  # fmt: skip
+def test_measures_that_cannot_be(measure: str, word: str) -> None:
+    said(changed("count()", measure, SMALL), "windows[0].measures.n", word)
+
+
+@pytest.mark.parametrize("name", ["_id", "key", "start", "end", "events", "final", "complete", "as_of", "$x", '"a.b"', "_x", "9x"])
+def test_measure_names_that_are_taken_or_no_names(name: str) -> None:
+    quoted = name if name.startswith('"') else f'"{name}"'
+    [line] = errors(changed("{ n =", f"{{ {quoted} =", SMALL))
+    assert line.startswith(f"windows[0].measures.{name.strip(chr(34))}: ")
+
+
+def test_sections_that_are_missing_or_no_tables() -> None:
+    assert [line.split(":")[0] for line in errors("")] == ["stream", "trigger"]
+    assert [line.split(":")[0] for line in errors('stream = "s"\ntrigger = 5\nwindows = [1]\nfraud = 1\nviews = []')] == [
+        "stream", "trigger", "windows", "fraud", "views",
+    ]  # fmt: skip
+    said(SMALL + "[window]\n", "window", 'did you mean "windows"')
+
+
+def test_two_triggers_of_one_name() -> None:
+    said(STREAM + TRIGGER + TRIGGER + WINDOW, "trigger[1].name", "trigger[0]")
+
+
+def test_bare_documents_need_one_trigger_one_route_and_a_time() -> None:
+    bare = changed('name = "s"', 'name = "s"\nformat = "document"', SMALL)
+    one = changed(ROUTES, 'routes = ["k"]', bare)
+    said(one, "trigger[0].time", "missing")
+    said(changed('"]', '"]\ntime = "at"\nenvelope = true', one), "trigger[0].envelope", "false")
+    said(changed('"]', '"]\ntime = "at"\nbefore = true', one), "trigger[0].before", "old value")
+    said(changed(ROUTES, f'{ROUTES}\ntime = "at"', bare), "trigger[0].routes", "must be one")
+    second = TRIGGER.replace('"t"', '"u"').replace(ROUTES, 'routes = ["k"]\ntime = "at"')
+    said(changed('"]', '"]\ntime = "at"', one) + second, "stream.format", "exactly one [[trigger]]; there are 2")
+
+
+def test_views_that_would_lie_over_what_is_watched() -> None:
+    watched = changed('database = "d"\ncollection = "c"', 'database = "eddy"\ncollection = "w"', SMALL)
+    said(watched, "windows[0].name", "watched collection")
+    said(changed('database = "d"\ncollection = "c"', 'database = "eddy"\ncollection = "abandoned_carts"', SMALL) + CARTS,
+         "abandonment.view", "watched collection")  # fmt: skip
+
+
+def test_views_settings() -> None:
+    said(WHOLE + '[views]\ndatabase = ""\n', "views.database", "database name")
+    said(WHOLE + '[views.ttl]\nww = "1d"\n', "views.ttl.ww", 'did you mean "w"')
+    said(WHOLE + '[views.ttl]\nw = "0s"\n', "views.ttl.w", "longer than nothing")
+    said(WHOLE + '[views]\nttl = "1d"\n', "views.ttl", "not a table")
+
+
+def test_a_secret_or_address_has_no_place_in_the_file() -> None:
+    said(changed('name = "s"', 'name = "s"\nmongodb_uri = "mongodb://u:p@h"', SMALL), "stream.mongodb_uri", "unknown")
