@@ -26,6 +26,7 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "%": operator.mod,
 }  # fmt: skip
+SINGLE: dict[str, Callable[[Any], Any]] = {"not": operator.not_, "neg": operator.neg, "abs": abs}
 WORDS = {"true": True, "false": False, "null": None}
 MAX_SOURCE = 2_000
 
@@ -227,7 +228,7 @@ def _evaluate(tree: Tree, get: Get) -> Any:
         return _binary(tree[1], a, _evaluate(tree[3], get))
     if head == "in":
         return a in tree[2]
-    return {"not": operator.not_, "neg": operator.neg, "abs": abs}[head](a)
+    return SINGLE[head](a)
 
 
 def _logic(decides: bool, parts: Iterable[Tree], get: Get) -> bool | None:

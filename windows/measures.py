@@ -55,9 +55,10 @@ class Values:
         """The exact sum over the count; finite even where the sum is not."""
         if not self.n:
             return None
-        if math.isinf(self.total):
+        total = self.total
+        if math.isinf(total):
             return math.fsum(x * SCALE for x in self.xs) / self.n / SCALE
-        return self.total / self.n
+        return total / self.n
 
     @property
     def var(self) -> float | None:
@@ -69,17 +70,16 @@ class Values:
         return self._var
 
 
-def exact_sum(xs: Iterable[float]) -> float:
+def exact_sum(xs: Sequence[float]) -> float:
     """The sum, rounded once (Shewchuk, by math.fsum); infinite only if the sum itself is out of range.
 
     >>> exact_sum([1e16, 1.0, 2.0, 3.0, -1e16])
     6.0
     """
-    values = list(xs)
     try:
-        return math.fsum(values)
+        return math.fsum(xs)
     except OverflowError:
-        return math.fsum(x * SCALE for x in values) / SCALE
+        return math.fsum(x * SCALE for x in xs) / SCALE
 
 
 def _variance(xs: Sequence[float], mean: float) -> float:
@@ -88,8 +88,9 @@ def _variance(xs: Sequence[float], mean: float) -> float:
     squares = exact_sum([d * d for d in apart])
     if math.isinf(squares):
         return squares
-    rest = math.fsum(apart)
-    return max(0.0, squares - rest * rest / len(xs)) / (len(xs) - 1)
+    rest, n = math.fsum(apart), len(xs)
+    squares -= rest * rest / n
+    return squares / (n - 1) if squares > 0 else 0.0
 
 
 def quantile(xs: Iterable[float], q: float) -> float | None:

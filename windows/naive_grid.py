@@ -136,4 +136,4 @@ class GridSet(WindowedSet):
         return w.end + (self.lives.hold if w.final else self.lives.lateness)
 
     def _watch(self, key: Key, w: Window) -> None:
-        self.timers.put(self._due(w), self.token(key, w.start))
+        self.timers.put(self._due(w), (self.number, key, w.start))

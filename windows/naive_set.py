@@ -88,6 +88,7 @@ class WindowedSet(NaiveSet):
     def __init__(self, number: int, spec: WindowSet, timers: Timers) -> None:
         super().__init__(number, spec, timers)
         self.touched: dict[tuple[Key, int], Window] = {}
+        self._inputs = range(len(self.plan.inputs))
 
     def waiting(self) -> int:
         return len(self.touched)
@@ -113,5 +114,7 @@ class WindowedSet(NaiveSet):
         return block
 
     def _measures(self, w: Window) -> list[Any]:
-        columns = [[v for e in w.events if (v := e.values[i]) is not None] for i in range(len(self.plan.inputs))]
-        return self.plan.compute(len(w.events), columns)
+        if w.measured is None:
+            columns = [[v for e in w.events if (v := e.values[i]) is not None] for i in self._inputs]
+            w.measured = self.plan.compute(len(w.events), columns)
+        return w.measured

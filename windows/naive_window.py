@@ -38,9 +38,10 @@ def which(found: list[Kept], old_at: int) -> Kept:
 
 
 class Window:
-    """One window and what it holds. `late` are those of its events that came after its close; ever: it has been final."""
+    """One window and what it holds. `late` are those of its events that came after its close; ever: it has been final;
+    measured: its measures, while its content is what they were computed from."""
 
-    __slots__ = ("closed_by", "end", "events", "ever", "final", "late", "revision", "start")
+    __slots__ = ("closed_by", "end", "events", "ever", "final", "late", "measured", "revision", "start")
 
     def __init__(self, start: int, end: int, events: list[Kept]) -> None:
         self.start, self.end, self.events = start, end, events
@@ -48,6 +49,7 @@ class Window:
         self.final = self.ever = False
         self.late: set[Kept] = set()
         self.closed_by: str | None = None
+        self.measured: list[Any] | None = None
 
     def close(self, cause: str) -> None:
         """From here on its value is final."""
@@ -56,4 +58,5 @@ class Window:
 
     def changed(self) -> None:
         """Its content is another one; after the first final value that counts."""
+        self.measured = None
         self.revision += self.ever

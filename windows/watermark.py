@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from windows.engine import END, NEVER, Key
+from windows.engine import END, Key
 from windows.spec import WindowSet
 
 Token = tuple[int, Key, int]  # number of the window set, key, start (0 where one timer serves the whole key)
@@ -108,4 +108,4 @@ class Timers:
         if order is None:
             order = self._order[key] = repr(key)
         self._count += 1
-        heapq.heappush(self._heap, (max(due, NEVER), order, number, start, self._count, token))
+        heapq.heappush(self._heap, (due, order, number, start, self._count, token))

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -77,7 +78,7 @@ def columns(sets: Sequence[WindowSet], rows: Sequence[Row]) -> Columns:
         pair = (row.get("trigger", sets[0].trigger), row.get("route", sets[0].key))
         change = row.get("kind", CHANGE) == CHANGE
         streamed.append(pairs.index(pair) if change and pair in pairs else -1)
-        keyed.append(keys.setdefault((pair[1], row["key"] if "key" in row else "a"), len(keys)) if change else -1)
+        keyed.append(keys.setdefault((pair[1], row.get("key", "a")), len(keys)) if change else -1)
     every = {(path, kind) for read in reads for path, kind in read}
     held: dict[str, dict[str, list[Any]]] = {"number": {}, "flag": {}, "value": {}}
     for path, kind in every:
@@ -111,11 +112,7 @@ def _cell(row: Row, path: str, kind: str, reads: set[tuple[str, str]]) -> Any:
     value = row.get("fields", {}).get(path)
     if value is None:
         return MISSING[kind]
-    return {"number": float, "flag": int, "value": _same}[kind](value)
-
-
-def _same(value: Hashable) -> Hashable:
-    return value
+    return value if kind == "value" else float(value) if kind == "number" else int(value)
 
 
 @dataclass
@@ -244,7 +241,7 @@ def drive(
     """All rows through an engine, cut into batches before the rows `cuts`; at the end the watermark END unless told not to."""
     driver = Driver(factory, sets, budget, reload)
     edges = sorted({0, len(rows), *(c for c in cuts if 0 <= c <= len(rows))})
-    for begin, stop in zip(edges, edges[1:], strict=False):
+    for begin, stop in pairwise(edges):
         driver.feed(rows[begin:stop], begin)
     if end:
         driver.end()
