@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
-from math import prod
+from math import isfinite, prod
+from string import Formatter
 from typing import Any
 
 from config.specs import Fraud, Rule
 from contract.views import Reason
 from models.features import Named
 
-_NAME = re.compile(r"\{([^{}]+)\}")
-
 
 def fired(rules: Sequence[Rule], named: Named) -> list[Reason]:
     """The reasons of the rules that hold, in their order. A rule whose condition is null does not fire."""
     return [
-        {"rule": rule.name, "text": reason(rule.reason, named), "weight": rule.weight} for rule in rules if rule.when.holds(named.get)
+        {"rule": rule.name, "text": reason(rule.reason, named), "weight": rule.weight}
+        for rule in rules
+        if rule.when.holds(named.get)
     ]
 
 
@@ -32,8 +32,23 @@ def combined(reasons: Sequence[Reason]) -> float:
 
 
 def reason(template: str, named: Named) -> str:
-    """The template with each {name} replaced by what it names."""
-    return _NAME.sub(lambda match: readable(named.raw(match[1].strip())), template)
+    """The template with each {name} replaced by what it names; {name:.3f} formats a number as Python would."""
+    said = []
+    for text, name, spec, _ in Formatter().parse(template):
+        said.append(text)
+        if name is not None:
+            said.append(formatted(named.raw(name.strip()), spec or ""))
+    return "".join(said)
+
+
+def formatted(value: Any, spec: str) -> str:
+    """A value by its format; as `readable` gives it where there is no format, or none that fits the value."""
+    if spec and value is not None:
+        try:
+            return format(value, spec)
+        except (TypeError, ValueError):
+            return readable(value)
+    return readable(value)
 
 
 def readable(value: Any) -> str:
@@ -46,7 +61,7 @@ def readable(value: Any) -> str:
         return "unknown"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if not isinstance(value, (int, float)):
+    if not isinstance(value, (int, float)) or not isfinite(value):
         return str(value)
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"

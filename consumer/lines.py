@@ -1,0 +1,81 @@
+"""The lines of a file as records: events as relayed, or bare documents, one record for each route of their trigger."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from config.specs import Trigger
+from consumer.record import Raw, bare
+from contract.codec import decode, decode_document
+from contract.errors import Rejected
+from contract.event import Event
+
+BOM = b"\xef\xbb\xbf"
+ENVELOPES = ({"kind", "id", "trigger", "route", "op", "cluster"}, {"kind", "cluster"})
+
+
+def holds_envelopes(file: Path) -> bool | None:
+    """Whether the first line that is a JSON object is an event or a heartbeat as relayed. None: no line is one."""
+    with file.open("rb") as lines:
+        for _, line in numbered(lines):
+            try:
+                found = decode_document(line)
+            except Rejected:
+                continue
+            wanted = ENVELOPES[found.get("kind") == "heartbeat"]
+            return found.get("kind") in ("change", "heartbeat") and found.keys() >= wanted
+    return None
+
+
+def numbered(lines: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """(number from 1 on, line) of the lines that are not blank."""
+    for number, line in enumerate(lines, start=1):
+        text = line.removeprefix(BOM).strip() if number == 1 else line.strip()
+        if text:
+            yield number, text
+
+
+def relayed(lines: BinaryIO) -> Iterator[Raw]:
+    """Events and heartbeats as records; a record's sequence is its line's number."""
+    for number, line in numbered(lines):
+        yield Raw(line, None, number, message=_read(line, decode))
+
+
+def documents(lines: BinaryIO, trigger: Trigger) -> Iterator[Raw]:
+    """Bare documents as records, one for each route: `sub` is the route's place. A line that is none is so for each route."""
+    for number, line in numbered(lines):
+        found = _read(line, decode_document)
+        for sub, route in enumerate(trigger.routes):
+            message: Event | Rejected = found if isinstance(found, Rejected) else bare(trigger, route, found, number)
+            yield Raw(line, None, number, sub, message=message)
+
+
+def _read(line: bytes, read: Callable[[bytes], Any]) -> Any:
+    """What is in a line, or why it cannot be used."""
+    try:
+        return read(line)
+    except Rejected as cause:
+        return _why(line, cause)
+
+
+def _why(line: bytes, cause: Rejected) -> Rejected:
+    """NaN and infinities are no JSON, but many write them: they get the reason that tells what is wrong."""
+    if cause.reason != "json":
+        return cause
+    strange: list[str] = []
+
+    def number(text: str) -> float:
+        value = float(text)
+        if not math.isfinite(value):
+            strange.append(text)
+        return value
+
+    try:
+        json.loads(line, parse_float=number, parse_constant=strange.append)
+    except (ValueError, RecursionError):
+        return cause
+    return Rejected("not_finite", "NaN, an infinity, or a number too large for one") if strange else cause

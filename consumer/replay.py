@@ -1,0 +1,113 @@
+"""`python -m consumer replay`: the same pipeline on a file. No KCL, no MongoDB; the events are the clock, the store is memory.
+
+    python -m consumer replay --config pipeline.toml --events FILE --out DIR [--trigger NAME] [--features]
+
+FILE is JSON lines: events and heartbeats as relayed, or bare documents of one trigger. At its end every window is closed. All the
+file is one shard. Everything written depends on the two files alone: two runs give the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+
+from config.load import load
+from config.specs import Pipeline, Trigger
+from consumer.lines import documents, holds_envelopes, relayed
+from consumer.memory_store import MemoryStore
+from consumer.outputs import summary, write, write_features
+from consumer.record import Raw
+from consumer.runner import Runner
+from consumer.store import Cursor, ShardId
+from consumer.work import NO_LIMIT
+from contract.errors import Misconfigured
+from contract.times import EPOCH, MAX_MS, MIN_MS, date
+
+BATCH = 5_000  # records
+SHARD = "replay"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a replay; the exit code: 0, 2 for wrong arguments, 78 for a wrong configuration."""
+    parser = _parser()
+    given = parser.parse_args(argv)
+    began = time.monotonic()
+    try:
+        spec = load(given.config)
+        trigger = _bare_trigger(parser, spec, given.events, given.trigger)
+        given.out.mkdir(parents=True, exist_ok=True)
+        cursor = replay(spec, given.events, given.out, trigger, given.features)
+    except Misconfigured as error:
+        print(error.what, file=sys.stderr)
+        return error.status
+    except OSError as error:
+        parser.error(f"{error.filename}: {error.strerror}")
+    print(summary(cursor, time.monotonic() - began), file=sys.stderr)
+    return 0
+
+
+def replay(spec: Pipeline, events: Path, out: Path, trigger: Trigger | None, features: bool) -> Cursor:
+    """Replays a file into a folder. trigger: whose bare documents the lines are; None: they are events as relayed."""
+    with ExitStack() as open_files:
+        lines = open_files.enter_context(events.open("rb"))
+        found = open_files.enter_context((out / "features.jsonl").open("wb")) if features else None
+        store = MemoryStore(spec, clock=lambda: _event_time(runner))
+        runner = Runner(
+            spec,
+            store,
+            ShardId(spec.stream.name, 0, SHARD),
+            budget=NO_LIMIT,
+            durable=False,
+            observe=None if found is None else lambda seen: write_features(found, seen),
+        )
+        for batch in _batches(relayed(lines) if trigger is None else documents(lines, trigger)):
+            runner.feed(batch)
+        cursor = runner.finish()
+    write(out, spec, store, cursor)
+    return cursor
+
+
+def _event_time(runner: Runner) -> datetime:
+    """`updated_at` of a replay: the watermark before the commit, so that no clock shows in what is written."""
+    at = date(min(max(runner.cursor.watermark, MIN_MS), MAX_MS)) if runner.cursor.watermark > MIN_MS else EPOCH
+    assert isinstance(at, datetime)
+    return at
+
+
+def _batches(raws: Iterable[Raw]) -> Iterator[list[Raw]]:
+    rest = iter(raws)
+    while batch := list(islice(rest, BATCH)):
+        yield batch
+
+
+def _bare_trigger(parser: argparse.ArgumentParser, spec: Pipeline, events: Path, name: str | None) -> Trigger | None:
+    """Whose bare documents the lines are, None for events as relayed. Wrong arguments end the program."""
+    named = [t for t in spec.triggers if name in (None, t.name)]
+    known = ", ".join(t.name for t in spec.triggers)
+    if not named:
+        parser.error(f"--trigger {name}: there is no such trigger; there is {known}")
+    relayed_lines = holds_envelopes(events)
+    if relayed_lines or (relayed_lines is None and len(named) > 1):
+        return None
+    if len(named) > 1:
+        parser.error(f"the lines of {events} are bare documents: name their trigger with --trigger, one of {known}")
+    if named[0].time is None:
+        place = spec.triggers.index(named[0])
+        raise Misconfigured(f"trigger[{place}].time: missing; bare documents have no other time: name the field that holds it")
+    return named[0]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m consumer replay", description="The same pipeline on a file of events.")
+    parser.add_argument("--config", type=Path, required=True, help="pipeline.toml")
+    parser.add_argument("--events", type=Path, required=True, help="JSON lines: events as relayed, or bare documents")
+    parser.add_argument("--out", type=Path, required=True, help="the folder that gets the views, made if it is missing")
+    parser.add_argument("--trigger", metavar="NAME", help="whose documents the lines are, where they are bare")
+    parser.add_argument("--features", action="store_true", help="write features.jsonl: the rolling values of each event")
+    return parser

@@ -1,0 +1,195 @@
+"""One shard, from records to commits: loads what is needed, steps the pipeline, commits each part before the next.
+
+1. Records that the cursor has passed are dropped.
+2. The rest is read into a batch, and the saved states of its keys are loaded.
+3. Keys that are due on the way are loaded, page by page; where they are too many for memory, the rows in front of them go first.
+4. One part is stepped, and committed with the changed key states and the cursor. This is done until the batch is in.
+5. Keys that were not used for long are forgotten; their states are saved.
+
+A crash between any two of these loses nothing and repeats nothing: a new Runner takes cursor and states up where the last commit
+left them, and the records behind the cursor come again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import TypeVar
+
+import structlog
+
+from config.specs import Pipeline
+from consumer.batch import Raw
+from consumer.pipeline import Part, Seen, ShardPipeline
+from consumer.store import Cursor, HashRange, ShardId, Store
+from consumer.work import Budget, Work
+from contract.errors import Retryable
+from windows.engine import BY_END, BY_IDLE, END, Engine, Key
+from windows.naive import NaiveEngine
+
+T = TypeVar("T")
+Observer = Callable[[Sequence[Seen]], None]
+FIRST_WAIT, LONGEST_WAIT = 0.1, 30.0  # seconds between two tries
+CAP = 50_000  # keys in memory
+PAGE = 5_000  # keys loaded at once because something of theirs is due
+EVERYTHING = HashRange()
+A_FEW_THOUSAND = Budget()
+log = structlog.get_logger("runner")
+
+
+class Runner:
+    """Owns a shard from its first claim on. After any error it is of no more use: make a new one.
+
+    observe: called after each commit with the events that went in, and their features. durable=False never saves key states and
+    never forgets keys, for a run that is not to be taken up again.
+    """
+
+    def __init__(
+        self,
+        spec: Pipeline,
+        store: Store,
+        shard: ShardId,
+        hashes: HashRange = EVERYTHING,
+        parents: Sequence[ShardId] = (),
+        *,
+        engine: Engine | None = None,
+        budget: Budget = A_FEW_THOUSAND,
+        cap: int = CAP,
+        page: int = PAGE,
+        wait: Callable[[float], None] = time.sleep,
+        durable: bool = True,
+        observe: Observer | None = None,
+    ) -> None:
+        self._store, self._hashes, self._shard = store, hashes, shard.shard
+        self._cap, self._page, self._wait = cap, page, wait
+        self._durable, self._observe = durable, observe
+        self._bare, self._settle = spec.stream.format == "document", spec.stream.settle
+        self._used: dict[Key, None] = {}  # in order of use
+        self._usable = True
+        self.cursor = self._patiently(lambda: store.open(shard, parents))
+        engine = engine or naive(spec)
+        engine.watermark = self.cursor.watermark
+        self._pipeline = ShardPipeline(spec, engine, budget, durable, observe is not None)
+
+    def feed(self, raws: Sequence[Raw]) -> Cursor:
+        """Takes records in the order of the stream; the cursor behind them, all of it committed. Raises Fenced."""
+        fresh = [raw for raw in raws if not self.cursor.passed(raw.sequence, raw.sub)]
+        if not fresh:
+            return self.cursor
+        with self._whole():
+            batch = self._pipeline.reader.read(fresh)
+            self._load(batch.columns.keys)
+            work, begin = self._pipeline.begin(batch), 0
+            while begin < batch.n:
+                end = self._reach(work, begin)
+                if end == begin:
+                    self._pass(int(work.watermarks[begin]), int(batch.columns.cause[begin]), self.cursor, batch.columns.keys)
+                while begin < end:
+                    begin = self._commit(self._pipeline.step(work, begin, end, self.cursor))
+            self._forget(())
+        return self.cursor
+
+    def idle(self, now_ms: int) -> Cursor:
+        """A stream of bare documents has nothing to read: time follows the wall clock, less `settle`. A stream with heartbeats
+        needs no clock, and is left alone."""
+        watermark = now_ms - self._settle
+        if self._bare and watermark > self.cursor.watermark:
+            with self._whole():
+                moved = self.cursor.moved(self.cursor.sequence, self.cursor.sub, watermark, self.cursor.counters)
+                self._pass(watermark, BY_IDLE, moved, ())
+                self._forget(())
+        return self.cursor
+
+    def finish(self) -> Cursor:
+        """The end of a file: every window closes, every silence is judged. The watermark stays the last true one."""
+        with self._whole():
+            self._pass(END, BY_END, self.cursor, ())
+        return self.cursor
+
+    def _reach(self, work: Work, begin: int) -> int:
+        """Up to which row everything that is due is in memory. Keys come by due time: those behind a full page are not there."""
+        _, last = self._load_due(int(work.watermarks[-1]))
+        if last is None:
+            return work.batch.n
+        return begin + int(work.watermarks[begin:].searchsorted(last))
+
+    def _pass(self, watermark: int, cause: int, moved: Cursor, keep: Collection[Key]) -> None:
+        """Time alone, for all keys of the shard, a page of them after the other. `keep` stay in memory."""
+        before: Collection[Key] = ()
+        while True:
+            page, last = self._load_due(watermark)
+            if last is not None and page == before:
+                raise RuntimeError("what was due has been done, and is still due: an engine's fault")
+            while not self._commit(self._pipeline.pass_time(watermark, cause, self.cursor, moved if last is None else self.cursor)):
+                pass
+            if last is None:
+                return
+            self._forget(keep)
+            before = page
+
+    def _load_due(self, until: int) -> tuple[Collection[Key], int | None]:
+        """Loads the first page of keys that are due by a watermark: (keys, the last one's due time; None: that is all of them)."""
+        if not self._durable:
+            return (), None
+        keys = self._patiently(lambda: self._store.due(self._hashes, until, self._page))
+        self._load(keys)
+        if len(keys) < self._page:
+            return keys, None
+        return keys, max(due for due in self._pipeline.book.dues(keys).values() if due is not None)
+
+    def _load(self, keys: Collection[Key]) -> None:
+        known = self._pipeline.book.known
+        missing = [key for key in keys if key not in known]
+        if missing and self._durable:
+            self._pipeline.book.load(self._patiently(lambda: self._store.load(missing)))
+        for key in keys:
+            self._used.pop(key, None)
+            self._used[key] = None
+
+    def _commit(self, part: Part) -> int:
+        """Makes a part last, and gives its `done`."""
+        effects = part.effects
+        if effects.cursor != effects.expected or effects.puts or effects.removes or effects.states:
+            self.cursor = self._patiently(lambda: self._store.commit(effects))
+        if self._observe is not None and part.seen:
+            self._observe(part.seen)
+        return part.done
+
+    def _forget(self, keep: Collection[Key]) -> None:
+        """Down to the cap, those that were not used for longest first. All are clean: a commit has saved what changed."""
+        surplus = len(self._pipeline.book.known) - self._cap
+        if surplus <= 0 or not self._durable:
+            return
+        kept = frozenset(keep)
+        goes = [key for key in self._used if key not in kept][:surplus]
+        self._pipeline.book.evict(goes)
+        for key in goes:
+            del self._used[key]
+
+    def _patiently(self, ask: Callable[[], T]) -> T:
+        """Asks again, with growing waits, for as long as the answer is Retryable."""
+        pause = FIRST_WAIT
+        while True:
+            try:
+                return ask()
+            except Retryable as error:
+                seconds = max(pause, error.after or 0.0)
+                log.warning("store is away, asking again", shard=self._shard, why=str(error), seconds=seconds)
+                self._wait(seconds)
+                pause = min(2 * pause, LONGEST_WAIT)
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """What happens in here is done to its end, or this Runner is done for: memory and store may differ then."""
+        if not self._usable:
+            raise RuntimeError("this Runner has failed before; make a new one, which takes up what is committed")
+        self._usable = False
+        yield
+        self._usable = True
+
+
+def naive(spec: Pipeline) -> Engine:
+    """The engine that keeps everything and recomputes. Of the values in a batch it knows all but Decimals by itself."""
+    return NaiveEngine(spec.windows, pack=lambda v: str(v).encode(), unpack=lambda data: Decimal(data.decode()))

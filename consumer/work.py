@@ -1,0 +1,51 @@
+"""A batch on its way through the pipeline, and how much of it one part may take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from consumer.batch import Batch
+from windows.engine import Columns, Ints
+
+ARRAYS = ("kind", "cause", "mark", "stream", "key", "at", "old_at", "put", "take")
+FIELDS = ("number", "flag", "value")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """About how much one part may change: rows taken (a score or a dead letter each), documents of windows, silences judged."""
+
+    rows: int = 1_500
+    windows: int = 2_000
+    judged: int = 500
+
+
+NO_LIMIT = Budget(1 << 40, 1 << 40, 1 << 40)
+
+
+@dataclass(slots=True)
+class Work:
+    """A batch whose repeats are found. watermarks[i] is the watermark once row i is in; slots and put are plain lists of the
+    columns of those names, put False where the row goes nowhere."""
+
+    batch: Batch
+    watermarks: Ints
+    slots: Sequence[int] = field(init=False)
+    put: Sequence[bool] = field(init=False)
+
+    def __post_init__(self) -> None:
+        columns = self.batch.columns
+        self.slots = columns.key.tolist()
+        self.put = [put and verdict is None for put, verdict in zip(columns.put.tolist(), self.batch.verdicts, strict=True)]
+
+    def upto(self, end: int) -> Columns:
+        """The columns of the rows before `end`."""
+        whole = self.batch.columns
+        if end == whole.n:
+            return whole
+        cut: dict[str, Any] = {name: getattr(whole, name)[:end] for name in ARRAYS}
+        for kind in FIELDS:
+            cut[kind] = {path: column[:end] for path, column in getattr(whole, kind).items()}
+        return replace(whole, n=end, doc=None if whole.doc is None else whole.doc[:end], **cut)
