@@ -1,0 +1,127 @@
+"""Reads the views: only what contract/views.py promises, with the indexes that are there for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pymongo.database import Database
+
+from config.specs import Pipeline
+from config.table import close_to
+from contract.errors import Misconfigured
+from windows.spec import Rolling, WindowSet
+
+Doc = dict[str, Any]
+HEALTH, DEAD_LETTERS = "health", "dead_letters"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A document of a view. stale: of a rolling value, whether silence alone has changed it since; None for other views."""
+
+    view: str
+    document: Doc
+    stale: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Event times from (inclusive) to (exclusive); None: no bound."""
+
+    begin: datetime | None = None
+    end: datetime | None = None
+
+
+class Reader:
+    """The answers. now: the time against which a rolling value is stale. Raises pymongo's errors as they come."""
+
+    def __init__(self, db: Database[Doc], pipeline: Pipeline, now: datetime) -> None:
+        self._db, self._pipeline, self._now = db, pipeline, now
+
+    def risks(self, limit: int, since: datetime | None = None) -> Sequence[Found]:
+        """The highest scores, the newest of equal ones first."""
+        view = self._fraud_view()
+        wanted: Doc = {"at": {"$gte": since}} if since else {}
+        return self._found(view, wanted, [("score", -1), ("at", -1)], limit)
+
+    def card(self, keys: Sequence[Any], limit: int) -> Sequence[Found]:
+        """All about one key of the fraud scorer: its scores, its rolling values, its latest windows."""
+        view = self._fraud_view()
+        fraud = self._pipeline.fraud
+        assert fraud is not None
+        return [
+            *self._found(view, {"key": {"$in": keys}}, [("at", -1)], limit),
+            *self._of_key(fraud.trigger, fraud.key, keys, limit),
+        ]
+
+    def cart(self, keys: Sequence[Any], limit: int) -> Sequence[Found]:
+        """All about one cart: its signals, its rolling values, its latest windows."""
+        view = self._carts_view()
+        carts = self._pipeline.abandonment
+        assert carts is not None
+        return [
+            *self._found(view, {"key": {"$in": keys}}, [("since", -1)], limit),
+            *self._of_key(carts.trigger, carts.key, keys, limit),
+        ]
+
+    def abandoned(self, limit: int, retracted: bool = False) -> Sequence[Found]:
+        """Carts that were left and neither bought nor taken up again since; with retracted, those too."""
+        wanted: Doc = {} if retracted else {"status": "raised"}
+        return self._found(self._carts_view(), wanted, [("raised_at", -1)], limit)
+
+    def window(self, view: str, keys: Sequence[Any] | None, span: Span, limit: int) -> Sequence[Found]:
+        """A window set's documents, newest first: windows that lie at least in part in the span, rolling values as of it."""
+        spec = self.window_set(view)
+        wanted: Doc = {} if keys is None else {("_id" if isinstance(spec.kind, Rolling) else "key"): {"$in": keys}}
+        if isinstance(spec.kind, Rolling):
+            _bound(wanted, "as_of", "$gte", span.begin)
+            _bound(wanted, "as_of", "$lt", span.end)
+            return self._found(view, wanted, [("as_of", -1)], limit)
+        _bound(wanted, "end", "$gt", span.begin)
+        _bound(wanted, "start", "$lt", span.end)
+        return self._found(view, wanted, [("start", -1)] if keys else [("end", -1)], limit)
+
+    def health(self) -> Sequence[Found]:
+        """A document a shard, and the newest dead letters."""
+        return [*self._found(HEALTH, {}, [("_id", 1)], 0), *self._found(DEAD_LETTERS, {}, [("updated_at", -1)], 5)]
+
+    def window_set(self, name: str) -> WindowSet:
+        """The window set of that name. Raises Misconfigured."""
+        for spec in self._pipeline.windows:
+            if spec.name == name:
+                return spec
+        raise Misconfigured(f'there is no window set "{name}"{close_to(name, (s.name for s in self._pipeline.windows))}')
+
+    def _fraud_view(self) -> str:
+        if self._pipeline.fraud is None:
+            raise Misconfigured("pipeline.toml has no [fraud]: nothing is scored")
+        return self._pipeline.fraud.view
+
+    def _carts_view(self) -> str:
+        if self._pipeline.abandonment is None:
+            raise Misconfigured("pipeline.toml has no [abandonment]: no cart is watched")
+        return self._pipeline.abandonment.view
+
+    def _of_key(self, trigger: str, route: str, keys: Sequence[Any], limit: int) -> Iterable[Found]:
+        own = [s for s in self._pipeline.windows if (s.trigger, s.key) == (trigger, route)]
+        for spec in sorted(own, key=lambda s: not isinstance(s.kind, Rolling)):
+            yield from self.window(spec.name, keys, Span(), limit)
+
+    def _found(self, view: str, wanted: Mapping[str, Any], order: Sequence[tuple[str, int]], limit: int) -> Sequence[Found]:
+        cursor = self._db[view].find(wanted).sort(list(order)).limit(limit)
+        return [Found(view, document, self._stale(view, document)) for document in cursor]
+
+    def _stale(self, view: str, document: Doc) -> bool | None:
+        rolling = any(s.name == view and isinstance(s.kind, Rolling) for s in self._pipeline.windows)
+        if not rolling:
+            return None
+        expires = document.get("expires_at")
+        return isinstance(expires, datetime) and expires <= self._now
+
+
+def _bound(wanted: Doc, field: str, operator: str, value: datetime | None) -> None:
+    if value is not None:
+        wanted.setdefault(field, {})[operator] = value
