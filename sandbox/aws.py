@@ -76,12 +76,14 @@ def settings(port: int) -> dict[str, str]:
 
 def kinesis(port: int) -> KinesisClient:
     """A client of the sandbox's Kinesis."""
-    return _session().client("kinesis", endpoint_url=url(port), config=QUICK)
+    client: KinesisClient = _session().client("kinesis", endpoint_url=url(port), config=QUICK)
+    return client
 
 
 def dynamodb(port: int) -> DynamoDBClient:
     """A client of the sandbox's DynamoDB."""
-    return _session().client("dynamodb", endpoint_url=url(port), config=QUICK)
+    client: DynamoDBClient = _session().client("dynamodb", endpoint_url=url(port), config=QUICK)
+    return client
 
 
 def _session() -> boto3.Session:

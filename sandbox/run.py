@@ -43,7 +43,7 @@ def where(environment: Mapping[str, str], name: str) -> Mapping[str, str]:
     if environment.get("MONGODB_URI") and has_aws(environment):
         say(f"{name}: MongoDB and AWS as the environment says")
         return {}
-    running = on_sandbox(state.directory(), name)
+    running = on_sandbox(state.directory(), name, environment.get("MONGODB_URI"))
     if environment.get("MONGODB_URI"):
         say(f"{name}: MongoDB as the environment says; no AWS setting there, so Kinesis and DynamoDB are the sandbox's; {STOP}")
         return {k: v for k, v in running.environment().items() if k.startswith("AWS_")}
@@ -57,13 +57,13 @@ def has_aws(environment: Mapping[str, str]) -> bool:
     return any(environment.get(name) for name in AWS_NAMES) or any(file.exists() for file in files)
 
 
-def on_sandbox(home: Path, name: str) -> Running:
-    """Start or join the sandbox, make the stream, and be known to `sandbox-stop`."""
+def on_sandbox(home: Path, name: str, uri: str | None) -> Running:
+    """Start or join the sandbox, make the stream, and be known to `sandbox-stop`. uri: MongoDB, if it is another one."""
     running = up(home)
     join(home, known(os.getpid(), name=name))
     pipeline = configured()
     if pipeline is not None:
-        make_stream(running, pipeline)
+        make_stream(running, pipeline, uri)
     return running
 
 

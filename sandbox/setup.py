@@ -139,22 +139,22 @@ def installed() -> dict[str, dict[str, str]]:
 
 def jars() -> None:
     """All of KCL's jars; a build that lost some is made again, without pip's cache, which may hold that very build."""
-    found = missing_jars()
+    folder = Path(str(installed()["site"])) / "amazon_kclpy" / "jars"
+    found = missing_jars(folder)
     if found is None:
         return
     say(f"{found}; building amazon_kclpy again")
     version = next(version for name, version, _ in locked() if name == "amazon-kclpy")
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "requirements.txt"
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "requirements.txt"
         file.write_text(next(block for name, _, block in locked() if name == "amazon-kclpy"))
         pip(["--require-hashes", "--no-build-isolation", "--no-deps", "--force-reinstall", "--no-cache-dir", "-r", str(file)])
-    if again := missing_jars():
+    if again := missing_jars(folder):
         raise Failed(f"  amazon_kclpy {version}: {again}\n{HELP_DOWNLOAD}")
 
 
-def missing_jars() -> str | None:
-    """What is wrong with the jars, or None."""
-    folder = Path(str(installed()["site"])) / "amazon_kclpy" / "jars"
+def missing_jars(folder: Path) -> str | None:
+    """What is wrong with the jars in there, or None."""
     here = sorted(folder.glob("*.jar"))
     broken = [jar.name for jar in here if not zipfile.is_zipfile(jar)]
     if len(here) != JARS:

@@ -7,6 +7,7 @@ is started again always gets another port: a producer or consumer left over from
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,14 +73,20 @@ def join(home: Path, who: Known) -> None:
         _keep(home, msgspec.structs.replace(now, joined=[*alive, who]))
 
 
-def down(home: Path, say: bool = True) -> bool:
-    """Stop the joined commands (who feeds before who reads), then ministack, then mongod. False if nothing ran."""
+def down(home: Path, say: bool = True, before: Callable[[Running], object] | None = None) -> bool:
+    """Stop the joined commands (who feeds before who reads), then ministack, then mongod. False if nothing ran.
+
+    before: called when only the two parts still run, both of them.
+    """
     with state.locked(home):
         now = state.read(home)
         joined = [who for who in now.joined if find(who) is not None]
         ran = bool(joined) or any(find(who) is not None for who in (now.ministack, now.mongod))
         for who in sorted(joined, key=lambda w: ORDER.index(w.name) if w.name in ORDER else 0):
             _end(who, PATIENCE.get(who.name, JOINED_GRACE), say)
+        both = running(home)
+        if both is not None and before is not None:
+            before(both)
         _end(now.ministack, MINISTACK_GRACE, say=False)
         _end(now.mongod, MONGOD_GRACE, say=False)
         _keep(home, msgspec.structs.replace(now, joined=[], streams={}))
