@@ -1,0 +1,106 @@
+"""`python -m producer [--config pipeline.toml]`: relay what the triggers see from MongoDB into Kinesis, until told to stop.
+
+Ends with 0 on SIGTERM and SIGINT, with contract.errors' status where there is nothing to wait for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+
+from config.environment import Environment, environment
+from config.load import load
+from config.specs import Pipeline
+from contract.errors import Fatal, Misconfigured
+from producer import images, kinesis, mongo
+from producer.bookmark import Bookmark, Bookmarks
+from producer.pump import Pump, first_positions
+from producer.reader import Stopped, patiently
+from producer.source import Source, groups, now
+
+log = structlog.get_logger("producer")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run; the exit status."""
+    logs()
+    parser = argparse.ArgumentParser(prog="python -m producer", description="Relays MongoDB changes into Kinesis.")
+    parser.add_argument("--config", type=Path, help="the pipeline (default: EDDY_CONFIG, else pipeline.toml)")
+    given = parser.parse_args(argv)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        env = environment()
+        run(load(given.config or env.config), env, stop)
+    except Stopped:
+        log.info("ended", why="told to stop before the start was over")
+    except Fatal as error:
+        log.error("stopped", error=type(error).__name__, what=str(error), status=error.status)
+        if sys.stderr.isatty():
+            print(error, file=sys.stderr)
+        return error.status
+    return 0
+
+
+def run(spec: Pipeline, env: Environment, stop: threading.Event) -> None:
+    """Connect, find out where to begin, save it, say so, and relay. Raises Fatal, and Stopped if stopped before it began."""
+    if env.mongodb_uri is None:
+        raise Misconfigured("MONGODB_URI: not set; set it to the replica set to watch, or use `make run-producer` for the sandbox")
+    client = mongo.connect(env.mongodb_uri)
+    target = kinesis.Kinesis(kinesis.connect(env), spec.stream, env)
+    bookmarks = Bookmarks(client, spec.views.database, spec.stream.name)
+    try:
+        shards = patiently(lambda: target.shards(time.monotonic()), stop)
+        patiently(lambda: images.ensure(client, spec.triggers), stop)
+        marks, sources = patiently(lambda: begin(spec, client, bookmarks), stop)
+        log.info(
+            "ready", stream=spec.stream.name, shards=len(shards), mongodb=env.mongodb, kinesis=env.kinesis_endpoint or env.region,
+            watching={s.group.name: [f"{db}.{name}" for db, name in s.group.namespaces] for s in sources},
+            since={name: moment(mark.position.cluster[0]) for name, mark in marks.items()},
+        )  # fmt: skip
+        Pump(spec.stream, sources, target, bookmarks, marks, stop).run()
+    finally:
+        client.close()
+
+
+def begin(spec: Pipeline, client: mongo.Client, bookmarks: Bookmarks) -> tuple[dict[str, Bookmark], list[Source]]:
+    """Open the streams where the bookmarks stand, the first time from now on, and save at once where that is."""
+    found = bookmarks.load()
+    watched = groups(spec.triggers)
+    first = first_positions(found, [g.name for g in watched], lambda: now(client))
+    sources = [Source(client, group, first[group.name].position) for group in watched]
+    marks = {s.group.name: Bookmark(s.open(), first[s.group.name].captured, first[s.group.name].relayed) for s in sources}
+    bookmarks.save(marks)
+    for name in [name for name in marks if name not in found]:
+        log.info("no bookmark yet", group=name, since=moment(marks[name].position.cluster[0]))
+    bookmarks.drop([name for name in found if name not in marks])
+    return marks, sources
+
+
+def moment(seconds: int) -> str:
+    """A cluster time for people."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def logs() -> None:
+    """JSON lines on stderr."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

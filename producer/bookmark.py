@@ -1,0 +1,85 @@
+"""What the producer keeps in the views database: how far each change stream is relayed, and changes that Kinesis cannot take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import Timestamp
+from pymongo import UpdateOne, WriteConcern
+from pymongo.database import Database
+
+from producer.changes import Record
+from producer.mongo import Client, Document, in_our_words
+from producer.relay import Position
+
+BOOKMARKS, DEAD_LETTERS = "_bookmarks", "dead_letters"
+PART = 4_000_000  # characters of one dead letter, each up to four bytes: MongoDB takes 16 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Bookmark:
+    """A stream's position, everything before which is acknowledged, and its counts: changes captured, records acknowledged.
+
+    The counts go on over restarts; what a crash repeats is counted again.
+    """
+
+    position: Position
+    captured: int = 0
+    relayed: int = 0
+
+
+class Bookmarks:
+    """The bookmarks of one Kinesis stream's producer. Raises Retryable when MongoDB is away, Misconfigured without rights."""
+
+    def __init__(self, client: Client, database: str, stream: str) -> None:
+        self._db: Database[Document] = client.get_database(database, write_concern=WriteConcern("majority"))
+        self._stream = stream
+
+    def load(self) -> dict[str, Bookmark]:
+        """Those there are, by the name of the group of triggers."""
+        with in_our_words(f"reading {self._db.name}.{BOOKMARKS}"):
+            found = list(self._db[BOOKMARKS].find({"stream": self._stream}))
+        return {
+            d["group"]: Bookmark(
+                Position(d["token"], (d["cluster"].time, d["cluster"].inc)), int(d.get("captured", 0)), int(d.get("relayed", 0))
+            )
+            for d in found
+        }
+
+    def save(self, bookmarks: Mapping[str, Bookmark]) -> None:
+        """Write them, safe against the loss of a server. On an idle replica set this is also what moves the cluster time on."""
+        with in_our_words(f"writing {self._db.name}.{BOOKMARKS}"):
+            self._db[BOOKMARKS].bulk_write([UpdateOne(self._id(g), {"$set": self._doc(g, b)}, True) for g, b in bookmarks.items()])
+
+    def drop(self, groups: Sequence[str]) -> None:
+        """Forget groups that no trigger is in any more: a stale bookmark would later bring back long-gone changes."""
+        with in_our_words(f"writing {self._db.name}.{BOOKMARKS}"):
+            self._db[BOOKMARKS].delete_many({"_id": {"$in": [self._id(group)["_id"] for group in groups]}})
+
+    def too_large(self, record: Record, limit: int) -> None:
+        """Keep a record that Kinesis cannot take, whole, as dead letters; more than one where it is too long for one document."""
+        text, at = record.data.decode(), datetime.now(UTC)
+        parts = [text[i : i + PART] for i in range(0, len(text), PART)]
+        with in_our_words(f"writing {self._db.name}.{DEAD_LETTERS}"):
+            for number, part in enumerate(parts, 1):
+                key: Document = {"stream": self._stream, "event": record.id, "partition_key": record.key}
+                key |= {"part": number, "parts": len(parts)} if len(parts) > 1 else {}
+                letter = {
+                    "reason": "size", "why": f"{record.size} bytes with its partition key; a Kinesis record takes {limit}",
+                    "trigger": record.trigger, "route": record.route, "record": part, "binary": None,
+                    "partition_key": record.key, "arrived_at": None, "updated_at": at,
+                }  # fmt: skip
+                self._db[DEAD_LETTERS].replace_one({"_id": key}, letter, upsert=True)
+
+    def _id(self, group: str) -> dict[str, Any]:
+        return {"_id": f"{self._stream}/{group}"}
+
+    def _doc(self, group: str, bookmark: Bookmark) -> Document:
+        token, cluster = bookmark.position.token, bookmark.position.cluster
+        return {
+            "stream": self._stream, "group": group, "token": None if token is None else dict(token), "cluster": Timestamp(*cluster),
+            "captured": bookmark.captured, "relayed": bookmark.relayed, "updated_at": datetime.now(UTC),
+        }  # fmt: skip
