@@ -149,7 +149,9 @@ def perform(stage: Stage, seconds: float, asked: Asked) -> bool:
             _drain(stage, observer, show)
         stage.stop("producer")
         stage.stop("consumer")
-        report = verify.check(client, stage.spec, verify.watermarks(client, stage.spec, ranges), lambda text: say(f"demo: {text}"))
+        report = verify.check_database(
+            client, stage.spec, verify.watermarks(client, stage.spec, ranges), lambda text: say(f"demo: {text}")
+        )
     for example in report.examples:
         say(f"  differs: {example}")
     say(report.line())

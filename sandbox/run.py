@@ -77,10 +77,10 @@ def configured() -> Pipeline | None:
 
 def name_of(command: Sequence[str]) -> str:
     """What to call it: the module of `python -m module`, else the program; of this package, its subcommand."""
-    words = [word for word in command if not word.startswith("-")]
-    if words[0] not in ("python", "python3") or len(words) == 1:
-        return Path(words[0]).name
-    return words[2] if words[1] == "sandbox" and len(words) > 2 else words[1]
+    if "-m" not in command[:-1]:
+        return Path(command[0]).name
+    module = command.index("-m") + 1
+    return command[module + 1] if command[module] == "sandbox" and len(command) > module + 1 else command[module]
 
 
 def say(text: str) -> None:

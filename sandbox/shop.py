@@ -156,12 +156,12 @@ class Cart:
         """Plan every step of this cart."""
         pick, at, items = self.shop.random, self.shop.now, dict[str, int]()
         for _ in range(pick.randint(2, 6)):
-            at += pick.randint(400, self.shop.gap // 6)
+            at += self._pause()
             sku = pick.choice(list(CATALOGUE))
             items[sku] = items.get(sku, 0) + pick.randint(1, 2)
             self._step(at, "add", items)
         if len(items) > 1 and pick.random() < 0.3:
-            at += pick.randint(400, self.shop.gap // 6)
+            at += self._pause()
             items.pop(next(iter(items)))
             self._step(at, "remove", items)
         self._end(at, items)
@@ -169,14 +169,17 @@ class Cart:
     def _end(self, at: int, items: dict[str, int]) -> None:
         pick, gap = self.shop.random, self.shop.gap
         if self.fate == "emptied":
-            self._step(at + pick.randint(400, gap // 6), "remove", {})
+            self._step(at + self._pause(), "remove", {})
         if self.fate == "returned":  # longer than the gap, so that it was left in between
             at += gap + pick.randint(gap // 5, gap // 2)
             self._step(at, "add", items)
         if self.fate in ("bought", "returned"):
-            at += pick.randint(400, gap // 6)
+            at += self._pause()
             self._step(at, "checkout", items)
-            self._step(at + pick.randint(400, gap // 6), "purchase", items)
+            self._step(at + self._pause(), "purchase", items)
+
+    def _pause(self) -> int:
+        return self.shop.random.randint(self.shop.gap // 50, self.shop.gap // 6)
 
     def _step(self, at: int, action: str, items: dict[str, int]) -> None:
         lines = [{"sku": sku, "qty": qty, "price": CATALOGUE[sku]} for sku, qty in items.items()]

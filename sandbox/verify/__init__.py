@@ -9,7 +9,7 @@ It stands beside the product, and shares with it only the specs of pipeline.toml
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pymongo import MongoClient
@@ -21,7 +21,8 @@ from sandbox.verify.report import Report, Watermarks
 from sandbox.verify.rows import Document, Row, rows_of
 from windows.spec import Rolling
 
-__all__ = ["Report", "Watermarks", "check", "watermarks"]
+__all__ = ["Report", "Row", "Watermarks", "check", "check_database", "watermarks"]
+View = Callable[[str], Iterable[Document]]
 
 
 def watermarks(client: MongoClient[Document], spec: Pipeline, ranges: Mapping[str, tuple[int, int]]) -> Watermarks:
@@ -34,33 +35,37 @@ def watermarks(client: MongoClient[Document], spec: Pipeline, ranges: Mapping[st
     return Watermarks(ranges, {shard: date_ms(when) for shard, when in at.items()})
 
 
-def check(
+def check_database(
     client: MongoClient[Document], spec: Pipeline, marks: Watermarks, say: Callable[[str], Any] = lambda text: None
 ) -> Report:
-    """Compare everything. client: must give aware dates; nothing may be writing to the views meanwhile."""
-    report, views = Report(), client[spec.views.database]
+    """Compare everything in MongoDB. client: must give aware dates; nothing may be writing to the views meanwhile."""
     rows = {t.name: rows_of(client[t.database][t.collection], t) for t in spec.triggers}
     say(f"recomputing from {sum(map(len, rows.values()))} source documents")
+    views = client[spec.views.database]
+    return check(spec, rows, lambda name: views[name].find(), marks)
+
+
+def check(spec: Pipeline, rows: Mapping[str, Sequence[Row]], view: View, marks: Watermarks) -> Report:
+    """Compare everything. rows: by trigger, in order of arrival; view: a view's documents by its name."""
+    report = Report()
     scores: dict[object, Document] = {}
     if spec.fraud is not None:
-        scores = {d["_id"]: d for d in views[spec.fraud.view].find()}
+        scores = {d["_id"]: d for d in view(spec.fraud.view)}
         signals.check_scores(report, spec.fraud, rows[spec.fraud.trigger], scores)
     for s in spec.windows:
-        stored = views[s.name].find()
         if not isinstance(s.kind, Rolling):
-            windows.check(report, s, rows[s.trigger], stored, marks)
+            windows.check(report, s, rows[s.trigger], view(s.name), marks)
             continue
-        rolling.check_views(report, s, rows[s.trigger], stored, marks)
+        rolling.check_views(report, s, rows[s.trigger], view(s.name), marks)
         if spec.fraud is not None and (s.trigger, s.key) == (spec.fraud.trigger, spec.fraud.key):
             rolling.check_features(report, s, rows[s.trigger], scores)
     if spec.abandonment is not None:
-        found = views[spec.abandonment.view].find()
-        signals.check_carts(report, spec.abandonment, rows[spec.abandonment.trigger], found, marks)
-    _check_health(report, spec, rows, list(views["health"].find()))
+        signals.check_carts(report, spec.abandonment, rows[spec.abandonment.trigger], view(spec.abandonment.view), marks)
+    _check_health(report, spec, rows, list(view("health")))
     return report
 
 
-def _check_health(report: Report, spec: Pipeline, rows: Mapping[str, list[Row]], health: list[Document]) -> None:
+def _check_health(report: Report, spec: Pipeline, rows: Mapping[str, Sequence[Row]], health: Sequence[Document]) -> None:
     """Every record in one class; every change of the source counted, once for each of its routes; none late, none rejected."""
     own = [d for d in health if d["_id"].startswith(f"{spec.stream.name}/")]
     classes = ("counted", "repeat", "late", "ignored", "control", "dead_letter")
