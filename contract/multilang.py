@@ -1,0 +1,238 @@
+"""KCL's MultiLang lines of records, straight to columns.
+
+KCL writes every record of a line with the same words around the values. The words are learnt from a line's first record; a
+compiled loop then checks them and decodes the Base64 of all records into one buffer. What differs in anything (another field,
+another order, a broken text) is not read here at all: `Reader.read` gives None, and the caller's general parser says what it is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from contract import scan
+from contract.scan import NO, Ints, Words
+
+Spans = np.ndarray[tuple[int, int], np.dtype[np.int64]]
+
+FIELDS = (b"data", b"partitionKey", b"sequenceNumber", b"subSequenceNumber", b"approximateArrivalTimestamp")
+DATA, KEY, SEQUENCE, SUB, ARRIVED = range(5)
+ROW = (0, 2, 5, 8, 9)  # of `spans`, where a field begins: (begin, end), twice (begin, end, what is odd), value, value; then offsets
+FOREIGN_ROWS = [ROW[KEY] + 2, ROW[SEQUENCE] + 2]
+OFFSETS, ROWS = 10, 11
+LAST_YEAR = 253_370_764_800_000  # 9999-01-01: an arrival behind it has no datetime
+
+WS = rb"[ \t\r\n]*"
+PAIR = rb'"(\w+)"%s:%s("(?:[^"\\]|\\.)*"|\d+|null)' % (WS, WS)
+ONE_PAIR = re.compile(PAIR)
+OBJECT = re.compile(rb"\{%s%s(?:%s,%s%s)*%s\}" % (WS, PAIR, WS, WS, PAIR, WS))
+HEAD = re.compile(rb'%s\{%s(?:"\w+"%s:%s["\w]+%s,%s)*"records"%s:%s\[%s' % ((WS,) * 9))
+COMMA = re.compile(rb"%s,%s" % (WS, WS))
+TAIL = re.compile(rb"%s\]" % WS)
+TOP = {"action", "records", "millisBehindLatest"}
+TOP_QUOTES = 8  # around these and "processRecords": with so many, none is there twice
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """The records of one line. data: the bytes of all, a newline behind each; record i is data[offsets[i] : offsets[i + 1] - 1]."""
+
+    line: bytes
+    data: bytes
+    spans: Spans
+    millis_behind_latest: int | None
+
+    def __len__(self) -> int:
+        return int(self.spans.shape[1]) - 1
+
+    @property
+    def offsets(self) -> Ints:
+        """(n + 1,), places in data."""
+        offsets: Ints = self.spans[OFFSETS]
+        return offsets
+
+    @property
+    def subs(self) -> Ints:
+        """(n,), places within aggregated records; NULL for null."""
+        return self.spans[ROW[SUB], :-1]
+
+    @property
+    def arrived(self) -> Ints:
+        """(n,), arrival at Kinesis in ms since 1970 UTC."""
+        return self.spans[ROW[ARRIVED], :-1]
+
+    def datas(self) -> list[bytes]:
+        """The bytes of each record."""
+        datas = self.data.split(b"\n")
+        datas.pop()
+        if len(datas) != len(self):  # a record has newlines of its own
+            at = self.offsets.tolist()
+            return [self.data[a : b - 1] for a, b in pairwise(at)]
+        return datas
+
+    def text(self, field: int, i: int) -> str:
+        """DATA (as Base64), KEY or SEQUENCE of record i."""
+        row = ROW[field]
+        begin, end = int(self.spans[row, i]), int(self.spans[row + 1, i])
+        if field != DATA and self.spans[row + 2, i] & scan.ESCAPED:
+            escaped: str = json.loads(self.line[begin - 1 : end + 1])
+            return escaped
+        return self.line[begin:end].decode("utf-8", "surrogatepass")
+
+    def position(self, i: int) -> tuple[int, int]:
+        """(sequence number, sub) of record i, to be compared. ValueError where the sequence number is none."""
+        return int(self.text(SEQUENCE, i)), max(int(self.subs[i]), 0)
+
+    def after(self, sequence: int, sub: int) -> int:
+        """The first record behind a position; positions grow within a line."""
+        return bisect_right(range(len(self)), (sequence, sub), key=self.position)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Layout:
+    """The words around the values of a record: one literal before each value, one after the last; then the first one again as it
+    stands between two records. order: which field each value is, then the literals' lengths."""
+
+    order: Ints
+    words: Words
+    masks: Words
+    shortest: int
+    literals: tuple[bytes, ...]
+
+
+class Reader:
+    """Reads lines of one daemon, whose layout it remembers. Fresh memory costs more than all else here, so it keeps its own."""
+
+    def __init__(self) -> None:
+        self._layout: _Layout | None = None
+        self._spans = np.empty((ROWS, 0), np.int64)
+        self._out = np.empty(0, np.uint8)
+
+    def read(self, line: bytes) -> Batch | None:
+        """The records of a line, or None where it is not a line of records just as KCL writes it."""
+        head = HEAD.match(line)
+        if head is None:
+            return None
+        batch = self._scan(line, head.end(), self._layout) if self._layout is not None else None
+        if batch is None:
+            layout = _learn(line, head.end())
+            if layout is None or (self._layout is not None and layout.literals == self._layout.literals):
+                return None
+            self._layout = layout
+            batch = self._scan(line, head.end(), layout)
+        return batch
+
+    def _scan(self, line: bytes, begin: int, layout: _Layout) -> Batch | None:
+        most = len(line) // layout.shortest + 2
+        if most > self._spans.shape[1] or len(line) + 16 > self._out.size:
+            self._spans, self._out = (
+                np.empty((ROWS, most + most // 4), np.int64),
+                np.empty(len(line) + len(line) // 4 + 16, np.uint8),
+            )
+        spans, out = self._spans, self._out
+        at = np.frombuffer(line, np.uint8).ctypes.data
+        end = at + len(line) - scan.SLACK
+        n, after = _records(at, at + begin, end, layout.order, layout.words, layout.masks, spans, out.ctypes.data)
+        if n < 1 or TAIL.match(line, after) is None:
+            return None
+        top = _top(line[:begin] + line[after:])
+        foreign = (spans[FOREIGN_ROWS, :n] & scan.FOREIGN).any()
+        if top is None or (foreign and not _is_utf8(line)):
+            return None
+        return Batch(line, out[: spans[OFFSETS, n]].tobytes(), spans[:, : n + 1].copy(), top["millisBehindLatest"])
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8", "surrogatepass")  # as json.loads reads bytes
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _learn(line: bytes, begin: int) -> _Layout | None:
+    """The layout of the record at a place, if it has just the fields that KCL writes."""
+    found = OBJECT.match(line, begin)
+    if found is None:
+        return None
+    order, literals, after = [], [], begin
+    pairs = list(ONE_PAIR.finditer(line, begin, found.end()))
+    for pair in pairs:
+        name, value = pair[1], pair[2]
+        if name == b"action" and value == b'"record"':
+            continue
+        quoted = value[:1] == b'"'
+        if name not in FIELDS or quoted != (FIELDS.index(name) < SUB):
+            return None
+        order.append(FIELDS.index(name))
+        literals.append(line[after : pair.start(2) + quoted])
+        after = pair.end(2) - quoted
+    if sorted(order) != list(range(5)) or len(pairs) != 6:
+        return None
+    comma = COMMA.match(line, found.end())
+    return _layout(order, (*literals, line[after : found.end()], (comma[0] if comma else b",") + literals[0]))
+
+
+def _layout(order: Sequence[int], literals: tuple[bytes, ...]) -> _Layout:
+    """Literals as rows of words, with masks for the last word of each."""
+    wide = 8 * max((len(text) + 7) // 8 for text in literals)
+    words = np.frombuffer(b"".join(text.ljust(wide, b"\0") for text in literals), np.uint64).reshape(len(literals), -1)
+    masks = np.frombuffer(b"".join((b"\xff" * len(text)).ljust(wide, b"\0") for text in literals), np.uint64).reshape(words.shape)
+    lengths = [len(text) for text in literals]
+    return _Layout(np.array([*order, *lengths], np.int64), words, masks, sum(lengths[:6]), literals)
+
+
+def _top(rest: bytes) -> dict[str, Any] | None:
+    """A line without its records, if it says just what KCL says."""
+    try:
+        top: dict[str, Any] = json.loads(rest)
+    except ValueError:
+        return None
+    known = top.keys() == TOP and rest.count(b'"') == TOP_QUOTES and top["action"] == "processRecords"
+    return top if known and isinstance(top["millisBehindLatest"], int | None) else None
+
+
+@scan.kernel
+def _records(begin: int, p: int, end: int, layout: Ints, words: Words, masks: Words, spans: Ints, out: int) -> tuple[int, int]:
+    """(records, place after the last) of a line at address begin; (NO, place) where one is unlike the first. Fills spans (see ROW)
+    and the bytes at address out. layout: the fields in order, then the literals' lengths."""
+    n, o, before = 0, out, 0
+    while p + layout[5 + before] <= end and scan.literal(p, before, words, masks, layout[5 + before]):
+        p += layout[5 + before]
+        spans[10, n] = o - out
+        for f in range(5):
+            if f > 0:
+                if p + layout[5 + f] > end or not scan.literal(p, f, words, masks, layout[5 + f]):
+                    return NO, p - begin
+                p += layout[5 + f]
+            field, q = layout[f], p
+            if field == 0:
+                q, o = scan.base64(p, end, o)
+                spans[0, n], spans[1, n] = p - begin, q - begin
+            elif field < 3:
+                q, odd = scan.text(p, end)
+                row = 3 * field - 1
+                spans[row, n], spans[row + 1, n], spans[row + 2, n] = p - begin, q - begin, odd
+            else:
+                q, spans[5 + field, n] = scan.whole(p)
+            if q < 0 or q > end:
+                return NO, p - begin
+            p = q
+        if p + layout[10] > end or not scan.literal(p, 5, words, masks, layout[10]) or not 0 <= spans[9, n] < LAST_YEAR:
+            return NO, p - begin
+        p += layout[10]
+        scan.store8(o, np.uint64(10))
+        o += 1
+        n += 1
+        before = 6
+        if scan.load1(p) == 93:
+            break
+    spans[10, n] = o - out
+    return n, p - begin
