@@ -11,11 +11,10 @@ import fcntl
 import os
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -32,8 +31,8 @@ from contract.times import date_ms
 from sandbox import aws, stack, state, verify
 from sandbox.observe import Observer, Seen
 from sandbox.page import Phase, line, page
-from sandbox.processes import Known, find, known, spawn, stop, tail
-from sandbox.rewind import make_stream
+from sandbox.processes import tail
+from sandbox.stage import Stage
 from sandbox.tap import Tap, hash_ranges
 from windows.spec import Rolling, Session
 
@@ -42,7 +41,6 @@ LIVE_AT_LEAST = 45.0  # seconds of results to look at, however long KCL took for
 WAIT_FOR_WINDOWS = 40_000  # ms: longer windows are left open at the end, and compared as they stand
 DRAIN_AT_MOST = 240.0
 LOOK_EVERY, LINE_EVERY = 0.5, 5.0
-GRACE = {"traffic": 15.0, "producer": 30.0, "consumer": 90.0}
 LEASE_NOTE = "KCL takes its first lease, which lasts 15-35 s; until then the changes wait in the stream"
 
 
@@ -61,41 +59,6 @@ class Asked:
         if not self.may_ask or self.yes:
             raise Interrupted
         self.yes = True
-
-
-@dataclass(slots=True)
-class Stage:
-    """All that one demo has started."""
-
-    home: Path
-    spec: Pipeline
-    running: stack.Running
-    children: dict[str, Known] = field(default_factory=dict)
-    begun: float = field(default_factory=time.monotonic)
-
-    def start(self, name: str, *command: str) -> None:
-        """A child in its own session, which ends when we do."""
-        environment = {**os.environ, **self.running.environment(), "PYTHONUNBUFFERED": "1"}
-        process = spawn([sys.executable, "-m", *command], self.home / f"{name}.log", environment, leashed=True)
-        self.children[name] = known(process.pid, name=name)
-
-    def stop(self, name: str) -> None:
-        """End a child in an orderly way. Raises Fatal if it had to be killed."""
-        who = self.children.pop(name, None)
-        if who is not None and not stop(who, GRACE[name]):
-            raise Fatal(f"the {name} did not stop within {GRACE[name]:.0f} s; its log ends:\n{tail(self.home / f'{name}.log')}")
-
-    def must_live(self) -> None:
-        """Raises Fatal with the end of its log for a child that died."""
-        for name, who in self.children.items():
-            if find(who) is None:
-                raise Fatal(f"the {name} died; {self.home / f'{name}.log'} ends:\n{tail(self.home / f'{name}.log')}")
-
-    def end(self) -> None:
-        """Stop all that still runs: who feeds first."""
-        for name in [n for n in GRACE if n in self.children]:
-            stop(self.children.pop(name), GRACE[name])
-        stack.down(self.home, say=False)
 
 
 def main() -> int:
@@ -119,8 +82,7 @@ def main() -> int:
 def _run(home: Path, spec: Pipeline, seconds: float, asked: Asked) -> int:
     stage: Stage | None = None
     try:
-        stage = Stage(home, spec, stack.up(home, leashed=True))
-        make_stream(stage.running, spec)
+        stage = Stage.set(home, spec)
         stage.start("producer", "producer")
         stage.start("consumer", "consumer")
         stage.start("traffic", "sandbox", "traffic", *_gap(spec))
