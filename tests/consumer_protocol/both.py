@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from amazon_kclpy import kcl
@@ -36,8 +37,8 @@ def seen(read: Callable[[], Any]) -> Any:
 
 def record_face(record: Any) -> list[Any]:
     """All that a processor can read of a record."""
-    attributes = [seen(lambda name=name: getattr(record, name)) for name in FACE]
-    return attributes + [seen(lambda name=name, f=f: f(name)) for name in WIRE for f in (record.get, record.__getitem__)]
+    attributes = [seen(partial(getattr, record, name)) for name in FACE]
+    return attributes + [seen(partial(f, name)) for name in WIRE for f in (record.get, record.__getitem__)]
 
 
 @dataclass

@@ -138,7 +138,7 @@ def test_invalid_utf8_is_refused_as_amazon_kclpy_refuses_it() -> None:
         good.replace("é".encode(), b"\xed\xa0\x80"),
         good.replace("é".encode(), b"\xff"),
     ):
-        ends = []
+        ends: list[Any] = []
         for io in (kcl._IOHandler(None, None, None), reader()):
             try:
                 ends.append([record_face(r) for r in io.load_action(raw).records])
