@@ -10,7 +10,6 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    ConnectionError,
     CredentialRetrievalError,
     HTTPClientError,
     NoCredentialsError,
@@ -19,6 +18,7 @@ from botocore.exceptions import (
     SSOError,
     TokenRetrievalError,
 )
+from botocore.exceptions import ConnectionError as NoConnection
 
 from config.environment import Environment
 from config.specs import Stream
@@ -99,7 +99,7 @@ class Kinesis:
         return len(beats) - failed
 
     def shards(self, now: float) -> Mapping[str, str]:
-        """The open shards and the lowest hash key of each; asked anew every ten seconds (`now`: of any steady clock), and on errors."""
+        """The open shards and the lowest hash key of each, asked anew every ten seconds and on errors. now: of any steady clock."""
         if self._asked is None or now - self._asked >= SHARDS_FOR:
             self._shards = self._list()
             self._asked = now
@@ -145,7 +145,7 @@ class Kinesis:
             return Fatal(f"Kinesis {doing}: {code or status}")
         if isinstance(error, NO_CREDENTIALS):
             return self._refused(type(error).__name__, doing)
-        if isinstance(error, (ConnectionError, HTTPClientError)):
+        if isinstance(error, (NoConnection, HTTPClientError)):
             return Retryable(f"Kinesis {doing}: {type(error).__name__}: no answer from {self._where()}")
         return Fatal(f"Kinesis {doing}: {type(error).__name__}: {error}")
 

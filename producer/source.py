@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 from bson import Timestamp
@@ -31,9 +31,9 @@ BAD_FILTER = frozenset({2, 9})
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Triggers that one change stream serves."""
+    """Triggers that one change stream serves. name: "images", "lookup" or "plain", by what they ask."""
 
-    name: Literal["images", "lookup", "plain"]
+    name: str
     triggers: tuple[Trigger, ...]
 
     @property
