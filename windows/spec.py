@@ -12,9 +12,7 @@ from windows.expr import Expr, FieldKind, merge_fields
 
 MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 DAY = MS["d"]
-RESERVED = frozenset(
-    "_id key start end events revision final closed_by late config updated_at as_of expires_at complete".split()
-)
+RESERVED = frozenset("_id key start end events revision final closed_by late config updated_at as_of expires_at complete".split())
 NUMERIC = frozenset({"sum", "mean", "min", "max", "var", "std", "quantile"})
 VALUED = frozenset({"distinct", "first", "last"})
 Late = Literal["update", "dead_letter", "drop"]
