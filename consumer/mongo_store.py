@@ -25,7 +25,7 @@ from pymongo.read_concern import ReadConcern
 from config.specs import Pipeline
 from consumer.memory_store import now
 from consumer.mongo_errors import in_our_words, worth_again
-from consumer.mongo_setup import prepare
+from consumer.mongo_setup import check, prepare
 from consumer.schema import CURSORS, HEALTH, KEYS, health_doc, shard_key
 from consumer.store import CLASSES, Counters, Cursor, Doc, Effects, HashRange, KeyState, ShardId
 from contract.errors import Fenced
@@ -53,6 +53,10 @@ class MongoStore:
         self._client, self._spec, self._clock, self._wait = client, spec, clock, wait
         self._db = client.get_database(spec.views.database, read_preference=ReadPreference.PRIMARY, write_concern=MAJORITY)
         self._sessions: dict[ShardId, ClientSession] = {}
+
+    def check(self) -> None:
+        """Raises Retryable when MongoDB is away, Misconfigured when it refuses us or has no transactions."""
+        check(self._client)
 
     def prepare(self) -> None:
         """Make the collections and indexes as the configuration says."""

@@ -1,0 +1,102 @@
+"""`python -m consumer`: the supervisor; `python -m consumer shard`: a child of KCL; `python -m consumer replay`: a file alone.
+
+The three load only what they need: a replay needs no boto3, a supervisor no numba.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+from config.environment import Environment, environment
+from config.load import load
+from config.specs import Pipeline
+from contract.errors import Fatal, Misconfigured
+
+USAGE = """python -m consumer [--config FILE] [--slot N]   keep the views: KCL and its children, until SIGTERM or Ctrl-C
+       python -m consumer replay --help               the same pipeline on a file, without KCL and MongoDB"""
+NO_MONGODB = (
+    "MONGODB_URI: not set. Set it to the connection string of a replica set or an Atlas cluster; or use `make run-consumer`, "
+    "which starts one on this machine"
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Dispatch; the exit status."""
+    if argv[:1] == ["shard"]:
+        shard()
+    try:
+        if argv[:1] == ["replay"]:
+            from consumer import replay
+
+            return replay.main(argv[1:])
+        return supervise(argv)
+    except Fatal as error:
+        print(error, file=sys.stderr, flush=True)
+        return error.status
+
+
+def supervise(argv: Sequence[str]) -> int:
+    """The consumer as a whole."""
+    from consumer import daemon, java, logs, stream
+    from consumer.mongo_setup import connect
+    from consumer.mongo_store import MongoStore
+
+    parser = argparse.ArgumentParser(usage=USAGE)
+    parser.add_argument("--config", type=Path, help="the configuration (default: EDDY_CONFIG, else pipeline.toml)")
+    parser.add_argument("--slot", type=int, default=0, help="which of several consumers on this machine (default 0)")
+    given = parser.parse_args(argv)
+    logs.configure()
+    specs: list[Pipeline] = []
+    envs: list[Environment] = []
+    config = given.config or Path(os.environ.get("EDDY_CONFIG") or "pipeline.toml")
+    daemon.together(lambda: specs.append(load(config)), lambda: envs.append(_environment()), lambda: java.command(os.environ))
+    spec, env = specs[0], envs[0]
+    services = daemon.Services(
+        store=lambda: MongoStore(connect(_uri(env)), spec),
+        kinesis=partial(stream.connect, env),
+        leases=partial(stream.connect_leases, env),
+    )
+    return daemon.main(daemon.Asking(spec, env, config, given.slot), services)
+
+
+def shard() -> NoReturn:
+    """A child of KCL's. Whatever goes wrong, it leaves word for the supervisor."""
+    from consumer import child, logs
+
+    logs.configure()
+    run = os.environ.get(child.RUN)
+
+    def begin() -> tuple[child.Claim, int | None]:
+        from consumer import stream
+        from consumer.claim import Claims
+        from consumer.mongo_setup import connect
+        from consumer.mongo_store import MongoStore
+
+        env = _environment()
+        spec = load(env.config)
+        claims = Claims(spec, stream.connect(env), lambda: MongoStore(connect(_uri(env)), spec))
+        return claims.claim, claims.idle
+
+    child.main(begin, Path(run) if run else None)
+
+
+def _environment() -> Environment:
+    env = environment()
+    _uri(env)
+    return env
+
+
+def _uri(env: Environment) -> str:
+    if env.mongodb_uri is None:
+        raise Misconfigured(NO_MONGODB)
+    return env.mongodb_uri
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

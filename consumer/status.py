@@ -1,0 +1,72 @@
+"""What each shard's child last said about itself: one small file a shard in the run directory, which the supervisor reads.
+
+KCL's own exit status says nothing (it is 1 for every failure of a child, and 0 for some of its own), so a child that gives up
+leaves its reason here; and only from here can be seen that a shard is behind and does not move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+FOLDER = "shards"
+State = Literal["opening", "reading", "waiting", "stopped", "ended", "failed"]
+
+
+class Status(msgspec.Struct, frozen=True):
+    """opening: claims the shard. reading: is fed. waiting: for MongoDB or Kinesis to come back. stopped: another owner has the
+    shard. ended: let go of it, or read it to its end. failed: with exit status `status`, because of `what`.
+
+    sequence and sub: the cursor. behind: KCL's millisBehindLatest. at: when this was said; moved: when the cursor last moved; ms.
+    """
+
+    shard: str
+    state: State
+    at: int
+    moved: int
+    sequence: str | None = None
+    sub: int = 0
+    behind: int | None = None
+    status: int = 0
+    what: str = ""
+
+
+def write(run: Path, status: Status) -> None:
+    """Replace the shard's file in one step."""
+    folder = run / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = folder / f"{status.shard}.new"
+    fresh.write_bytes(msgspec.json.encode(status))
+    fresh.replace(folder / f"{status.shard}.json")
+
+
+def read(run: Path) -> list[Status]:
+    """All shards' last words, by shard."""
+    files = sorted((run / FOLDER).glob("*.json"))
+    return [msgspec.json.decode(file.read_bytes(), type=Status) for file in files]
+
+
+def clear(run: Path) -> None:
+    """Forget what the children of an earlier JVM said."""
+    for file in (run / FOLDER).glob("*"):
+        file.unlink(missing_ok=True)
+
+
+def stuck(statuses: Iterable[Status], now: int, patience: int) -> Status | None:
+    """A shard that is behind and has not moved for `patience` ms, or that nobody has spoken to for as long. KCL speaks to each
+    shard that it holds about once a second, also where there is nothing to read."""
+    for s in statuses:
+        silent = now - s.at > patience
+        behind = s.state == "reading" and bool(s.behind) and now - s.moved > patience
+        if s.state in ("opening", "reading", "waiting") and (silent or behind):
+            return s
+    return None
+
+
+def verdict(statuses: Iterable[Status], final: Iterable[int]) -> Status | None:
+    """A child's failure that a restart cannot mend."""
+    statuses_that_stay = frozenset(final)
+    return next((s for s in statuses if s.state == "failed" and s.status in statuses_that_stay), None)
