@@ -66,11 +66,15 @@ def _answers(port: int) -> bool:
 
 
 def settings(port: int) -> dict[str, str]:
-    """The environment that makes boto3 and KCL talk to it. The credentials mean nothing."""
+    """The environment that makes boto3 and KCL talk to it. The credentials mean nothing.
+
+    CBOR is off (a setting of the AWS SDK for Java): ministack writes times in it as seconds where the SDK reads milliseconds, so
+    every record would seem to have arrived in 1970. In JSON both mean the same.
+    """
     return {
         "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_ENDPOINT_URL": url(port), "AWS_ENDPOINT_URL_KINESIS": url(port), "AWS_ENDPOINT_URL_DYNAMODB": url(port),
-        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_EC2_METADATA_DISABLED": "true", "CBOR_ENABLED": "false",
     }  # fmt: skip
 
 
