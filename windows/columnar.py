@@ -1,0 +1,285 @@
+"""The fast engine: all state in one arena, one pass of one kernel over a batch, results as columns.
+
+A key is a slot, a slot has a root in the arena (see kernel_layout). Sets of one trigger and key share slices, or a history. What
+the kernels do not know (sessions, sets that retract) is kept by `rest`, an engine of its own behind the same door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from windows import arena
+from windows import kernel_layout as w
+from windows.columnar_in import Inputs
+from windows.columnar_out import Outputs
+from windows.columnar_rest import Rest
+from windows.columnar_state import dump_key, load_key
+from windows.columns import Interner
+from windows.engine import BY_IDLE, COUNTED, END, LATE_DROP, LATE_KEEP, NEVER, Columns, Key, RollingBlock, StepResult
+from windows.kernel_emit import key_due, root_new
+from windows.kernel_run import FULL, GROW, finish, run
+from windows.kernel_slices import CLOSINGS, KEPT, REFUSED
+from windows.kernel_state import key_free, key_wipe
+from windows.layout import Plan, every_of
+from windows.naive_state import Pack, Packer, Unpack
+from windows.spec import Rolling, Sliding, Tumbling, WindowSet
+from windows.timers import timers_new
+from windows.zone_tables import ZoneTables
+
+ENDLESS = 1 << 62
+FIRST_WORDS = 1 << 16
+Words = npt.NDArray[np.int64]
+
+
+class ColumnarEngine:
+    """Implements windows.engine.Engine. `pack` and `unpack` are as for NaiveEngine: values to bytes and back.
+
+    Blocks of windows that are still open, and of rolling views, are made when they are first read; they must be read before the
+    next call that changes the engine, and say so (RuntimeError) where they were not.
+    """
+
+    def __init__(self, sets: Sequence[WindowSet], pack: Pack | None = None, unpack: Unpack | None = None) -> None:
+        self.sets = tuple(sets)
+        inside = [isinstance(s.kind, (Tumbling, Sliding, Rolling)) and not s.retract for s in sets]
+        self.codes = Interner()
+        self.plan = Plan(self.sets, inside, self.codes.__getitem__)
+        self.packer = Packer(pack, unpack)
+        self.rest = Rest([s for s, i in zip(sets, inside, strict=True) if not i], self.plan.streams, pack, unpack)
+        self.inputs = Inputs(self.sets, self.plan, self.codes)
+        self.slots: dict[Key, int] = {}
+        self.keys: list[Key | None] = []
+        self.roots = np.zeros(64, np.int64)
+        self._free_slots: list[int] = []
+        self._generation = 0
+        self.zones = _zone_tables(self.plan)
+        self._memory()
+        self.outputs = Outputs(self)
+        self._ended = False
+
+    def _memory(self) -> None:
+        spans = [s.kind.size // every_of(s) + 2 for s, g in zip(self.sets, self.plan.group_of, strict=True) if g and g.grid]
+        self.reserve = 5 * (CLOSINGS + sum(spans) + 4 * len(self.sets) + 8)
+        self.out = np.zeros(self.reserve + 4096, np.int64)
+        self.scratch = np.zeros(4096, np.int64)
+        self.stamps = np.zeros(1024, np.int64)
+        self.late = np.zeros(max(len(self.sets), 1), np.int64)
+        self.R, self.T = np.zeros(self.plan.registers), np.zeros(self.plan.registers, np.int64)
+        measures = sum(len(s.measures) + 1 for s in self.sets)
+        self.M = np.empty(FIRST_WORDS, np.int64)
+        self.M[: arena.HEAD] = 0
+        self.M[arena.BUMP] = arena.HEAD
+        words = sum(g.cells.words for g in self.plan.groups) + sum(self.plan.root_words)
+        self.M[arena.SLACK] = 4096 + 16 * words + 64 * sum(len(g.cells.columns) + 4 for g in self.plan.groups)
+        self.M[arena.GROWERS] = 4 + measures
+        self.M[arena.WATERMARK] = NEVER
+        self.X = self.M.view(np.float64)
+        timers_new(self.M)
+
+    @property
+    def watermark(self) -> int:
+        """Event time up to which all is thought complete; set it before the first record to go on from a saved one."""
+        return int(self.M[arena.WATERMARK])
+
+    @watermark.setter
+    def watermark(self, value: int) -> None:
+        self.M[arena.WATERMARK] = value
+        self.rest.watermark = value
+
+    def step(self, batch: Columns, begin: int = 0, budget: int | None = None) -> StepResult:
+        self._start()
+        slot, rows = self.inputs.slots(batch, begin, self._slot)
+        self.make_room()
+        marks = batch.mark
+        over = begin + np.flatnonzero(marks[begin:] >= END)
+        stop = int(over[0]) if len(over) else batch.n
+        self.zones.cover(*_reach(batch, begin, stop))
+        columns = self.inputs.columns(batch, slot)
+        outcome = np.zeros(batch.n, np.int8)
+        features = np.full((int(self.plan.P[w.P_FEATURES]), batch.n), np.nan)
+        done, code = self._run(batch, begin, stop, slot, columns, features, outcome, budget)
+        if done == stop < batch.n and code != FULL and self._finish(budget):
+            # a row that vouches for the end of time: everything is due, and the row itself is taken under the watermark as it was
+            marks = marks.copy()
+            marks[stop] = NEVER
+            done, code = self._run(replace(batch, mark=marks), stop, stop + 1, slot, columns, features, outcome, budget)
+        rest = self.rest.rows(batch, begin, done) if self.rest else None
+        return self._result(begin, done, outcome, features, batch, rows, rest)
+
+    def advance(self, watermark: int, cause: int = BY_IDLE, budget: int | None = None) -> StepResult:
+        if watermark < END:
+            return replace(self.step(_time_row(watermark, cause), 0, budget), outcome=np.zeros(0, np.int8))
+        self._start()
+        done = int(self._finish(budget))
+        rest = self.rest.advance(watermark, cause, None) if self.rest and done else None
+        none = np.zeros(0, np.int8)
+        result = self._result(0, 0, none, np.zeros((0, 0)), None, None, rest)
+        return replace(result, done=done)
+
+    def due(self) -> int | None:
+        own = self.outputs.first_due()
+        return min((d for d in (own, self.rest.due()) if d is not None), default=None)
+
+    def dues(self, keys: Collection[Key]) -> Mapping[Key, int | None]:
+        rest = self.rest.dues(keys)
+        dues = {}
+        for key in keys:
+            slot = self.slots.get(key)
+            own = w.NONE if slot is None else int(key_due(self.M, self.plan.P, self.zones.Z, self.roots[slot]))
+            both = [d for d in (own, rest.get(key)) if d is not None and d != w.NONE]
+            dues[key] = min(both, default=None)
+        return dues
+
+    def current(self, key: Key, as_of: int) -> list[RollingBlock]:
+        blocks = {b.set.name: b for b in self.rest.current(key, as_of)}
+        for i, spec in enumerate(self.sets):
+            if isinstance(spec.kind, Rolling) and spec.key == key[0] and self.plan.group_of[i] is not None:
+                blocks[spec.name] = self.outputs.current(i, self._slot(key), as_of)
+        return [blocks[s.name] for s in self.sets if s.name in blocks]
+
+    def dump(self, keys: Collection[Key]) -> Mapping[Key, bytes]:
+        return {key: dump_key(self, key, rest) for key, rest in self.rest.dump(keys).items()}
+
+    def load(self, states: Mapping[Key, bytes]) -> None:
+        self.evict(states.keys())
+        for key, data in states.items():
+            load_key(self, key, data)
+
+    def evict(self, keys: Collection[Key]) -> None:
+        self._invalidate()
+        for key in keys:
+            slot = self.slots.pop(key, None)
+            if slot is not None:
+                key_free(self.M, self.plan.P, self.roots[slot], self.root_words(key))
+                self.roots[slot] = 0
+                self.keys[slot] = None
+                self._free_slots.append(slot)
+        self.rest.evict(keys)
+
+    def loaded(self) -> Collection[Key]:
+        return self.slots.keys()
+
+    def root_words(self, key: Key) -> int:
+        """Size of the key's root."""
+        return self.plan.root_words[self.plan.routes.index(key[0])]
+
+    def new_slot(self, key: Key) -> int:
+        """A slot with an empty root for a key that is not loaded."""
+        route = self.plan.routes.index(key[0])
+        if self._free_slots:
+            slot = self._free_slots.pop()
+            self.keys[slot] = key
+        else:
+            slot = len(self.keys)
+            self.keys.append(key)
+            if slot == len(self.roots):
+                self.roots = np.concatenate([self.roots, np.zeros_like(self.roots)])
+        self.make_room()
+        self._generation += 1
+        self.roots[slot] = root_new(self.M, self.plan.P, self.plan.root_words[route], slot, self._generation, route)
+        self.slots[key] = slot
+        return slot
+
+    def make_room(self, more: int = 0) -> None:
+        """Memory for the next thing that a kernel does and so many words more, and stamps for all codes."""
+        need = more + int(self.M[arena.BUMP] + self.M[arena.SLACK] + 2 * self.M[arena.GROWERS] * self.M[arena.BIGGEST])
+        if need >= self.M.size:
+            used = int(self.M[arena.BUMP])
+            grown = np.empty(max(2 * self.M.size, 2 * need), np.int64)
+            grown[:used] = self.M[:used]
+            self.M, self.X = grown, grown.view(np.float64)
+        if len(self.out) <= int(self.M[arena.OUTN]) + self.reserve:
+            self.out = np.concatenate([self.out, np.zeros_like(self.out)])
+        if len(self.stamps) <= len(self.codes.values_by_code):
+            self.stamps = np.concatenate([self.stamps, np.zeros(len(self.codes.values_by_code), np.int64)])
+
+    def _slot(self, key: Key) -> int:
+        slot = self.slots.get(key)
+        return self.new_slot(key) if slot is None else slot
+
+    def _invalidate(self) -> None:
+        self.M[arena.STEP] += 1
+
+    def _start(self) -> None:
+        self._invalidate()
+        self.late[:] = 0
+        self.M[arena.OUTN] = self.M[arena.DOCS] = 0
+        self.M[arena.ENTRY_WM] = max(self.watermark, w.LONG_AGO)
+        if self._ended:
+            self._ended = False
+            for key, slot in self.slots.items():
+                key_wipe(self.M, self.plan.P, self.roots[slot])
+
+    def _run(
+        self, batch: Columns, begin: int, end: int, slot: Words, columns: Any, features: Any, outcome: Any, budget: int | None
+    ) -> tuple[int, int]:
+        most = ENDLESS if budget is None else max(budget, 1)
+        while True:
+            self.make_room()
+            begin, code = run(
+                self.M, self.X, self.plan.P, self.plan.PX, self.zones.Z, self.roots, begin, end, batch.kind, batch.cause, batch.mark,
+                batch.stream, slot, batch.at, batch.put, *columns, self.scratch, self.stamps, self.R, self.T, features, self.out,
+                self.late, outcome, self.reserve, most,
+            )  # fmt: skip
+            if code != GROW:
+                return begin, code
+
+    def _finish(self, budget: int | None) -> bool:
+        most = ENDLESS if budget is None else max(budget, 1)
+        while True:
+            self.make_room()
+            code = finish(
+                self.M, self.X, self.plan.P, self.zones.Z, self.roots, len(self.keys), END, self.out, self.reserve, most
+            )  # fmt: skip
+            if code != GROW:
+                self._ended = code != FULL
+                return self._ended
+
+    def _result(
+        self, begin: int, done: int, outcome: Any, features: Any, batch: Columns | None, rows: Any, rest: StepResult | None
+    ) -> StepResult:
+        late = {self.sets[i].name: int(n) for i, n in enumerate(self.late.tolist()) if n}
+        verdicts = outcome[begin:done] | (self.rest.verdicts[: done - begin] if rest is not None and batch is not None else 0)
+        result = StepResult(done, self.watermark, OUTCOMES[verdicts], late=late)
+        self.outputs.collect(result, features, batch, begin, done)
+        if rest is not None:
+            result.windows += rest.windows
+            result.removed += rest.removed
+            result.rolling += rest.rolling
+            result.features += rest.features
+            result.late.update(rest.late)
+            result.changed |= rest.changed
+        return result
+
+
+OUTCOMES = np.full(8, COUNTED, np.int8)  # of a row's verdict: TOOK | REFUSED | KEPT
+OUTCOMES[REFUSED], OUTCOMES[REFUSED | KEPT] = LATE_DROP, LATE_KEEP
+
+
+def _time_row(watermark: int, cause: int) -> Columns:
+    one: Callable[..., Any] = np.array
+    return Columns(
+        n=1, kind=one([2], np.int8), cause=one([cause], np.int8), mark=one([watermark]), stream=one([-1], np.int16),
+        key=one([-1], np.int32), keys=(), at=one([0]), old_at=one([0]), put=one([False]), take=one([False]), doc=None, number={},
+        flag={}, value={},
+    )  # fmt: skip
+
+
+def _reach(batch: Columns, begin: int, end: int) -> tuple[int, int]:
+    """The least and the greatest time that a step can ask a zone's table for."""
+    times = batch.at[begin:end][batch.put[begin:end]]
+    marks = batch.mark[begin:end]
+    marks = marks[marks > w.LONG_AGO]
+    both = [int(x) for part in (times, marks) if len(part) for x in (part.min(), part.max())]
+    return min(both, default=0), max(both, default=0)
+
+
+def _zone_tables(plan: Plan) -> ZoneTables:
+    heads = len(plan.sets) + len(plan.groups)
+    groups = {len(plan.sets) + n: g.sets for n, g in enumerate(plan.groups) if g.grid is not None and g.grid[0] is not None}
+    grids = {i: plan.sets[i] for members in groups.values() for i in members}
+    return ZoneTables(grids, groups, heads)

@@ -1,0 +1,194 @@
+"""What a step changed, from the kernels' queue to result blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from windows import arena
+from windows import kernel_layout as w
+from windows.blocks import Column, Once, Turn, numbers, whole
+from windows.engine import CAUSES, CHANGE, Columns, FeatureBlock, RollingBlock, StepResult, WindowBlock
+from windows.kernel_emit import emit_views, emit_windows, open_windows
+from windows.kernel_slices import Q_CLOSED, Q_KEY, Q_SLICE, Q_VIEW
+from windows.kernel_state import first_due
+from windows.layout import every_of
+from windows.spec import Rolling
+
+if TYPE_CHECKING:
+    from windows.columnar import ColumnarEngine
+
+Words = npt.NDArray[np.int64]
+WHOLE, CODED = ("count", "distinct"), ("first", "last")
+
+
+class Outputs:
+    """How an engine says what changed."""
+
+    def __init__(self, engine: ColumnarEngine) -> None:
+        self._engine = engine
+        plan = engine.plan
+        self._turns = [[self._turn(m.fn) for m in spec.measures] for spec in engine.sets]
+        self._names = [[m.name for m in spec.measures] for spec in engine.sets]
+        self._set_of = {plan.set_at(i): i for i, g in enumerate(plan.group_of) if g is not None}
+        self._group_of = {g.at: g for g in plan.groups}
+        self._rolling = [i for i, s in enumerate(engine.sets) if isinstance(s.kind, Rolling) and plan.group_of[i] is not None]
+        self._stream_of = {i: g.stream for i, g in enumerate(plan.group_of) if g is not None}
+
+    def collect(self, result: StepResult, features: npt.NDArray[np.float64], batch: Columns | None, begin: int, end: int) -> None:
+        """Fill a result from the queue."""
+        engine = self._engine
+        queue = engine.out[: int(engine.M[arena.OUTN])].reshape(-1, 5).copy()
+        what = queue[:, 0]
+        keys = engine.keys
+        result.changed = {keys[slot] for slot in queue[what == Q_KEY, 1].tolist()}  # type: ignore[misc]
+        for at, rows in _parts(queue[what == Q_CLOSED]):
+            result.windows.append(self._closed(self._set_of[at], rows))
+        for at, rows in _parts(queue[what == Q_SLICE]):
+            for i in self._group_of[at].sets:
+                result.windows.append(self._open(i, rows))
+        for at, rows in _parts(queue[what == Q_VIEW]):
+            result.rolling.append(self._views(self._set_of[at], rows[:, 2]))
+        if batch is not None and self._rolling:
+            self._features(result, features, batch, begin, end)
+
+    def current(self, i: int, slot: int, as_of: int) -> RollingBlock:
+        """One key's rolling values as of a time."""
+        return self._view_block(i, np.array([slot]), as_of, lambda: None)
+
+    def first_due(self) -> int | None:
+        """When something in memory happens next."""
+        engine = self._engine
+        due = int(first_due(engine.M, engine.plan.P, engine.zones.Z, engine.roots))
+        return None if due == w.NONE else due
+
+    def _turn(self, fn: str) -> Turn:
+        if fn in WHOLE:
+            return whole
+        if fn in CODED:
+            table = self._engine.codes.values_by_code
+            return lambda array: [None if x != x else table[int(x)] for x in array.tolist()]
+        return numbers
+
+    def _guard(self) -> Callable[[], None]:
+        step = int(self._engine.M[arena.STEP])
+
+        def check() -> None:
+            if int(self._engine.M[arena.STEP]) != step:
+                raise RuntimeError("a block must be read before the engine goes on")
+
+        return check
+
+    def _closed(self, i: int, rows: Words) -> WindowBlock:
+        made = self._emit(i, rows[:, 2], rows[:, 3])
+        return self._window_block(i, Once(lambda: (*made, np.ones(len(rows), np.bool_), rows[:, 4])))
+
+    def _open(self, i: int, rows: Words) -> WindowBlock:
+        """The windows on touched slices that are open after the step; put together when they are read."""
+        engine, check = self._engine, self._guard()
+        span = engine.sets[i].kind.size // every_of(engine.sets[i]) + 2  # type: ignore[union-attr]
+
+        def make() -> Sequence[npt.NDArray[Any]]:
+            check()
+            slots, windows = open_windows(
+                engine.M, engine.plan.P, engine.zones.Z, engine.roots, engine.plan.set_at(i), rows[:, 2], rows[:, 3], span
+            )
+            if len(slots):
+                low = windows.min()
+                _, first = np.unique(slots * (windows.max() - low + 1) + (windows - low), return_index=True)
+                slots, windows = slots[first], windows[first]
+            slots, values, whole_numbers = self._emit(i, slots, windows)
+            some = whole_numbers[2] > 0
+            n = int(some.sum())
+            return slots[some], values[:, some], whole_numbers[:, some], np.zeros(n, np.bool_), np.full(n, -1)
+
+        return self._window_block(i, Once(make))
+
+    def _emit(self, i: int, slots: Words, windows: Words) -> tuple[Words, npt.NDArray[np.float64], Words]:
+        engine = self._engine
+        values, whole_numbers = np.empty((len(self._names[i]), len(slots))), np.empty((5, len(slots)), np.int64)
+        emit_windows(
+            engine.M, engine.X, engine.plan.P, engine.plan.PX, engine.zones.Z, engine.roots, engine.plan.set_at(i),
+            np.ascontiguousarray(slots), np.ascontiguousarray(windows), engine.scratch, engine.stamps, values, whole_numbers,
+        )  # fmt: skip
+        return np.ascontiguousarray(slots), values, whole_numbers
+
+    def _window_block(self, i: int, once: Once) -> WindowBlock:
+        keys = self._engine.keys
+
+        def part(place: int, row: int, turn: Turn) -> Column:
+            return Column(lambda: once.get()[place][row], turn)
+
+        return WindowBlock(
+            set=self._engine.sets[i],
+            key=Column(lambda: once.get()[0], lambda a: [keys[slot] for slot in a.tolist()]),
+            start=part(2, 0, list_of),
+            end=part(2, 1, list_of),
+            measures={n: part(1, j, t) for j, (n, t) in enumerate(zip(self._names[i], self._turns[i], strict=True))},
+            events=part(2, 2, list_of),
+            revision=part(2, 3, list_of),
+            final=once.column(3, list_of),
+            late=part(2, 4, list_of),
+            closed_by=once.column(4, lambda a: [None if x < 0 else CAUSES[x] for x in a.tolist()]),
+        )
+
+    def _views(self, i: int, slots: Words) -> RollingBlock:
+        return self._view_block(i, np.ascontiguousarray(slots), arena.EMPTY, self._guard())
+
+    def _view_block(self, i: int, slots: Words, as_of: int, check: Callable[[], None]) -> RollingBlock:
+        engine = self._engine
+
+        def make() -> Sequence[npt.NDArray[Any]]:
+            check()
+            values, whole_numbers = np.empty((len(self._names[i]), len(slots))), np.empty((2, len(slots)), np.int64)
+            done = 0
+            while done < len(slots):
+                engine.make_room()
+                done = emit_views(
+                    engine.M, engine.X, engine.plan.P, engine.plan.PX, engine.roots, engine.plan.set_at(i), slots, done,
+                    engine.scratch, engine.stamps, values, whole_numbers, as_of,
+                )  # fmt: skip
+            return slots, values, whole_numbers
+
+        once, keys = Once(make), engine.keys
+        return RollingBlock(
+            set=engine.sets[i],
+            key=Column(lambda: slots, lambda a: [keys[slot] for slot in a.tolist()]),
+            as_of=Column(lambda: once.get()[2][0], list_of),
+            measures={
+                n: Column(lambda j=j: once.get()[1][j], t)  # type: ignore[misc]
+                for j, (n, t) in enumerate(zip(self._names[i], self._turns[i], strict=True))
+            },
+            expires_at=Column(lambda: once.get()[2][1], lambda a: [None if x == w.NONE else x for x in a.tolist()]),
+        )
+
+    def _features(self, result: StepResult, features: npt.NDArray[np.float64], batch: Columns, begin: int, end: int) -> None:
+        changes = (batch.kind[begin:end] == CHANGE) & batch.put[begin:end] & (batch.key[begin:end] >= 0)
+        for i in self._rolling:
+            rows = np.flatnonzero(changes & (batch.stream[begin:end] == self._stream_of[i])) + begin
+            if not len(rows):
+                continue
+            first = self._engine.plan.feature_at[i]
+            made = [features[first + j, rows] for j in range(len(self._names[i]))]
+            measures = {
+                n: Column(lambda j=j, made=made: made[j], t)  # type: ignore[misc]
+                for j, (n, t) in enumerate(zip(self._names[i], self._turns[i], strict=True))
+            }
+            result.features.append(FeatureBlock(self._engine.sets[i], Column(lambda rows=rows: rows, list_of), measures))  # type: ignore[misc]
+
+
+def list_of(array: npt.NDArray[Any]) -> list[Any]:
+    """As Python values."""
+    values: list[Any] = array.tolist()
+    return values
+
+
+def _parts(rows: Words) -> list[tuple[int, Words]]:
+    """Rows by their second column."""
+    if not len(rows):
+        return []
+    return [(at, rows[rows[:, 1] == at]) for at in dict.fromkeys(rows[:, 1].tolist())]
+

@@ -1,0 +1,55 @@
+"""Window sets that the kernels do not know, kept by the naive engine behind the same calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from windows.engine import COUNTED, NEVER, Columns, Key, StepResult
+from windows.kernel_slices import KEPT, REFUSED, TOOK
+from windows.naive import NaiveEngine
+from windows.naive_rows import Rows
+from windows.naive_set import REFUSED as SET_REFUSED
+from windows.naive_set import TOOK as SET_TOOK
+from windows.naive_state import Pack, Unpack
+from windows.spec import WindowSet, streams
+
+
+class Rest(NaiveEngine):
+    """A naive engine over some of the sets, that takes rows of the whole and says of each what became of it (`verdicts`)."""
+
+    def __init__(
+        self, sets: Sequence[WindowSet], whole: Sequence[tuple[str, str]], pack: Pack | None, unpack: Unpack | None
+    ) -> None:
+        super().__init__(sets, pack, unpack)
+        own = list(streams(sets))
+        self._map = np.array([own.index(pair) if pair in own else -1 for pair in whole] + [-1], np.int16)
+        self._some = bool(sets)
+        self._begin = 0
+        self.verdicts: npt.NDArray[np.int8] = np.zeros(0, np.int8)
+
+    def __bool__(self) -> bool:
+        return self._some
+
+    def rows(self, batch: Columns, begin: int, end: int) -> StepResult:
+        """Take rows [begin, end)."""
+        self._begin, self.verdicts = begin, np.zeros(end - begin, np.int8)
+        return self.step(replace(batch, n=end, stream=self._map[batch.stream]), begin)
+
+    def _change(self, rows: Rows, row: int, keys: Sequence[Key]) -> int:
+        if rows.stream[row] < 0 or rows.key[row] < 0:
+            return COUNTED
+        stream, key = self._streams[rows.stream[row]], keys[rows.key[row]]
+        wm = max(self.watermark, self._floors.setdefault(key, NEVER))
+        for member, verdict in (*self._take(stream, rows, row, key, wm), *self._put(stream, rows, row, key, wm)):
+            if verdict == SET_TOOK:
+                self.verdicts[row - self._begin] |= TOOK
+            elif verdict == SET_REFUSED:
+                self._late[member.set.name] = self._late.get(member.set.name, 0) + 1
+                self.verdicts[row - self._begin] |= REFUSED | (0 if member.set.late == "drop" else KEPT)
+        if self.verdicts[row - self._begin] & TOOK:
+            self._touch(key, wm)
+        return COUNTED

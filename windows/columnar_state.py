@@ -1,0 +1,227 @@
+"""A key's dump: one version byte, a checksum, and msgpack of plain values; words are little-endian.
+
+    byte 0      VERSION
+    bytes 1-4   CRC-32 of the rest, big endian
+    rest        msgpack [floor, values, [section, ...], {fingerprint of a set: its own words}, bytes of the other engine]
+
+A section is slices or a history with the sets that may read it: {"kind", "sets": [fingerprint], "parts": [text], "words": bytes, ...}. Its
+parts (cells; conditions and fields) are named by what they mean, so that a set which is still there finds its own in another plan.
+A set reads a section only if its fingerprint stands there: a changed set starts empty.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from windows import kernel_layout as w
+from windows.engine import NEVER, Key, StateMismatch
+from windows.kernel_grid import record_put
+from windows.kernel_history import history_new
+from windows.kernel_state import (
+    history_dump, history_load, records_dump, set_watch, slices_dump, slices_load, slices_masks,
+)  # fmt: skip
+from windows.layout import Group
+
+if TYPE_CHECKING:
+    from windows.columnar import ColumnarEngine
+
+VERSION = 2
+Words = npt.NDArray[np.int64]
+
+
+class Values:
+    """The values that a dump names. Equal states give equal bytes: values stand in the order of their texts."""
+
+    def __init__(self, engine: ColumnarEngine) -> None:
+        self._engine = engine
+        self._parts: list[tuple[Any, str, Words, Words]] = []
+
+    def later(self, section: dict[str, Any], name: str, words: Words, coded: Words) -> None:
+        """Put words into a section once all values are known. coded: which set of values each is a code of, -1 none."""
+        self._parts.append((section, name, words, np.where(words < 0, -1, coded)))
+
+    def done(self) -> list[Any]:
+        """Put all words in their sections: the values, as msgpack knows them."""
+        table, packer = self._engine.codes.values_by_code, self._engine.packer
+        used = {code for *_, words, coded in self._parts for code in np.unique(words[coded >= 0]).tolist()}
+        plain = {code: packer.plain(table[code]) for code in used}
+        places = {code: n for n, code in enumerate(sorted(used, key=lambda code: repr(plain[code])))}
+        for section, name, words, coded in self._parts:
+            which = np.flatnonzero(coded >= 0)
+            if len(which):
+                own = np.array([places[code] for code in words[which].tolist()], np.int64)
+                words[which] = own[np.lexsort((own, coded[which]))]
+            section[name] = _bytes(words)
+        return [plain[code] for code in places]
+
+
+def dump_key(engine: ColumnarEngine, key: Key, rest: bytes) -> bytes:
+    """The bytes of a key."""
+    slot = engine.slots.get(key)
+    values, sections, own, floor = Values(engine), [], {}, NEVER
+    if slot is not None:
+        root = int(engine.roots[slot])
+        floor = int(engine.M[root + w.R_FLOOR])
+        for group in _groups(engine, key):
+            sections += _dump_slices(engine, group, root, values) if group.grid else _dump_histories(engine, group, root, values)
+            own |= {engine.sets[i].fingerprint: _dump_set(engine, i, root) for i in group.sets}
+    body = msgspec.msgpack.encode([floor, values.done(), sections, own, rest])
+    return bytes([VERSION]) + zlib.crc32(body).to_bytes(4, "big") + body
+
+
+def load_key(engine: ColumnarEngine, key: Key, data: bytes) -> None:
+    """Inverse of dump_key, for a key that is not loaded. Raises StateMismatch."""
+    floor, plain, sections, own, rest = unseal(data)
+    try:
+        codes = np.array([engine.codes[value] for value in engine.packer.values(plain)] or [0], np.int64)
+        engine.rest.load({key: rest})
+        if key[0] not in engine.plan.routes:
+            return
+        root = int(engine.roots[engine.new_slot(key)])
+        engine.make_room(8 * len(data) + 4096)
+        engine.M[root + w.R_FLOOR] = floor
+        for group in _groups(engine, key):
+            covered = 0
+            for section in sections:
+                covered |= _load_section(engine, group, root, section, codes)
+            if group.grid is None and covered not in (0, _full(group)):
+                _add_history(engine, group, root, _full(group) & ~covered)
+            for i in group.sets:
+                if engine.sets[i].fingerprint in own:
+                    _load_set(engine, i, root, _words(own[engine.sets[i].fingerprint]))
+    except (ValueError, TypeError, IndexError, KeyError) as error:
+        raise StateMismatch(f"the saved state of {key!r} cannot be read") from error
+
+
+def unseal(data: bytes) -> Any:
+    """The plain values of a dump. Raises StateMismatch."""
+    if not data or data[0] != VERSION:
+        raise StateMismatch(f"state of version {data[:1].hex() or 'nothing'}, this engine reads {VERSION}")
+    if zlib.crc32(data[5:]).to_bytes(4, "big") != data[1:5]:
+        raise StateMismatch("damaged state: its checksum does not hold")
+    return msgspec.msgpack.decode(data[5:])
+
+
+def _groups(engine: ColumnarEngine, key: Key) -> list[Group]:
+    return [g for g in engine.plan.groups if engine.plan.streams[g.stream][1] == key[0]]
+
+
+def _full(group: Group) -> int:
+    return (1 << len(group.sets)) - 1
+
+
+def _names(engine: ColumnarEngine, group: Group, mask: int) -> list[str]:
+    return [engine.sets[i].fingerprint for j, i in enumerate(group.sets) if mask >> j & 1]
+
+
+def _bytes(words: Words) -> bytes:
+    return words.astype("<i8").tobytes()
+
+
+def _words(data: bytes) -> Words:
+    return np.frombuffer(data, "<i8").astype(np.int64)
+
+
+def _dump_slices(engine: ColumnarEngine, group: Group, root: int, values: Values) -> list[Any]:
+    sections = []
+    for mask in slices_masks(engine.M, engine.plan.P, group.at, root).tolist():
+        words, coded = slices_dump(engine.M, engine.plan.P, group.at, root, mask)
+        section = {"kind": "slices", "sets": _names(engine, group, mask), "parts": engine.plan.cell_names(group)}
+        newest, oldest = (int(x) for x in engine.M[root + group.chain : root + group.chain + 2])
+        reach = [int(engine.M[oldest + w.L_FROM]), int(engine.M[newest + w.L_TO])]
+        sections.append({**section, "reach": reach})
+        values.later(sections[-1], "words", words, coded)
+    return sections
+
+
+def _dump_histories(engine: ColumnarEngine, group: Group, root: int, values: Values) -> list[Any]:
+    sections = []
+    h = int(engine.M[root + group.chain])
+    while h != 0:
+        rows = history_dump(engine.M, engine.plan.P, group.at, h)
+        coded = np.full(rows.shape, -1, np.int64)
+        own = np.array([column < 0 for column in group.cells.columns], np.bool_)
+        coded[:, w.V_EXTRA :][:, own] = np.arange(rows[:, w.V_EXTRA :][:, own].size).reshape(len(rows), -1)
+        bits, fields = engine.plan.bit_names(group), engine.plan.field_names(group)
+        names = _names(engine, group, int(engine.M[h + w.H_MASK]))
+        sections.append({"kind": "history", "sets": names, "parts": bits, "fields": fields})
+        values.later(sections[-1], "words", rows.ravel(), coded.ravel())
+        h = int(engine.M[h + w.H_NEXT])
+    return sections
+
+
+def _dump_set(engine: ColumnarEngine, i: int, root: int) -> bytes:
+    at = root + engine.plan.entity[i]
+    if engine.plan.is_rolling(i):
+        return _bytes(engine.M[[at + w.E_LAST, at + w.E_ASOF]])
+    return _bytes(np.concatenate([engine.M[[at + w.E_OPEN]], records_dump(engine.M, at).ravel()]))
+
+
+def _load_section(engine: ColumnarEngine, group: Group, root: int, section: Any, codes: Words) -> int:
+    """Take up what the group's sets may read of a section: which of them may."""
+    mask = sum(1 << j for j, i in enumerate(group.sets) if engine.sets[i].fingerprint in section["sets"])
+    if not mask or (section["kind"] == "slices") is (group.grid is None):
+        return 0
+    words = _words(section["words"])
+    if group.grid is None:
+        _load_history(engine, group, root, mask, section, words, codes)
+        return mask
+    here = {name: n for n, name in enumerate(engine.plan.cell_names(group))}
+    rows = np.array(group.cells.rows(), np.int64).reshape(-1, w.C_WORDS)
+    places = np.array([rows[here[name], w.C_AT] if name in here else -1 for name in section["parts"]], np.int64)
+    kinds = np.array([int(name.partition(" ")[0]) for name in section["parts"]], np.int64)
+    engine.zones.cover(*section["reach"])
+    slices_load(engine.M, engine.X, engine.plan.P, engine.zones.Z, group.at, root, words, kinds, places, codes, mask)
+    return mask
+
+
+def _load_history(
+    engine: ColumnarEngine, group: Group, root: int, mask: int, section: Any, words: Words, codes: Words
+) -> None:  # fmt: skip
+    theirs = words.reshape(-1, w.V_EXTRA + len(section["fields"]))
+    columns = group.cells.columns
+    rows = np.empty((len(theirs), w.V_EXTRA + len(columns)), np.int64)
+    rows[:, w.V_T] = theirs[:, w.V_T]
+    bits = {name: b for b, name in enumerate(section["parts"])}
+    rows[:, w.V_MASK] = 0
+    for b, name in enumerate(engine.plan.bit_names(group)):
+        if name in bits:
+            rows[:, w.V_MASK] |= (theirs[:, w.V_MASK] >> bits[name] & 1) << b
+    fields = {name: n for n, name in enumerate(section["fields"])}
+    for c, (name, column) in enumerate(zip(engine.plan.field_names(group), columns, strict=True)):
+        if name not in fields:
+            rows[:, w.V_EXTRA + c] = -1
+            continue
+        values = theirs[:, w.V_EXTRA + fields[name]]
+        rows[:, w.V_EXTRA + c] = np.where(values < 0, -1, codes[np.maximum(values, 0)]) if column < 0 else values
+    h = _add_history(engine, group, root, mask)
+    done = 0
+    while done < len(rows):
+        engine.make_room()
+        done = history_load(engine.M, engine.plan.P, group.at, h, rows, done)
+
+
+def _add_history(engine: ColumnarEngine, group: Group, root: int, mask: int) -> int:
+    h = int(history_new(engine.M, engine.plan.P, group.at, mask))
+    engine.M[h + w.H_NEXT] = engine.M[root + group.chain]
+    engine.M[root + group.chain] = h
+    return h
+
+
+def _load_set(engine: ColumnarEngine, i: int, root: int, words: Words) -> None:
+    at = root + engine.plan.entity[i]
+    if engine.plan.is_rolling(i):
+        engine.M[at + w.E_LAST], engine.M[at + w.E_ASOF] = words
+    else:
+        engine.M[at + w.E_OPEN] = words[0]
+        for n, (number, revision, late, cause) in enumerate(words[1:].reshape(-1, 4).tolist()):
+            engine.make_room()
+            r = record_put(engine.M, at, n, number)
+            engine.M[r + w.W_REVISION], engine.M[r + w.W_LATE], engine.M[r + w.W_CAUSE] = revision, late, cause
+    engine.make_room()
+    set_watch(engine.M, engine.plan.P, engine.zones.Z, engine.plan.set_at(i), root)

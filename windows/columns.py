@@ -1,0 +1,83 @@
+"""Values as whole numbers: the engine's own codes, and columns that come with codes of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any, overload
+
+import numpy as np
+
+from windows.engine import Ints
+
+
+class Codes(Sequence[Hashable]):
+    """A column of values that a decoder has numbered: value i is table[codes[i]], None where the code is negative.
+
+    codes: int64 (n,). table: the values by code; it may grow at its end while it is used, and its entries never change. Batches that
+    share one table object are numbered anew only once a value.
+    """
+
+    __slots__ = ("codes", "table")
+
+    def __init__(self, codes: Ints, table: Sequence[Hashable]) -> None:
+        self.codes, self.table = codes, table
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @overload
+    def __getitem__(self, index: int) -> Hashable: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Hashable]: ...
+    def __getitem__(self, index: int | slice) -> Hashable | Sequence[Hashable]:
+        if isinstance(index, slice):
+            return Codes(self.codes[index], self.table)
+        code = int(self.codes[index])
+        return None if code < 0 else self.table[code]
+
+
+class Interner(dict[Any, int]):
+    """Value -> code, -1 for None; a new value gets the next free code. `values` is the way back.
+
+    >>> codes = Interner()
+    >>> codes["a"], codes["b"], codes["a"], codes[None]
+    (0, 1, 0, -1)
+    """
+
+    def __init__(self) -> None:
+        super().__init__({None: -1})
+        self.values_by_code: list[Any] = []
+        self.free: list[int] = []
+        self._tables: dict[int, tuple[Sequence[Hashable], Ints]] = {}
+
+    def __missing__(self, value: Hashable) -> int:
+        if self.free:
+            code = self.free.pop()
+            self.values_by_code[code] = value
+        else:
+            code = len(self.values_by_code)
+            self.values_by_code.append(value)
+        self[value] = code
+        return code
+
+    def column(self, values: Sequence[Hashable]) -> Ints:
+        """The codes of a column."""
+        if isinstance(values, Codes):
+            own = self._table(values.table)
+            return np.where(values.codes < 0, -1, own[values.codes]) if len(own) else values.codes
+        return np.fromiter(map(self.__getitem__, values), np.int64, len(values))
+
+    def forget(self, codes: Sequence[int]) -> None:
+        """These codes are used nowhere any more."""
+        for code in codes:
+            del self[self.values_by_code[code]]
+            self.values_by_code[code] = None
+        self.free += codes
+        self._tables.clear()
+
+    def _table(self, table: Sequence[Hashable]) -> Ints:
+        known, own = self._tables.get(id(table), (table, np.empty(0, np.int64)))
+        if len(own) < len(table):
+            own = np.concatenate([own, np.fromiter(map(self.__getitem__, table[len(own) :]), np.int64, len(table) - len(own))])
+            self._tables[id(table)] = (known, own)
+        return own

@@ -1,0 +1,48 @@
+"""How kernels are compiled: by numba, without the GIL, kept on disk; what is kept is dropped when any kernel's source changes.
+
+Numba looks only at the file that a kernel stands in, not at the files of the kernels that it calls. So a digest over all of them
+lies beside what numba kept, and where it differs all of it is compiled anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+
+F = TypeVar("F", bound=Callable[..., Any])
+HERE = Path(__file__).parent
+PARTS = ("arena", "kernel_*", "timers")
+
+
+def _sources() -> list[Path]:
+    return sorted(path for part in PARTS for path in HERE.glob(f"{part}.py"))
+
+
+def forget_stale(kept: Path = HERE / "__pycache__") -> bool:
+    """Drop compiled kernels whose sources have changed since. Whether there was anything to drop."""
+    digest = hashlib.sha256(numba.__version__.encode() + b"".join(path.read_bytes() for path in _sources())).hexdigest()
+    stamp = kept / "kernels.digest"
+    with suppress(OSError):
+        if stamp.read_text() == digest:
+            return False
+    with suppress(OSError):  # a folder that cannot be written is no harm: then numba keeps its work elsewhere
+        kept.mkdir(exist_ok=True)
+        for path in _sources():
+            for old in kept.glob(f"{path.stem}.*.nb[ic]"):
+                old.unlink(missing_ok=True)
+        stamp.write_text(digest)
+    return True
+
+
+forget_stale()
+
+
+def kernel(function: F) -> F:
+    """Compiled at its first call, and kept on disk. Division by zero gives inf or nan, as in numpy."""
+    compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    return compiled

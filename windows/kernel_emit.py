@@ -1,0 +1,148 @@
+"""What changed, as columns: windows put together from their slices, views asked of their histories."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from windows.arena import EMPTY, WATERMARK, alloc, room
+from windows.jit import kernel
+from windows.kernel_grid import ends, first_past, last_at, record, record_find, starts
+from windows.kernel_layout import (
+    E_ASOF, E_DUE, E_LAST, E_LO, E_N, E_OPEN, F_WORDS, G_CHAIN, G_ROUTE, GRID, L_CELLS, L_FROM, L_NEXT, L_PREV, L_TO, LONG_AGO, NONE,
+    P_NSETS, P_SETS, R_FLOOR, R_GENERATION, R_ROUTE, R_SLOT, S_CNT, S_ENT, S_GROUP, S_KIND, S_LAT, S_MEASURES, S_NMEASURES, S_WORDS,
+    W_KEY, W_LATE, W_REVISION,
+)  # fmt: skip
+from windows.kernel_measures import measure_of
+from windows.kernel_rolling import expires, history_of, rolling_due, rolling_values
+from windows.kernel_run import index_in, judge
+from windows.kernel_slices import grid_due, may_read
+
+START, END_AT, EVENTS, REVISION, LATE_N = 0, 1, 2, 3, 4
+
+
+@kernel
+def open_windows(M, P, Z, ROOTS, s, SLOT, FROM, span):
+    """The open windows on touched slices: (slots, numbers), one pair for each slice that touches a window."""
+    slots = np.empty(SLOT.size * span, np.int64)
+    numbers = np.empty(SLOT.size * span, np.int64)
+    n = 0
+    for i in range(SLOT.size):
+        root = ROOTS[SLOT[i]]
+        e = root + P[s + S_ENT]
+        wm = judge(M, root, M[WATERMARK])
+        k = max(first_past(P, Z, s, FROM[i]), max(M[e + E_OPEN], first_past(P, Z, s, wm - P[s + S_LAT])))
+        for number in range(k, last_at(P, Z, s, FROM[i]) + 1):
+            slots[n] = SLOT[i]
+            numbers[n] = number
+            n += 1
+    return slots[:n], numbers[:n]
+
+
+@kernel
+def window_items(M, P, s, g, root, start, end, S):
+    """A window's slices as items, the oldest first: (scratch, how many)."""
+    node = M[root + P[g + G_CHAIN]]
+    while node != 0 and M[node + L_FROM] >= end:
+        node = M[node + L_NEXT]
+    oldest = 0
+    n = 0
+    while node != 0 and M[node + L_FROM] >= start:
+        oldest = node
+        node = M[node + L_NEXT]
+        n += 1
+    if 3 * n > S.size:
+        S = np.empty(3 * n, np.int64)
+    n = 0
+    while oldest != 0 and M[oldest + L_FROM] < end:
+        if M[oldest + L_TO] <= end and may_read(M, P, s, g, oldest):
+            S[3 * n] = oldest + L_CELLS
+            S[3 * n + 1] = -1
+            n += 1
+        oldest = M[oldest + L_PREV]
+    return S, n
+
+
+@kernel
+def emit_windows(M, X, P, PX, Z, ROOTS, s, SLOT, K, S, STAMP, VALUES, INTS):
+    """Windows of one set: measures into VALUES[:, i], start, end, events, revision and late into INTS[:, i]."""
+    g = P[s + S_GROUP]
+    for i in range(SLOT.size):
+        root = ROOTS[SLOT[i]]
+        e = root + P[s + S_ENT]
+        INTS[START, i] = starts(P, Z, s, K[i])
+        INTS[END_AT, i] = ends(P, Z, s, K[i])
+        S, n = window_items(M, P, s, g, root, INTS[START, i], INTS[END_AT, i], S)
+        events = 0
+        for j in range(n):
+            events += M[S[3 * j] + P[s + S_CNT]]
+        INTS[EVENTS, i] = events
+        INTS[REVISION, i] = 0
+        INTS[LATE_N, i] = 0
+        r = record_find(M, e, K[i])
+        if r < M[e + E_N] and M[record(M, e, r) + W_KEY] == K[i]:
+            INTS[REVISION, i] = M[record(M, e, r) + W_REVISION]
+            INTS[LATE_N, i] = M[record(M, e, r) + W_LATE]
+        for j in range(P[s + S_NMEASURES]):
+            VALUES[j, i] = measure_of(M, X, P, PX, P[s + S_MEASURES] + j * F_WORDS, S, 0, n, 0, STAMP)
+
+
+@kernel
+def emit_views(M, X, P, PX, ROOTS, s, SLOT, begin, S, STAMP, VALUES, INTS, as_of):
+    """Views of one rolling set, from row `begin` on until memory is short: measures, as_of and expires_at. Where to go on."""
+    g = P[s + S_GROUP]
+    j = index_in(P, g, s)
+    for i in range(begin, SLOT.size):
+        if not room(M):
+            return i
+        root = ROOTS[SLOT[i]]
+        e = root + P[s + S_ENT]
+        h = history_of(M, P, g, root, j)
+        INTS[0, i] = M[e + E_ASOF] if as_of == EMPTY else as_of
+        rolling_values(M, X, P, PX, g, s, e, h, INTS[0, i], S, STAMP, VALUES, 0, i)
+        INTS[1, i] = expires(M, P, g, s, h, INTS[0, i])
+    return SLOT.size
+
+
+@kernel
+def set_due(M, P, Z, s, root):
+    """When something happens next for one set at one key, NONE if never."""
+    g = P[s + S_GROUP]
+    if g < 0 or P[g + G_ROUTE] != M[root + R_ROUTE]:
+        return NONE
+    e = root + P[s + S_ENT]
+    if P[s + S_KIND] == GRID:
+        return grid_due(M, P, Z, s, g, root, judge(M, root, M[WATERMARK]))
+    return rolling_due(M, P, g, s, e, history_of(M, P, g, root, index_in(P, g, s)))
+
+
+@kernel
+def key_due(M, P, Z, root):
+    """When something happens next for a key, NONE if never."""
+    due = NONE
+    for n in range(P[P_NSETS]):
+        due = min(due, set_due(M, P, Z, P[P_SETS] + n * S_WORDS, root))
+    return due
+
+
+@kernel
+def root_new(M, P, words, slot, generation, route):
+    """The root of a key that nothing is known of."""
+    root = alloc(M, words)
+    for i in range(words):
+        M[root + i] = 0
+    M[root + R_FLOOR] = EMPTY
+    M[root + R_GENERATION] = generation
+    M[root + R_SLOT] = slot
+    M[root + R_ROUTE] = route
+    for n in range(P[P_NSETS]):
+        s = P[P_SETS] + n * S_WORDS
+        if P[s + S_GROUP] < 0 or P[P[s + S_GROUP] + G_ROUTE] != route:
+            continue
+        e = root + P[s + S_ENT]
+        M[e + E_DUE] = NONE
+        if P[s + S_KIND] == GRID:
+            M[e + E_OPEN] = LONG_AGO
+        else:
+            M[e + E_LAST] = EMPTY
+            M[e + E_LO] = 1
+    return root

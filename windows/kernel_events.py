@@ -1,0 +1,220 @@
+"""Events into and out of a history, and any stretch of its time as items (see kernel_cells)."""
+
+from __future__ import annotations
+
+from windows.jit import kernel
+from windows.kernel_cells import count_of, edge_of, extreme_of, squares_of, sum_of
+from windows.kernel_history import data_of, dirty, leaf_bigger, leaf_drop, leaf_for, leaf_split, place_in
+from windows.kernel_layout import (
+    C_AT, C_BIT, C_CNT, C_COL, C_SUM, C_TYPE, C_WORDS, CNT, FAN, FIRST, G_CELLS, G_NCELLS, G_NCOLS, H_FIRST, H_LAST, H_N, H_ROOT,
+    LAST, LEAF, M2, MAX, MIN, N_CAP, N_CELLS, N_DIRTY, N_LEVEL, N_N, N_NEXT, N_PARENT, SUM, V_T,
+)  # fmt: skip
+
+
+@kernel
+def event_room(M, P, g, h, t):
+    """Room for an event behind all up to its time: (leaf, place), its time written."""
+    D = data_of(P, g)
+    leaf = M[h + H_LAST]
+    n = M[leaf + N_N]
+    if n > 0 and t < M[leaf + D + n - 1]:
+        leaf = leaf_for(M, P, g, h, t)
+    if M[leaf + N_N] == M[leaf + N_CAP]:
+        if M[leaf + N_CAP] < LEAF:
+            leaf = leaf_bigger(M, P, g, h, leaf)
+        else:
+            leaf = leaf_split(M, P, g, h, leaf, t)
+    n = M[leaf + N_N]
+    cap = M[leaf + N_CAP]
+    pos = n
+    while pos > 0 and M[leaf + D + pos - 1] > t:
+        pos -= 1
+    for c in range(P[g + G_NCOLS]):
+        d = leaf + D + c * cap
+        for j in range(n, pos, -1):
+            M[d + j] = M[d + j - 1]
+    M[leaf + D + pos] = t
+    M[leaf + N_N] = n + 1
+    M[h + H_N] += 1
+    dirty(M, leaf)
+    if pos == 0:
+        lower(M, P, g, leaf, t)
+    return leaf, pos
+
+
+@kernel
+def lower(M, P, g, node, t):
+    """The lowest time under a node came down to t."""
+    parent = M[node + N_PARENT]
+    while parent != 0:
+        i = place_in(M, P, g, parent, node)
+        d = parent + data_of(P, g) + FAN + i
+        if M[d] > t:
+            M[d] = t
+        if i > 0:
+            return
+        node = parent
+        parent = M[node + N_PARENT]
+
+
+@kernel
+def events_cut(M, P, g, h, leaf, i, k):
+    """Take k events out of a leaf, from place i on."""
+    n = M[leaf + N_N]
+    for c in range(P[g + G_NCOLS]):
+        d = leaf + data_of(P, g) + c * M[leaf + N_CAP]
+        for j in range(i + k, n):
+            M[d + j - k] = M[d + j]
+    M[leaf + N_N] = n - k
+    M[h + H_N] -= k
+    dirty(M, leaf)
+    if n == k and M[h + H_ROOT] != leaf:
+        leaf_drop(M, P, g, h, leaf)
+
+
+@kernel
+def forget_before(M, P, g, h, useless):
+    """Free the leaves that hold nothing from a time on; where one leaf is all, its events before that time."""
+    D = data_of(P, g)
+    while True:
+        leaf = M[h + H_FIRST]
+        n = M[leaf + N_N]
+        if n == 0:
+            return
+        if M[leaf + N_NEXT] == 0:
+            k = 0
+            while k < n and M[leaf + D + k] < useless:
+                k += 1
+            if k > 0:
+                events_cut(M, P, g, h, leaf, 0, k)
+            return
+        if M[leaf + D + n - 1] >= useless:
+            return
+        leaf_drop(M, P, g, h, leaf)
+
+
+@kernel
+def refreshed(M, X, P, g, node, S, at):
+    """Make the cells of a node, and of all below it that need it."""
+    D = data_of(P, g)
+    now = node
+    while True:
+        child = 0
+        if M[now + N_LEVEL] > 0:
+            for i in range(M[now + N_N]):
+                if M[M[now + D + i] + N_DIRTY]:
+                    child = M[now + D + i]
+        if child != 0:
+            now = child
+            continue
+        cells_make(M, X, P, g, now, S, at)
+        if now == node:
+            return
+        now = M[now + N_PARENT]
+
+
+@kernel
+def cells_make(M, X, P, g, node, S, at):
+    """Make the cells of one node from its events or from its children's cells."""
+    D = data_of(P, g)
+    n = 1
+    S[at] = node
+    S[at + 1] = 0
+    S[at + 2] = M[node + N_N]
+    if M[node + N_LEVEL] > 0:
+        n = M[node + N_N]
+        for i in range(n):
+            S[at + 3 * i] = M[node + D + i] + N_CELLS
+            S[at + 3 * i + 1] = -1
+    base = node + N_CELLS
+    for i in range(P[g + G_NCELLS] - 1, -1, -1):  # counts and sums stand behind the squares that need them
+        c = P[g + G_CELLS] + i * C_WORDS
+        cell_make(M, X, P, c, P[c + C_TYPE], base, base + P[c + C_AT], S, at, n, D)
+    M[node + N_DIRTY] = 0
+
+
+@kernel
+def cell_make(M, X, P, c, kind, base, to, S, at, n, D):
+    bit = P[c + C_BIT]
+    col = P[c + C_COL]
+    cell = P[c + C_AT]
+    if kind == CNT:
+        M[to] = count_of(M, P, S, at, n, D, bit, cell)
+    elif kind == SUM:
+        X[to], X[to + 1] = sum_of(M, X, S, at, n, D, bit, col, cell)
+    elif kind == M2:
+        k = M[base + P[c + C_CNT]]
+        total = base + P[c + C_SUM]
+        mean = (X[total] + X[total + 1]) / k if k > 0 else 0.0
+        X[to] = squares_of(M, X, S, at, n, D, bit, col, mean, cell, P[c + C_CNT], P[c + C_SUM])
+    elif kind == MIN:
+        X[to] = -extreme_of(M, X, S, at, n, D, bit, col, cell, -1.0)
+    elif kind == MAX:
+        X[to] = extreme_of(M, X, S, at, n, D, bit, col, cell, 1.0)
+    elif kind == FIRST or kind == LAST:
+        M[to], M[to + 1] = edge_of(M, S, at, n, D, bit, col, cell, kind == LAST)
+
+
+@kernel
+def stretch(M, X, P, g, h, lo, hi, S):
+    """The events with lo <= time <= hi as items from S[0] on, in order: how many. The end of S is a stack of (node, whole)."""
+    root = M[h + H_ROOT]
+    if M[root + N_LEVEL] == 0:
+        return leaf_item(M, P, g, root, lo, hi, S, 0)
+    D = data_of(P, g)
+    n = 0
+    top = S.size - 2
+    S[top] = root
+    S[top + 1] = 0
+    while top < S.size:
+        node = S[top]
+        whole = S[top + 1]
+        top += 2
+        if whole:
+            if M[node + N_DIRTY]:
+                refreshed(M, X, P, g, node, S, 3 * n)
+            S[3 * n] = node + N_CELLS
+            S[3 * n + 1] = -1
+            n += 1
+        elif M[node + N_LEVEL] == 0:
+            n = leaf_item(M, P, g, node, lo, hi, S, n)
+        else:
+            for i in range(M[node + N_N] - 1, -1, -1):
+                low = M[node + D + FAN + i]
+                last = i == M[node + N_N] - 1
+                if low <= hi and (last or M[node + D + FAN + i + 1] >= lo):
+                    top -= 2
+                    S[top] = M[node + D + i]
+                    S[top + 1] = low >= lo and not last and M[node + D + FAN + i + 1] <= hi
+    return n
+
+
+@kernel
+def leaf_item(M, P, g, leaf, lo, hi, S, n):
+    """The events of one leaf between two times as an item, if there are any."""
+    d = leaf + data_of(P, g)
+    a = 0
+    b = M[leaf + N_N]
+    while a < b and M[d + a] < lo:
+        a += 1
+    while b > a and M[d + b - 1] > hi:
+        b -= 1
+    if a < b:
+        S[3 * n] = leaf
+        S[3 * n + 1] = a
+        S[3 * n + 2] = b
+        n += 1
+    return n
+
+
+@kernel
+def place_of(M, P, g, h, t):
+    """(leaf, place) of the first event at or after a time; leaf 0 where there is none."""
+    D = data_of(P, g)
+    leaf = leaf_for(M, P, g, h, t - 1)
+    while leaf != 0:
+        for i in range(M[leaf + N_N]):
+            if M[leaf + D + i] >= t:
+                return leaf, i
+        leaf = M[leaf + N_NEXT]
+    return leaf, 0

@@ -1,0 +1,140 @@
+"""What a measure is worth over a window's items (see kernel_cells): numbers as float64, nothing as nan, values as their codes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from windows.arena import EMPTY, LIST_DATA, LIST_N, MAP_DATA, MAP_MASK, UNIQUE
+from windows.jit import kernel
+from windows.kernel_cells import count_of, edge_of, extreme_of, squares_of, sum_of
+from windows.kernel_layout import (
+    F_BIT, F_BIT2, F_CELL, F_CNT, F_CNT2, F_COL, F_COUNT, F_DISTINCT, F_FIRST, F_FN, F_LAST, F_MAX, F_MEAN, F_MIN, F_Q, F_QUANTILE,
+    F_SHARE, F_STD, F_SUM, F_TOTAL, N_CAP, V_MASK,
+)  # fmt: skip
+
+
+@kernel
+def measure_of(M, X, P, PX, f, S, at, n, D, STAMP):
+    """The value of the measure at P[f] over n items."""
+    fn = P[f + F_FN]
+    bit = P[f + F_BIT]
+    if fn == F_COUNT:
+        return float(count_of(M, P, S, at, n, D, bit, P[f + F_CNT]))
+    if fn <= F_STD and fn != F_MIN and fn != F_MAX:
+        return moment_of(M, X, P, f, fn, S, at, n, D)
+    if fn == F_MIN or fn == F_MAX:
+        sign = 1.0 if fn == F_MAX else -1.0
+        best = extreme_of(M, X, S, at, n, D, bit, P[f + F_COL], P[f + F_CELL], sign)
+        return np.nan if best == -np.inf else sign * best
+    if fn == F_DISTINCT:
+        return float(distinct_of(M, S, at, n, D, bit, P[f + F_COL], P[f + F_CELL], STAMP))
+    if fn == F_FIRST or fn == F_LAST:
+        t, code = edge_of(M, S, at, n, D, bit, P[f + F_COL], P[f + F_CELL], fn == F_LAST)
+        return np.nan if code < 0 else float(code)
+    if fn == F_QUANTILE:
+        return quantile_of(M, X, S, at, n, D, bit, P[f + F_COL], P[f + F_CELL], PX[P[f + F_Q]])
+    known = count_of(M, P, S, at, n, D, P[f + F_BIT2], P[f + F_CNT2])
+    return count_of(M, P, S, at, n, D, bit, P[f + F_CNT]) / known if known > 0 else np.nan
+
+
+@kernel
+def moment_of(M, X, P, f, fn, S, at, n, D):
+    """sum, mean, var or std."""
+    bit = P[f + F_BIT]
+    hi, lo = sum_of(M, X, S, at, n, D, bit, P[f + F_COL], P[f + F_SUM])
+    if fn == F_TOTAL:
+        return hi + lo
+    k = count_of(M, P, S, at, n, D, bit, P[f + F_CNT])
+    if fn == F_MEAN:
+        return (hi + lo) / k if k > 0 else np.nan
+    if k < 2:
+        return np.nan
+    mean = (hi + lo) / k
+    squares = squares_of(M, X, S, at, n, D, bit, P[f + F_COL], mean, P[f + F_CELL], P[f + F_CNT], P[f + F_SUM])
+    var = squares / (k - 1)
+    return np.sqrt(var) if fn == F_STD else var
+
+
+@kernel
+def distinct_of(M, S, at, n, D, bit, col, cell, STAMP):
+    """How many different values: a code is counted where its stamp is not this call's."""
+    if n == 1 and S[at + 1] < 0:
+        values = M[S[at] + cell]
+        return np.int64(0) if values == 0 else M[abs(values) + LIST_N]
+    M[UNIQUE] += 1
+    mark = M[UNIQUE]
+    total = np.int64(0)
+    for j in range(at, at + 3 * n, 3):
+        p = S[j]
+        if S[j + 1] < 0:
+            total += unseen(M, M[p + cell], STAMP, mark)
+            continue
+        for e in range(S[j + 1], S[j + 2]):
+            if (M[p + D + V_MASK * M[p + N_CAP] + e] >> bit) & 1:
+                code = M[p + D + col * M[p + N_CAP] + e]
+                if STAMP[code] != mark:
+                    STAMP[code] = mark
+                    total += 1
+    return total
+
+
+@kernel
+def unseen(M, values, STAMP, mark):
+    """How many values of a set have not been seen under this mark; now they have."""
+    total = np.int64(0)
+    if values == 0:
+        return total
+    if values > 0:
+        for p in range(values + LIST_DATA, values + LIST_DATA + M[values + LIST_N]):
+            if STAMP[M[p]] != mark:
+                STAMP[M[p]] = mark
+                total += 1
+        return total
+    at = -values
+    for p in range(at + MAP_DATA, at + MAP_DATA + 2 * (M[at + MAP_MASK] + 1), 2):
+        if M[p] != EMPTY and STAMP[M[p]] != mark:
+            STAMP[M[p]] = mark
+            total += 1
+    return total
+
+
+@kernel
+def quantile_of(M, X, S, at, n, D, bit, col, cell, q):
+    """Exact: all values, sorted."""
+    most = 0
+    for j in range(at, at + 3 * n, 3):
+        if S[j + 1] >= 0:
+            most += S[j + 2] - S[j + 1]
+        elif M[S[j] + cell] != 0:
+            most += M[M[S[j] + cell] + LIST_N]
+    values = np.empty(most)
+    k = 0
+    for j in range(at, at + 3 * n, 3):
+        p = S[j]
+        if S[j + 1] < 0:
+            if M[p + cell] != 0:
+                for e in range(M[M[p + cell] + LIST_N]):
+                    values[k] = X[M[p + cell] + LIST_DATA + e]
+                    k += 1
+            continue
+        for e in range(S[j + 1], S[j + 2]):
+            if (M[p + D + V_MASK * M[p + N_CAP] + e] >> bit) & 1:
+                values[k] = X[p + D + col * M[p + N_CAP] + e]
+                k += 1
+    values = np.sort(values[:k])
+    return between(values, k, q)
+
+
+@kernel
+def between(values, k, q):
+    """The quantile of k sorted values, linear between neighbours."""
+    if k == 0:
+        return np.nan
+    place = (k - 1) * q
+    low = int(np.floor(place))
+    a = values[low]
+    b = values[min(low + 1, k - 1)]
+    part = place - low
+    if np.isinf(b - a):
+        return a * (1 - part) + b * part
+    return a + (b - a) * part if part < 0.5 else b - (b - a) * (1 - part)

@@ -1,0 +1,157 @@
+"""The one pass over a batch: per row time passes and rings, then each group of the row's stream takes the value."""
+
+from __future__ import annotations
+
+from windows.arena import CAUSE, DOCS, EMPTY, OUTN, T_HEAP, T_N, WATERMARK, release, room
+from windows.jit import kernel
+from windows.kernel_expr import bits_of, evaluate
+from windows.kernel_layout import (
+    E_ASOF, E_LAST, G_KIND, G_ROUTE, G_SETS, GRID, LONG_AGO, P_NSETS, P_SETS, P_STREAMS, R_FLOOR, R_GENERATION, R_ROUTE, S_ENT,
+    S_GROUP, S_KIND, S_LAT, S_WORDS, SLICES, ST_GROUPS, ST_NGROUPS, ST_WORDS,
+)  # fmt: skip
+from windows.kernel_rolling import leaves_after, rolling_put, rolling_ring, view_touch
+from windows.kernel_slices import TOOK, grid_due, grid_ring, key_changed, slices_put
+from windows.timers import NODE, ring_next
+
+DONE, GROW, FULL = 0, 1, 2  # why a pass ended: all done; more memory or room in the queue is needed; the budget is spent
+CHANGE_ROW = 1
+BY_END = 3
+
+
+@kernel
+def index_in(P, g, s):
+    """Which of its group's sets a set is."""
+    j = 0
+    while P[P[g + G_SETS] + j] != s:
+        j += 1
+    return j
+
+
+@kernel
+def judge(M, root, mark):
+    """The watermark that judges a key: what it has closed stays closed, whatever shard it came from."""
+    return max(max(mark, M[root + R_FLOOR]), LONG_AGO)
+
+
+@kernel
+def ring(M, X, P, Z, ROOTS, OUT, target):
+    """Do what the next timer asks for."""
+    node = ring_next(M)
+    s = P[P_SETS] + M[node + 1] * S_WORDS
+    slot = M[node + 2]
+    generation = M[node + 3]
+    release(M, node, NODE)
+    root = ROOTS[slot]
+    if root == 0 or M[root + R_GENERATION] != generation:
+        return
+    g = P[s + S_GROUP]
+    wm = judge(M, root, target)
+    if P[s + S_KIND] == GRID:
+        grid_ring(M, P, Z, s, g, root, OUT, wm, M[CAUSE])
+    else:
+        rolling_ring(M, X, P, g, s, index_in(P, g, s), root, OUT, wm)
+
+
+@kernel
+def space(M, OUT, reserve):
+    """Whether there is memory, and room in the queue, for the next thing."""
+    return room(M) and M[OUTN] + reserve < OUT.size
+
+
+@kernel
+def pass_time(M, X, P, Z, ROOTS, OUT, mark, reserve, budget):
+    """Let time pass to a mark and do all that is due. Until it is all done, the watermark stays where it was."""
+    target = max(mark, M[WATERMARK])
+    while M[T_N] > 0 and M[M[T_HEAP]] <= target:
+        if M[DOCS] >= budget:
+            return FULL
+        if not space(M, OUT, reserve):
+            return GROW
+        ring(M, X, P, Z, ROOTS, OUT, target)
+    M[WATERMARK] = target
+    return DONE
+
+
+@kernel
+def change(M, X, P, PX, Z, st, root, i, at, NUM, FLAG, CODE, R, T, S, STAMP, FEATURES, OUT, LATE):
+    """One value into all groups of its stream: TOOK | REFUSED | KEPT."""
+    wm = judge(M, root, M[WATERMARK])
+    evaluate(P, PX, st, i, NUM, FLAG, CODE, R, T)
+    verdict = 0
+    for j in range(P[st + ST_NGROUPS]):
+        g = P[P[st + ST_GROUPS] + j]
+        mask = bits_of(P, g, i, NUM, CODE, T)
+        if P[g + G_KIND] == SLICES:
+            verdict |= slices_put(M, X, P, Z, g, root, mask, at, i, NUM, CODE, OUT, wm, LATE)
+        else:
+            verdict |= rolling_put(M, X, P, PX, g, root, mask, at, i, NUM, CODE, S, STAMP, FEATURES, OUT, wm, LATE)
+    if verdict & TOOK:
+        key_changed(M, OUT, root, wm)
+    return verdict
+
+
+@kernel
+def run(
+    M, X, P, PX, Z, ROOTS, begin, end, kind, cause, mark, stream, slot, at, put, NUM, FLAG, CODE, S, STAMP, R, T, FEATURES, OUT, LATE,
+    OUTCOME, reserve, budget,
+):  # fmt: skip
+    """Rows [begin, end) in order: (the first row that is not finished, why)."""
+    for i in range(begin, end):
+        if M[DOCS] >= budget:
+            return i, FULL
+        if kind[i] == 0:
+            continue
+        M[CAUSE] = cause[i]
+        code = pass_time(M, X, P, Z, ROOTS, OUT, mark[i], reserve, budget)
+        if code != DONE:
+            return i, code
+        if kind[i] != CHANGE_ROW or slot[i] < 0 or not put[i]:
+            continue
+        if not space(M, OUT, reserve):
+            return i, GROW
+        st = P[P_STREAMS] + stream[i] * ST_WORDS
+        root = ROOTS[slot[i]]
+        OUTCOME[i] = change(M, X, P, PX, Z, st, root, i, at[i], NUM, FLAG, CODE, R, T, S, STAMP, FEATURES, OUT, LATE)
+    return end, DONE
+
+
+@kernel
+def finish(M, X, P, Z, ROOTS, nroots, far, OUT, reserve, budget):
+    """The end of a file: windows close as if time had no end, rolling views stand as of the last true watermark."""
+    for slot in range(nroots):
+        root = ROOTS[slot]
+        if root == 0:
+            continue
+        for n in range(P[P_NSETS]):
+            s = P[P_SETS] + n * S_WORDS
+            g = P[s + S_GROUP]
+            if g < 0 or M[root + R_ROUTE] != P[g + G_ROUTE]:
+                continue
+            code = finish_set(M, P, Z, s, g, root, far, OUT, reserve, budget)
+            if code != DONE:
+                return code
+    return DONE
+
+
+@kernel
+def finish_set(M, P, Z, s, g, root, far, OUT, reserve, budget):
+    """The end of a file for one set at one key."""
+    more = True
+    while more:
+        if M[DOCS] >= budget:
+            return FULL
+        if not space(M, OUT, reserve):
+            return GROW
+        if P[s + S_KIND] == GRID:
+            more = grid_due(M, P, Z, s, g, root, far) <= far
+            if more:
+                grid_ring(M, P, Z, s, g, root, OUT, far, BY_END)
+            continue
+        more = False
+        e = root + P[s + S_ENT]
+        wm = judge(M, root, M[WATERMARK])
+        known = M[e + E_LAST] != EMPTY and M[e + E_LAST] + leaves_after(P, s) > wm - P[s + S_LAT]
+        if known and M[e + E_ASOF] < wm:
+            view_touch(M, P, s, e, root, OUT, wm)
+            key_changed(M, OUT, root, wm)
+    return DONE

@@ -1,0 +1,229 @@
+"""A key's state as words, and back; its end; and when something happens first."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from windows.arena import EMPTY, LIST_DATA, LIST_N, MAP_DATA, MAP_MASK, T_HEAP, T_MAP, T_N, list_new, list_push, map_find, release, room
+from windows.jit import kernel
+from windows.kernel_cells import values_add
+from windows.kernel_emit import set_due
+from windows.kernel_events import event_room
+from windows.kernel_grid import record
+from windows.kernel_history import data_of, history_free
+from windows.kernel_layout import (
+    C_AT, C_TYPE, C_WORDS, DISTINCT, E_CAP, E_DUE, E_HEAD, E_N, E_OPEN, E_RECORDS, FIRST, G_CELLS, G_CHAIN, G_NCELLS,
+    G_NCOLS, G_ROUTE, GRID, H_FIRST, H_N, H_NEXT, L_CELLS, L_FROM, L_MASK, L_NEXT, L_PREV, L_TO, LAST, LONG_AGO, N_CAP, N_N, N_NEXT,
+    NONE, P_NSETS, P_SETS, QUANT, R_GENERATION, R_ROUTE, S_ENT, S_GROUP, S_KIND, S_WORDS, SUM, W_WORDS,
+)  # fmt: skip
+from windows.kernel_rolling import inc_free
+from windows.kernel_slices import arm, slice_find, slice_new, slices_forget
+from windows.timers import NODE, ring_next
+
+
+@kernel
+def key_wipe(M, P, root):
+    """Forget all windows of a fixed grid at a key."""
+    for n in range(P[P_NSETS]):
+        s = P[P_SETS] + n * S_WORDS
+        g = P[s + S_GROUP]
+        if g < 0 or P[g + G_ROUTE] != M[root + R_ROUTE] or P[s + S_KIND] != GRID:
+            continue
+        slices_forget(M, P, g, root, NONE)
+        e = root + P[s + S_ENT]
+        if M[e + E_CAP] > 0:
+            release(M, M[e + E_RECORDS], W_WORDS * M[e + E_CAP])
+        M[e + E_CAP] = 0
+        M[e + E_HEAD] = 0
+        M[e + E_N] = 0
+        M[e + E_OPEN] = LONG_AGO
+        M[e + E_DUE] = NONE
+
+
+@kernel
+def key_free(M, P, root, words):
+    """Forget a key. Its timers find another generation."""
+    key_wipe(M, P, root)
+    for n in range(P[P_NSETS]):
+        s = P[P_SETS] + n * S_WORDS
+        g = P[s + S_GROUP]
+        if g < 0 or P[g + G_ROUTE] != M[root + R_ROUTE] or P[s + S_KIND] == GRID:
+            continue
+        inc_free(M, P, s, root + P[s + S_ENT])
+        h = M[root + P[g + G_CHAIN]]
+        while h != 0:
+            after = M[h + H_NEXT]
+            history_free(M, P, g, h)
+            h = after
+        M[root + P[g + G_CHAIN]] = 0
+    release(M, root, words)
+
+
+@kernel
+def cell_words(M, kind, at):
+    """How many words a cell takes in a dump."""
+    if kind == DISTINCT:
+        return 1 + (np.int64(0) if M[at] == 0 else M[abs(M[at]) + LIST_N])
+    if kind == QUANT:
+        return 1 + (np.int64(0) if M[at] == 0 else M[M[at] + LIST_N])
+    return np.int64(2) if kind == SUM or kind == FIRST or kind == LAST else np.int64(1)
+
+
+@kernel
+def cell_dump(M, kind, at, words, coded, n):
+    """A cell's words, and in `coded` which of them are codes (of one set of values each): the next free word."""
+    if kind == DISTINCT or kind == QUANT:
+        size = cell_words(M, kind, at) - 1
+        words[n] = size
+        n += 1
+        if size == 0:
+            return n
+        coded[n : n + size] = n if kind == DISTINCT else -1
+        if M[at] > 0:
+            words[n : n + size] = M[M[at] + LIST_DATA : M[at] + LIST_DATA + size]
+            return n + size
+        values = -M[at]
+        for p in range(values + MAP_DATA, values + MAP_DATA + 2 * (M[values + MAP_MASK] + 1), 2):
+            if M[p] != EMPTY:
+                words[n] = M[p]
+                n += 1
+        return n
+    size = cell_words(M, kind, at)
+    words[n : n + size] = M[at : at + size]
+    if kind == FIRST or kind == LAST:
+        coded[n + 1] = n
+    return n + size
+
+
+@kernel
+def slices_dump(M, P, g, root, mask):
+    """(words, the set of values that each is a code of, -1 none) of the slices of a key that just these sets may read, the oldest first."""
+    total = 1
+    for write in range(2):
+        words = np.zeros(total + 1, np.int64)
+        coded = np.full(total + 1, -1, np.int64)
+        n = 0
+        node = M[root + P[g + G_CHAIN] + 1]
+        while node != 0:
+            if M[node + L_MASK] == mask:
+                if write:
+                    words[n] = M[node + L_FROM]
+                    words[n + 1] = M[node + L_TO]
+                n += 2
+                for j in range(P[g + G_NCELLS]):
+                    c = P[g + G_CELLS] + j * C_WORDS
+                    at = node + L_CELLS + P[c + C_AT]
+                    n = cell_dump(M, P[c + C_TYPE], at, words, coded, n) if write else n + cell_words(M, P[c + C_TYPE], at)
+            node = M[node + L_PREV]
+        total = n
+    return words[:total], coded[:total]
+
+
+@kernel
+def slices_masks(M, P, g, root):
+    """Which sets may read each slice."""
+    masks = np.zeros(0, np.int64)
+    node = M[root + P[g + G_CHAIN]]
+    while node != 0:
+        if not (masks == M[node + L_MASK]).any():
+            masks = np.append(masks, M[node + L_MASK])
+        node = M[node + L_NEXT]
+    return masks
+
+
+@kernel
+def slices_load(M, X, P, Z, g, root, words, kinds, places, codes, mask):
+    """Take up dumped slices. kinds: of the cells in the dump; places: where each stands here, -1 nowhere; codes: here, of those there."""
+    n = 0
+    while n < words.size:
+        found, older = slice_find(M, M[root + P[g + G_CHAIN]], words[n], words[n + 1], -1)
+        node = slice_new(M, X, P, Z, g, root, words[n], words[n + 1], older)
+        M[node + L_MASK] = mask
+        n += 2
+        for j in range(kinds.size):
+            n = cell_load(M, kinds[j], node + L_CELLS + places[j] if places[j] >= 0 else 0, words, n, codes)
+
+
+@kernel
+def cell_load(M, kind, at, words, n, codes):
+    """One cell of a dump to its place (0: to none): the next word."""
+    if kind == DISTINCT or kind == QUANT:
+        size = words[n]
+        if at != 0:
+            for i in range(n + 1, n + 1 + size):
+                if kind == DISTINCT:
+                    M[at] = values_add(M, M[at], codes[words[i]])
+                else:
+                    M[at] = list_push(M, M[at] if M[at] != 0 else list_new(M, size), words[i])
+        return n + 1 + size
+    size = 2 if kind == SUM or kind == FIRST or kind == LAST else 1
+    if at != 0:
+        M[at : at + size] = words[n : n + size]
+        if (kind == FIRST or kind == LAST) and words[n + 1] >= 0:
+            M[at + 1] = codes[words[n + 1]]
+    return n + size
+
+
+@kernel
+def records_dump(M, e):
+    """Number, revision, late and cause of a set's closed windows."""
+    rows = np.empty((M[e + E_N], 4), np.int64)
+    for i in range(M[e + E_N]):
+        r = record(M, e, i)
+        rows[i] = M[r : r + 4]
+    return rows
+
+
+@kernel
+def history_dump(M, P, g, h):
+    """A history's events, a row each: its columns."""
+    ncols = P[g + G_NCOLS]
+    rows = np.empty((M[h + H_N], ncols), np.int64)
+    leaf = M[h + H_FIRST]
+    n = 0
+    while leaf != 0:
+        for i in range(M[leaf + N_N]):
+            for c in range(ncols):
+                rows[n, c] = M[leaf + data_of(P, g) + c * M[leaf + N_CAP] + i]
+            n += 1
+        leaf = M[leaf + N_NEXT]
+    return rows
+
+
+@kernel
+def set_watch(M, P, Z, s, root):
+    """Ring for a set at a key when something happens next."""
+    due = set_due(M, P, Z, s, root)
+    if due != NONE:
+        arm(M, P, s, root + P[s + S_ENT], root, due)
+
+
+@kernel
+def first_due(M, P, Z, ROOTS):
+    """The due time of the first timer that means it; those that would ring in vain are put right."""
+    while M[T_N] > 0:
+        due = M[M[T_HEAP]]
+        node = M[map_find(M, M[T_MAP], due) + 1]
+        s = P[P_SETS] + M[node + 1] * S_WORDS
+        root = ROOTS[M[node + 2]]
+        valid = root != 0 and M[root + R_GENERATION] == M[node + 3]
+        true = set_due(M, P, Z, s, root) if valid else NONE
+        if valid and true <= due:
+            return due
+        release(M, ring_next(M), NODE)
+        if valid:
+            M[root + P[s + S_ENT] + E_DUE] = NONE
+            set_watch(M, P, Z, s, root)
+    return NONE
+
+
+@kernel
+def history_load(M, P, g, h, rows, begin):
+    """Dumped events into a history, from row `begin` on until memory is short: where to go on."""
+    for n in range(begin, rows.shape[0]):
+        if not room(M):
+            return n
+        leaf, place = event_room(M, P, g, h, rows[n, 0])
+        for c in range(1, P[g + G_NCOLS]):
+            M[leaf + data_of(P, g) + c * M[leaf + N_CAP] + place] = rows[n, c]
+    return rows.shape[0]

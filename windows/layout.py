@@ -1,0 +1,267 @@
+"""From window sets to the plan that the kernels read: streams, groups that share slices or a history, cells, measures, laid flat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from windows import kernel_layout as w
+from windows.compile_expr import Columns, Machine
+from windows.expr import Expr
+from windows.kernel_expr import O_CONST, OP_WORDS
+from windows.layout_cells import Cells, Term
+from windows.spec import Rolling, Sliding, Tumbling, WindowSet, streams
+
+MOST = 60  # sets, and conditions, of one group: they are bits of a word
+LATE = {"update": w.UPDATE, "dead_letter": w.DEAD_LETTER, "drop": w.DROP}
+
+
+@dataclass(slots=True)
+class Group:
+    """Sets of one stream on one structure. grid: (zone, period, rising edges in [0, period)) of slices, None for a history."""
+
+    stream: int
+    grid: tuple[str | None, int, tuple[int, ...]] | None
+    sets: list[int] = field(default_factory=list)
+    cells: Cells = field(default_factory=Cells)
+    at: int = -1
+    chain: int = -1
+
+
+class Plan:
+    """The plan `P` (int64; `PX` the same as float64) of window sets that are tumbling, sliding or rolling and never retract.
+
+    group_of[i] is the group of set i, None for sets that are not in this plan. root_words[r] is the size of a key's root of route r.
+    """
+
+    def __init__(self, sets: Sequence[WindowSet], inside: Sequence[bool], intern: Callable[[Hashable], int]) -> None:
+        self.sets, self.inside = sets, inside
+        self.columns = Columns(intern)
+        self.streams = list(streams(sets))
+        self.routes = list(dict.fromkeys(route for _, route in self.streams))
+        self.words: list[int] = [0] * w.P_HEAD
+        self.floats: dict[int, float] = {}
+        self.constants: list[float] = []
+        self.groups: list[Group] = []
+        self.group_of: list[Group | None] = [None] * len(sets)
+        self.feature_at: list[int] = [-1] * len(sets)
+        self.zones: list[int] = []  # sets in a time zone; their groups come behind them in Z
+        self.machines = [Machine(self.columns, self.constants, self._list) for _ in self.streams]
+        self._group()
+        self._cells()
+        self._lay()
+        self.P = np.array(self.words, np.int64)
+        self.PX = self.P.view(np.float64)
+        for at, value in self.floats.items():
+            self.PX[at] = value
+
+    @property
+    def registers(self) -> int:
+        """The most registers that a stream's conditions need."""
+        return max([1, *(m.registers for m in self.machines)])
+
+    def set_at(self, number: int) -> int:
+        """Place of a set's row in P."""
+        return self.words[w.P_SETS] + number * w.S_WORDS
+
+    def is_rolling(self, number: int) -> bool:
+        """Whether a set is a rolling one."""
+        return isinstance(self.sets[number].kind, Rolling)
+
+    def bit_names(self, g: Group) -> list[str]:
+        """What a group's conditions mean, as text."""
+        return [" & ".join(self._term_name(g, term) for term in bit) for bit in g.cells.bits]
+
+    def cell_names(self, g: Group) -> list[str]:
+        """What a group's cells hold, as text: kind, field, condition."""
+        bits, rows = self.bit_names(g), g.cells.rows()
+        names = []
+        for at in range(0, len(rows), w.C_WORDS):
+            kind, bit, col = rows[at : at + 3]
+            path = "" if kind == w.CNT else self._path(kind in (w.SUM, w.M2, w.MIN, w.MAX, w.QUANT), col)
+            names.append(f"{kind} {path} | {bits[bit]}")
+        return names
+
+    def field_names(self, g: Group) -> list[str]:
+        """The fields of a history's events, as text."""
+        return [f"number {self._path(True, c)}" if c >= 0 else f"value {self._path(False, -1 - c)}" for c in g.cells.columns]
+
+    def _path(self, number: bool, col: int) -> str:
+        return list(self.columns.numbers if number else self.columns.values)[col]
+
+    def _term_name(self, g: Group, term: Term) -> str:
+        what, which = term
+        if what in (w.B_TRUE, w.B_KNOWN):
+            return f"{what} {self.machines[g.stream].sources[which]}"
+        return f"{what} {self._path(what == w.B_NUMBER, which)}"
+
+    def _group(self) -> None:
+        order = sorted(range(len(self.sets)), key=lambda i: every_of(self.sets[i]))
+        for i in order:
+            spec = self.sets[i]
+            if not self.inside[i]:
+                continue
+            stream = self.streams.index((spec.trigger, spec.key))
+            grid = None if isinstance(spec.kind, Rolling) else natural(spec.kind)  # type: ignore[arg-type]
+            need = 1 + 2 * len(spec.measures)
+            home = next((g for g in self.groups if g.stream == stream and self._fits(g, spec, grid, need)), None)
+            if home is None:
+                home = Group(stream, grid)
+                self.groups.append(home)
+            home.sets.append(i)
+            home.cells.expected += need
+            self.group_of[i] = home
+
+    def _fits(self, g: Group, spec: WindowSet, grid: tuple[str | None, int, tuple[int, ...]] | None, need: int) -> bool:
+        if g.cells.expected + need > MOST or len(g.sets) >= MOST or (g.grid is None) is not (grid is None):
+            return False
+        if g.grid is None or grid is None or g.grid == grid:
+            return True
+        zone, period, edges = g.grid
+        if zone is not None or grid[0] is not None or len(edges) > 1:
+            return False
+        size = spec.kind.size  # type: ignore[union-attr]
+        return grid[1] % period == 0 and all((e - edges[0]) % period == 0 for e in grid[2]) and size // period <= 64
+
+    def _cells(self) -> None:
+        column = 0
+        for i, spec in enumerate(self.sets):
+            home = self.group_of[i]
+            if home is None:
+                continue
+            machine = self.machines[home.stream]
+            where = self._terms(machine, spec.where)
+            home.cells.add_set(i, where, spec, lambda e, m=machine: m.add(e), self.columns, history=home.grid is None)
+            if isinstance(spec.kind, Rolling):
+                self.feature_at[i] = column
+                column += len(spec.measures)
+        self.words[w.P_FEATURES] = column
+        for g in self.groups:
+            g.cells.place()
+
+    def _terms(self, machine: Machine, where: Expr | None) -> tuple[Term, ...]:
+        return () if where is None else ((w.B_TRUE, machine.add(where)),)
+
+    def _list(self, items: Sequence[float | int]) -> int:
+        at = len(self.words)
+        self.words += [len(items), *(0 if isinstance(x, float) else x for x in items)]
+        self.floats |= {at + 1 + i: x for i, x in enumerate(items) if isinstance(x, float)}
+        return at
+
+    def _put(self, items: Sequence[int]) -> int:
+        self.words += items
+        return len(self.words) - len(items)
+
+    def _lay(self) -> None:
+        constants = self._put([0] * len(self.constants))
+        self.floats |= {constants + i: x for i, x in enumerate(self.constants)}
+        self._roots()
+        self.words[w.P_NSETS] = len(self.sets)
+        self.words[w.P_SETS] = self._put([0] * (w.S_WORDS * len(self.sets)))
+        for g in self.groups:
+            g.at = self._put([0] * w.G_WORDS)
+        for i in range(len(self.sets)):
+            self._lay_set(i)
+        for g in self.groups:
+            self._lay_group(g)
+        rows: list[int] = []
+        for n, machine in enumerate(self.machines):
+            code = list(machine.code)
+            for at in range(0, len(code), OP_WORDS):
+                if code[at] == O_CONST:
+                    code[at + 2] += constants
+            groups = [g.at for g in self.groups if g.stream == n]
+            rows += [self._put(code), len(code) // OP_WORDS, self._put(groups), len(groups), 0, 0]
+        self.words[w.P_NSTREAMS] = len(self.machines)
+        self.words[w.P_STREAMS] = self._put(rows)
+
+    def _roots(self) -> None:
+        """Where a key's root holds each group's chain and each set's entity."""
+        self.root_words = [w.R_DATA] * len(self.routes)
+        self.entity: list[int] = [0] * len(self.sets)
+        for g in self.groups:
+            route = self.routes.index(self.streams[g.stream][1])
+            g.chain = self.root_words[route]
+            self.root_words[route] += 2
+            for i in g.sets:
+                self.entity[i] = self.root_words[route]
+                rolling = isinstance(self.sets[i].kind, Rolling)
+                kept = len(g.cells.kept[i])
+                self.root_words[route] += w.E_ROLLING_WORDS + kept if rolling else w.E_GRID_WORDS
+
+    def _lay_group(self, g: Group) -> None:
+        row = [0] * w.G_WORDS
+        row[w.G_KIND] = w.HISTORY if g.grid is None else w.SLICES
+        row[w.G_CHAIN] = g.chain
+        row[w.G_SETS], row[w.G_NSETS] = self._put([self.set_at(i) for i in g.sets]), len(g.sets)
+        bits = [self._put([len(bit), *(x for term in bit for x in term)]) for bit in g.cells.bits]
+        row[w.G_BITS], row[w.G_NBITS] = self._put(bits), len(bits)
+        row[w.G_CELLS], row[w.G_NCELLS] = self._put(g.cells.rows()), len(g.cells.cells)
+        row[w.G_CELLWORDS] = g.cells.words
+        row[w.G_FULL] = (1 << len(g.sets)) - 1
+        row[w.G_ROUTE] = self.routes.index(self.streams[g.stream][1])
+        row[w.G_ZONE] = -1
+        if g.grid is not None:
+            zone, row[w.G_PERIOD], edges = g.grid
+            row[w.G_RES], row[w.G_NRES] = self._put(edges), len(edges)
+            if zone is not None:
+                row[w.G_ZONE] = len(self.sets) + self.groups.index(g)
+        else:
+            row[w.G_COLS], row[w.G_NCOLS] = self._put([0, 0, *g.cells.columns]), w.V_EXTRA + len(g.cells.columns)
+            row[w.G_KEEP] = max(leaves_after(self.sets[i]) + self.sets[i].lateness for i in g.sets)
+        self.words[g.at : g.at + w.G_WORDS] = row
+
+    def _lay_set(self, i: int) -> None:
+        spec, home = self.sets[i], self.group_of[i]
+        row = [0] * w.S_WORDS
+        row[w.S_GROUP] = -1 if home is None else home.at
+        row[w.S_INDEX] = i
+        row[w.S_ZONE] = -1
+        if home is not None:
+            row[w.S_ENT], row[w.S_LAT], row[w.S_LATE] = self.entity[i], spec.lateness, LATE[spec.late]
+            row[w.S_HOLD] = spec.lateness + (spec.retain if spec.late == "update" else 0)
+            row[w.S_BIT], row[w.S_CNT] = home.cells.events[i]
+            row[w.S_MEASURES], row[w.S_NMEASURES] = self._measures(i, home), len(spec.measures)
+            self._lay_kind(i, row, home)
+        self.words[self.set_at(i) : self.set_at(i) + w.S_WORDS] = row
+
+    def _lay_kind(self, i: int, row: list[int], home: Group) -> None:
+        kind = self.sets[i].kind
+        if isinstance(kind, (Tumbling, Sliding)):
+            row[w.S_KIND], row[w.S_SIZE], row[w.S_EVERY], row[w.S_OFF] = w.GRID, kind.size, every_of(self.sets[i]), kind.offset
+            if kind.zone is not None:
+                row[w.S_ZONE] = i
+                self.zones.append(i)
+        elif isinstance(kind, Rolling):
+            row[w.S_KIND], row[w.S_SIZE], row[w.S_DELAY] = w.ROLLING, kind.size, kind.delay
+            row[w.S_CLOSED], row[w.S_CURRENT] = int(kind.closed == "both"), int(kind.current)
+            row[w.S_STEP], row[w.S_FEATURE] = max(kind.size // 60, 1_000), self.feature_at[i]
+            kept = home.cells.kept[i]
+            row[w.S_INC], row[w.S_NINC] = self._put([x for one in kept for x in one]), len(kept)
+
+    def _measures(self, i: int, home: Group) -> int:
+        rows = home.cells.measures[i]
+        for row, measure in zip(rows, self.sets[i].measures, strict=True):
+            row[w.F_Q] = self._list([0.5 if measure.q is None else float(measure.q)]) + 1
+        return self._put([x for row in rows for x in row])
+
+
+def every_of(spec: WindowSet) -> int:
+    """How far windows of a fixed grid lie apart; rolling sets come last."""
+    kind = spec.kind
+    return kind.every if isinstance(kind, Sliding) else kind.size if isinstance(kind, Tumbling) else 1 << 62
+
+
+def natural(kind: Tumbling | Sliding) -> tuple[str | None, int, tuple[int, ...]]:
+    """The coarsest slices that serve a set: the windows' edges, which come again with each period."""
+    every = kind.every if isinstance(kind, Sliding) else kind.size
+    return kind.zone, every, tuple(sorted({kind.offset % every, (kind.offset + kind.size) % every}))
+
+
+def leaves_after(spec: WindowSet) -> int:
+    """How long after an event a rolling view is without it again."""
+    assert isinstance(spec.kind, Rolling)
+    return spec.kind.size + spec.kind.delay + (spec.kind.closed == "both")

@@ -1,0 +1,114 @@
+"""The conditions, cells and measures of one group: what its slices or nodes keep. Equal ones are kept once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from windows import kernel_layout as w
+from windows.compile_expr import Columns
+from windows.expr import Expr
+from windows.spec import NUMERIC, Measure, WindowSet
+
+Term = tuple[int, int]  # what must hold of a row: (a term of kernel_layout, which)
+FUNCTIONS = {
+    "count": w.F_COUNT, "sum": w.F_TOTAL, "mean": w.F_MEAN, "min": w.F_MIN, "max": w.F_MAX, "var": w.F_VAR, "std": w.F_STD,
+    "distinct": w.F_DISTINCT, "first": w.F_FIRST, "last": w.F_LAST, "quantile": w.F_QUANTILE, "share": w.F_SHARE,
+}  # fmt: skip
+OWN = {"var": w.M2, "std": w.M2, "min": w.MIN, "max": w.MAX, "distinct": w.DISTINCT, "first": w.FIRST, "last": w.LAST,
+       "quantile": w.QUANT}  # fmt: skip
+WORDS = {w.SUM: 2, w.FIRST: 2, w.LAST: 2}
+Cell = tuple[int, int, int]  # type, bit, column of the batch
+
+
+@dataclass(slots=True)
+class Cells:
+    """bits[b] is a condition. cells holds what is kept; columns the fields of a history's events: a number's column, or -1 - a
+    value's. kept[i] is what rolling set i keeps beside its history."""
+
+    expected: int = 0
+    bits: list[tuple[Term, ...]] = field(default_factory=list)
+    cells: dict[Cell, int] = field(default_factory=dict)
+    columns: list[int] = field(default_factory=list)
+    events: dict[int, list[int]] = field(default_factory=dict)
+    measures: dict[int, list[list[int]]] = field(default_factory=dict)
+    kept: dict[int, list[tuple[int, int, int]]] = field(default_factory=dict)
+    words: int = 0
+    _later: list[tuple[list[int], int, Cell]] = field(default_factory=list)
+
+    def add_set(
+        self, i: int, where: tuple[Term, ...], spec: WindowSet, add: Callable[[Expr], int], columns: Columns, history: bool
+    ) -> None:
+        """All that the measures of set i need."""
+        bit = self._bit(where)
+        self.events[i] = [bit, 0]
+        self._cell(w.CNT, bit, 0, self.events[i], 1)
+        self.kept[i] = []
+        self.measures[i] = [self._measure(i, m, where, add, columns, history) for m in spec.measures]
+
+    def place(self) -> None:
+        """Give every cell its words. Squares stand first: they need counts and sums as they were before an event."""
+        at = 0
+        for cell in sorted(self.cells, key=lambda c: c[0] != w.M2):
+            self.cells[cell] = at
+            at += WORDS.get(cell[0], 1)
+        self.words = at
+        for row, word, cell in self._later:
+            row[word] = self.cells[cell]
+
+    def rows(self) -> list[int]:
+        """The table of cells, in the order of their places."""
+        flat: list[int] = []
+        for (kind, bit, col), at in sorted(self.cells.items(), key=lambda item: item[1]):
+            count = self.cells.get((w.CNT, bit, 0), -1)
+            total = self.cells.get((w.SUM, bit, col), -1)
+            flat += [kind, bit, col, at, count, total]
+        return flat
+
+    def _measure(
+        self, i: int, m: Measure, where: tuple[Term, ...], add: Callable[[Expr], int], columns: Columns, history: bool
+    ) -> list[int]:
+        row = [0] * w.F_WORDS
+        row[w.F_FN], row[w.F_INC] = FUNCTIONS[m.fn], -1
+        terms = where if m.where is None else (*where, (w.B_TRUE, add(m.where)))
+        if m.fn == "share" and m.expr is not None:
+            register = add(m.expr)
+            row[w.F_BIT2] = self._bit((*terms, (w.B_KNOWN, register)))
+            self._cell(w.CNT, row[w.F_BIT2], 0, row, w.F_CNT2)
+            terms = (*terms, (w.B_TRUE, register))
+        col = -1
+        if m.field is not None:
+            number = m.fn in NUMERIC
+            col = columns.number(m.field) if number else columns.value(m.field)
+            terms = (*terms, (w.B_NUMBER if number else w.B_VALUE, col))
+        bit = row[w.F_BIT] = self._bit(terms)
+        self._cell(w.CNT, bit, 0, row, w.F_CNT)
+        if col >= 0:
+            self._field_cells(i, m, bit, col, row, history)
+        return row
+
+    def _field_cells(self, i: int, m: Measure, bit: int, col: int, row: list[int], history: bool) -> None:
+        if history and m.fn != "count":
+            code = col if m.fn in NUMERIC else -1 - col
+            if code not in self.columns:
+                self.columns.append(code)
+            col = row[w.F_COL] = w.V_EXTRA + self.columns.index(code)
+        if m.fn in ("sum", "mean", "var", "std"):
+            self._cell(w.SUM, bit, col, row, w.F_SUM)
+        if history and m.fn in ("distinct", "quantile"):
+            one = (w.I_MAP if m.fn == "distinct" else w.I_SORTED, bit, col)
+            if one not in self.kept[i]:
+                self.kept[i].append(one)
+            row[w.F_INC] = self.kept[i].index(one)
+        elif m.fn in OWN:
+            self._cell(OWN[m.fn], bit, col, row, w.F_CELL)
+
+    def _bit(self, terms: tuple[Term, ...]) -> int:
+        unique = tuple(dict.fromkeys(terms))
+        if unique not in self.bits:
+            self.bits.append(unique)
+        return self.bits.index(unique)
+
+    def _cell(self, kind: int, bit: int, col: int, row: list[int], word: int) -> None:
+        self.cells.setdefault((kind, bit, col), -1)
+        self._later.append((row, word, (kind, bit, col)))
