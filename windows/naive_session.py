@@ -42,16 +42,13 @@ class SessionSet(WindowedSet):
 
     def take(self, key: Key, doc: Hashable, old_at: int, wm: int, cause: str) -> int:
         course = self._courses.get(key) or Course()
-        found = course.documents.get(doc)
+        found = [k for k in course.documents.get(doc, ()) if not self.lives.frozen(course.sessions[course.at(k.t)].end, wm)]
         if not found:
             return NEITHER if self._reaches(course, old_at, wm) else REFUSED
         kept = which(found, old_at)
         place = course.at(kept.t)
-        w = course.sessions[place]
-        if self.lives.frozen(w.end, wm):
-            return REFUSED
         course.strike(kept)
-        if len(w.events) == 1:
+        if len(course.sessions[place].events) == 1:
             self._empty(key, course, place)
         else:
             self._apply(key, course, self._cutter.gone(course.sessions, place, kept), wm, cause)

@@ -1,0 +1,23 @@
+"""The law is one: every test here runs on each engine that is listed."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.windows.build import Factory
+from windows.naive import NaiveEngine
+
+ENGINES: dict[str, Factory] = {"naive": NaiveEngine}
+
+settings.register_profile("short", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("soak", max_examples=int(os.environ.get("EDDY_SOAK") or 1), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("soak" if os.environ.get("EDDY_SOAK") else "short")
+
+
+@pytest.fixture(params=list(ENGINES), scope="session")
+def make(request: pytest.FixtureRequest) -> Factory:
+    """How an engine is made for window sets."""
+    return ENGINES[request.param]
