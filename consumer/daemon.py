@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kinesis import KinesisClient
 
+EMULATED = {"CBOR_ENABLED": "false"}  # for the AWS SDK: ministack's times in CBOR are seconds where milliseconds are meant
 ROOT = Path(__file__).resolve().parent.parent
 log = structlog.get_logger("consumer")
 
@@ -86,7 +87,8 @@ def main(asking: Asking, services: Services) -> int:
     with closing(hold(worker)):
         run = run_directory(worker)
         write_files(run, worker)
-        argv, env = java.command(os.environ), {**os.environ, "EDDY_CONFIG": str(asking.config.resolve())}
+        argv = java.command(os.environ)
+        env = {**os.environ, **(EMULATED if worker.emulated else {}), "EDDY_CONFIG": str(asking.config.resolve())}
         log.info(
             "consumer",
             stream=info.name,

@@ -55,8 +55,15 @@ def command(env: Mapping[str, str]) -> Sequence[str]:
 
 
 def start(argv: Sequence[str], run: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start KCL in a process group of its own, so that a signal meant for it alone, or for all of them, can be given. If we are
-    killed it is asked to end."""
+    """Start KCL in a process group of its own, so that a signal meant for it alone, or for all of them, can be given. If this
+    process is killed, KCL is asked to end."""
+    parent = os.getpid()
+
+    def leash() -> None:
+        _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
+
     return subprocess.Popen(
         argv,
         cwd=run,
@@ -64,7 +71,7 @@ def start(argv: Sequence[str], run: Path, env: Mapping[str, str]) -> subprocess.
         stdin=subprocess.DEVNULL,
         stdout=2,
         process_group=0,
-        preexec_fn=lambda: _prctl(PR_SET_PDEATHSIG, signal.SIGTERM),  # noqa: PLW1509
+        preexec_fn=leash,  # noqa: PLW1509 -- it calls nothing but prctl
     )
 
 

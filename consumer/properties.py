@@ -38,7 +38,7 @@ NOISY = ("coordinator.assignment.LeaseAssignmentManager", "metrics.CloudWatchPub
 class Worker:
     """One KCL worker. id: host and slot, the same after every restart, so that it takes its own leases back at once.
 
-    kinesis and dynamodb: endpoints of emulators, None on AWS.
+    kinesis and dynamodb: endpoints where they are not AWS's public ones.
     """
 
     id: str
@@ -52,6 +52,11 @@ class Worker:
         """KCL's application, and its lease table. The stream's creation time is in it: a stream that was deleted and made again
         has other leases, and does not take up where the old one ended."""
         return f"eddy-{self.stream.name}-{self.stream.created}"
+
+    @property
+    def emulated(self) -> bool:
+        """Whether Kinesis is an emulator: AWS, also behind an endpoint in one's own network, speaks https."""
+        return bool(self.kinesis and self.kinesis.startswith("http://"))
 
 
 def properties(worker: Worker) -> str:
@@ -71,7 +76,7 @@ def properties(worker: Worker) -> str:
         "metricsLevel": "NONE",
         "shutdownGraceMillis": str(GRACE_MS),
         "logWarningForTaskAfterMillis": "60000",
-        **(SHORT if worker.kinesis else LONG),
+        **(SHORT if worker.emulated else LONG),
     }
     endpoints = {"kinesisEndpoint": worker.kinesis, "dynamoDBEndpoint": worker.dynamodb}
     lines.update({name: value for name, value in endpoints.items() if value})

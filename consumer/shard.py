@@ -172,8 +172,8 @@ class Shard(processor.RecordProcessorBase):  # type: ignore[misc]
         return runner.idle(now) if now - self._quiet_since >= self._idle else runner.cursor
 
     def _position(self, cursor: Cursor) -> Position:
-        """The last record that KCL delivered, in KCL's own text (leading zeros count where numbers are compared as text). The cursor
-        is there, or ahead of it after a restart; a checkpoint ahead of what was delivered would be refused."""
+        """The last record that KCL delivered, in KCL's own text; leading zeros count where numbers are compared as text. The
+        cursor is there, or ahead of it after a restart; a checkpoint ahead of what was delivered would be refused."""
         if self._delivered is None or not cursor.passed(int(self._delivered[0]), self._delivered[1]):
             raise Fatal("records were fed, and the cursor stands before them")
         return self._delivered
