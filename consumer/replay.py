@@ -24,13 +24,27 @@ from consumer.memory_store import MemoryStore
 from consumer.outputs import summary, write, write_features
 from consumer.record import Raw
 from consumer.runner import Runner
-from consumer.store import Cursor, ShardId
+from consumer.store import Cursor, Effects, ShardId
 from consumer.work import NO_LIMIT
 from contract.errors import Misconfigured
-from contract.times import EPOCH, MAX_MS, MIN_MS, date
+from contract.times import EPOCH, date
 
 BATCH = 5_000  # records
 SHARD = "replay"
+
+
+class EventTimeStore(MemoryStore):
+    """The store in memory, with the watermark of a commit as its `updated_at`: no clock shows in what is written."""
+
+    def __init__(self, spec: Pipeline) -> None:
+        super().__init__(spec, clock=lambda: self._at)
+        self._at = EPOCH
+
+    def commit(self, effects: Effects) -> Cursor:
+        """As in memory."""
+        at = date(effects.cursor.watermark)
+        self._at = at if isinstance(at, datetime) else EPOCH
+        return super().commit(effects)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,7 +71,7 @@ def replay(spec: Pipeline, events: Path, out: Path, trigger: Trigger | None, fea
     with ExitStack() as open_files:
         lines = open_files.enter_context(events.open("rb"))
         found = open_files.enter_context((out / "features.jsonl").open("wb")) if features else None
-        store = MemoryStore(spec, clock=lambda: _event_time(runner))
+        store = EventTimeStore(spec)
         runner = Runner(
             spec,
             store,
@@ -71,13 +85,6 @@ def replay(spec: Pipeline, events: Path, out: Path, trigger: Trigger | None, fea
         cursor = runner.finish()
     write(out, spec, store, cursor)
     return cursor
-
-
-def _event_time(runner: Runner) -> datetime:
-    """`updated_at` of a replay: the watermark before the commit, so that no clock shows in what is written."""
-    at = date(min(max(runner.cursor.watermark, MIN_MS), MAX_MS)) if runner.cursor.watermark > MIN_MS else EPOCH
-    assert isinstance(at, datetime)
-    return at
 
 
 def _batches(raws: Iterable[Raw]) -> Iterator[list[Raw]]:

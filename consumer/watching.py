@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from models.base import Happening, Signal, Watcher
@@ -42,9 +43,11 @@ class Watching:
         return [*signals, *self.time(watermark)]
 
     def time(self, watermark: int, limit: int | None = None) -> list[Signal]:
-        """What silence brings up to a watermark, ordered by (due, hash); with a limit, stops after about that many signals."""
+        """What silence brings up to a watermark, ordered by (due, hash); with a limit, that many keys at most."""
         signals: list[Signal] = []
-        while self.next_due(watermark) is not None and (limit is None or len(signals) < limit):
+        for _ in count() if limit is None else range(limit):
+            if self.next_due(watermark) is None:
+                break
             _, hash, _, view, key = heapq.heappop(self._heap)
             del self._dues[view][key]
             w = self._watchers[view]

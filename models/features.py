@@ -53,8 +53,8 @@ class Named:
 
     def raw(self, path: str) -> Any:
         """The value as it is, None where there is none."""
-        head, _, measure = path.partition(".")
-        return self.features[head].get(measure) if head in self.features else get(self.document, path)
+        head, dot, measure = path.partition(".")
+        return self.features[head].get(measure) if dot and head in self.features else get(self.document, path)
 
     def get(self, path: str, kind: FieldKind) -> Any:
         """The value as an expression wants it (windows.expr.Get)."""

@@ -1,0 +1,152 @@
+"""Batching never shows, and a crash between any two steps changes nothing: any cut, any budget, any death, the same documents."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from consumer.memory_store import MemoryStore
+from consumer.runner import Runner
+from consumer.work import Budget
+from tests.consumer.stream import SHARD, SMALL, SPEC, Crash, Result, S, Watched, beat, change, feed, raws, result, run, whole
+
+times = st.integers(0, 60).map(lambda t: t * S)
+keys = st.sampled_from(["a", "b", 3])
+amounts = st.sampled_from([0.5, 2, 3.25, None])
+
+
+@st.composite
+def records(draw: Any) -> list[bytes]:
+    """A stream with all that can happen: changes in and out of order, late ones, repeats, heartbeats, ignored ones, bad ones."""
+    lines: list[bytes] = []
+    now = 0
+    for n in range(draw(st.integers(1, 22))):
+        now += draw(st.integers(0, 6)) * S
+        at = max(0, now - draw(st.sampled_from([0, 0, 0, 2, 12, 40])) * S)
+        lines.append(draw(_record(n, at, now, lines)))
+    return lines
+
+
+def _record(n: int, at: int, now: int, lines: list[bytes]) -> st.SearchStrategy[bytes]:
+    pay = st.builds(
+        lambda r, k, a, op: change(n, "pay", r, k, at, op, amount=a, card="c", shop="x"),
+        st.sampled_from(["card", "shop"]),
+        keys,
+        amounts,
+        st.sampled_from(["insert", "insert", "update"]),
+    )
+    cart = st.builds(
+        lambda k, action, items: change(n, "carts", "cart", k, at, action=action, items=["sku"] * items, n=items),
+        keys,
+        st.sampled_from(["add", "add", "purchase"]),
+        st.integers(0, 2),
+    )
+    stock = st.builds(
+        lambda op, old, doc: change(n, "stock", "sku", "a", at, op, None if op == "insert" else old, doc, amount=1.5),
+        st.sampled_from(["insert", "insert", "update", "delete"]),
+        times,
+        st.integers(0, 3),
+    )
+    bad = st.sampled_from(
+        [
+            b"{",
+            b"\xff\x00",
+            change(n, "pay", "card", None, at),
+            change(n, "pay", "card", "a", None),
+            change(n, "pay", "card", "a", at, amount="much"),
+            change(n, "pay", "card", "a", 4_000 * S, "insert", None, None, 0, amount=1),
+            change(n, "other", "card", "a", at),
+            change(n, "carts", "cart", "a", at, "update"),
+            change(n, "carts", "cart", None, at, "delete"),
+        ]
+    )
+    again = st.sampled_from(lines) if lines else st.nothing()
+    return st.one_of(pay, pay, cart, cart, stock, bad, again, st.just(beat(now)))
+
+
+ways = st.fixed_dictionaries(
+    {
+        "cuts": st.lists(st.integers(1, 22), max_size=6),
+        "budget": st.sampled_from([SMALL, Budget(1, 1, 1), Budget()]),
+        "page": st.sampled_from([1, 2, 5_000]),
+        "cap": st.sampled_from([0, 2, 50_000]),
+    }
+)
+drawn = settings(
+    max_examples=3_000 if "EDDY_SOAK" in os.environ else 50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+
+
+@drawn
+@given(lines=records(), way=ways)
+def test_any_cut_gives_the_same(lines: list[bytes], way: dict[str, Any]) -> None:
+    expected = whole(lines)
+    assert run(lines, **way) == expected
+    assert expected.counters.records == len(lines)
+    kept = expected.documents["dead_letters"]
+    assert len(kept) == sum(expected.counters.dead_by_reason.values())
+
+
+@drawn
+@given(lines=records(), way=ways, dies_at=st.integers(0, 40), after=st.booleans(), back=st.integers(0, 30))
+def test_any_death_gives_the_same(lines: list[bytes], way: dict[str, Any], dies_at: int, after: bool, back: int) -> None:
+    assert _with_a_death(lines, way, dies_at, after, back) in (whole(lines), None)
+
+
+def _with_a_death(lines: list[bytes], way: dict[str, Any], dies_at: int, after: bool, back: int) -> Result | None:
+    """The first life dies at a call of its store; the second gets all records again from `back` before the cursor. None: nobody
+    died, there were fewer calls."""
+    cuts = way["cuts"]
+    options = {name: value for name, value in way.items() if name != "cuts"}
+    inner, all_raws = MemoryStore(SPEC), raws(lines)
+    try:
+        first = Runner(SPEC, Watched(inner, dies_at, after), SHARD, **options)
+        feed(first, all_raws, cuts)
+        first.finish()
+    except Crash:
+        second = Runner(SPEC, inner, SHARD, **options)
+        passed = sum(second.cursor.passed(raw.sequence, raw.sub) for raw in all_raws)
+        feed(second, all_raws[max(0, passed - back) :], cuts)
+        return result(inner, second.finish())
+    return None
+
+
+LIFE = [
+    change(1, "pay", "card", "a", 1 * S, amount=2, shop="x"),
+    change(1, "pay", "shop", "x", 1 * S, amount=2, card="a"),
+    change(2, "carts", "cart", "k", 2 * S, action="add", items=["sku"], n=1),
+    change(3, "stock", "sku", "s", 2 * S, amount=1),
+    change(4, "pay", "card", "b", 3 * S, amount=2, shop="x"),
+    change(4, "pay", "card", "b", 3 * S, amount=2, shop="x"),
+    b"{",
+    change(5, "carts", "cart", "l", 4 * S, action="add", items=["sku"], n=1),
+    change(6, "pay", "card", "a", 5 * S, amount=4, shop="y"),
+    beat(30 * S),
+    change(7, "pay", "card", "a", 6 * S, amount=4, shop="y"),
+    change(8, "stock", "sku", "s", 2 * S, "update", 2 * S, 3, amount=7),
+    change(9, "carts", "cart", "k", 31 * S, action="purchase", items=[], n=0),
+    change(10, "pay", "card", "c", 45 * S, amount=1, shop="y"),
+    beat(80 * S),
+]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("cuts", [(), (3, 7, 10)], ids=["one batch", "four batches"])
+def test_a_death_at_every_call_of_the_store(cuts: tuple[int, ...], after: bool) -> None:
+    #  open | load due | part commit | part commit | due ... commit | ...        dies at each |
+    expected, deaths = whole(LIFE), 0
+    way = {"cuts": cuts, "budget": Budget(2, 1, 1), "page": 2, "cap": 1}
+    while (found := _with_a_death(LIFE, way, deaths, after, back=deaths)) is not None:
+        assert found == expected
+        deaths += 1
+    assert deaths > 30
+
+
+def test_the_life_has_everything_in_it() -> None:
+    counters = whole(LIFE).counters
+    assert dict(counters.classes) == {"counted": 10, "repeat": 1, "late": 1, "ignored": 0, "control": 2, "dead_letter": 1}
+    assert dict(counters.dead_by_reason) == {"json": 1, "late": 1}

@@ -1,0 +1,248 @@
+"""A shard from records to commits: parts, pages, memory, waiting, and whose shard it is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import pytest
+
+from config.load import parse
+from consumer.memory_store import MemoryStore
+from consumer.runner import Runner
+from consumer.store import Cursor, Effects, HashRange, ShardId
+from consumer.work import Budget
+from contract.errors import Fenced, Retryable
+from contract.keys import kinesis_hash, partition_key
+from tests.consumer.stream import SHARD, SPEC, Crash, S, Watched, beat, change, feed, raws, result, run, whole
+from windows.engine import Key
+
+MANY = 300
+CARTS = [change(n, "carts", "cart", n, S, action="add", items=["sku"], n=1) for n in range(MANY)]
+PAYMENTS = [change(n, "pay", "card", n, S, amount=2, shop="x") for n in range(MANY)]
+
+
+def test_one_heartbeat_that_closes_everything_takes_many_commits_and_little_memory() -> None:
+    #  300 carts and 300 cards at 1 s ... one heartbeat at 60 s: 300 sessions, 300 windows, 600 decays, 300 silences
+    #  | part | part | part | ... cursor in front of the heartbeat ... | part: cursor behind it
+    lines = [*CARTS, *PAYMENTS, beat(60 * S)]
+    store = Watched(MemoryStore(SPEC))
+    runner = Runner(SPEC, store, SHARD, budget=Budget(rows=40, windows=40, judged=20), page=50, cap=60)
+    feed(runner, raws(lines)[:-1])
+    assert len(runner._pipeline.book.known) <= 60
+    before, commits = runner.cursor, len(store.commits)
+    runner.feed(raws(lines)[-1:])
+    parts = store.commits[commits:]
+    assert len(parts) > 30
+    assert all(e.cursor.sequence == before.sequence and e.cursor.watermark == before.watermark for e in parts[:-1])
+    assert max(len(e.puts) + len(e.removes) for e in parts) <= 60
+    assert max(len(e.states) for e in parts) <= 60
+    assert runner.cursor.passed(10 * len(lines), 0)
+    assert result(store.inner, runner.cursor) == whole(lines, end=False)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_death_between_the_parts_of_one_heartbeat(after: bool) -> None:
+    lines = [*CARTS[:12], *PAYMENTS[:12], beat(60 * S), change(999, "pay", "card", "z", 61 * S, amount=1)]
+    expected, way = whole(lines), {"budget": Budget(rows=40, windows=2, judged=1), "page": 4, "cap": 4}
+    for dies_at in range(200):
+        inner = MemoryStore(SPEC)
+        try:
+            first = Runner(SPEC, Watched(inner, dies_at, after), SHARD, **way)  # type: ignore[arg-type]
+            feed(first, raws(lines))
+            first.finish()
+            break
+        except Crash:
+            second = Runner(SPEC, inner, SHARD, **way)  # type: ignore[arg-type]
+            feed(second, raws(lines))
+            assert result(inner, second.finish()) == expected, f"died at {dies_at}"
+    assert 40 < dies_at < 199
+
+
+def test_keys_that_are_due_at_one_instant_all_close_at_it_though_they_are_more_than_a_page() -> None:
+    #  five windows end at 10 s, lateness 1 s; a heartbeat says 11 s, and an event comes later
+    lines = [*PAYMENTS[:5], beat(11 * S), change(900, "pay", "card", "z", 50 * S, amount=1)]
+    found = run(lines, page=2, cap=0, end=False)
+    assert found == whole(lines, end=False)
+    assert {d["closed_by"] for d in found.documents["minute"] if d["final"]} == {"heartbeat"}
+
+
+def test_a_key_that_was_forgotten_is_taken_up_where_it_was() -> None:
+    lines = [change(n, "pay", "card", n % 7, n * S, amount=n, shop="x") for n in range(60)]
+    assert run(lines, cuts=range(1, 60), cap=2) == whole(lines)
+
+
+def test_repeats_are_dropped_by_key_and_trigger_and_nothing_else_is() -> None:
+    one = change(5, "pay", "card", "a", S, amount=2)
+    lines = [one, change(5, "pay", "shop", "a", S, amount=2), change(5, "pay", "card", "b", S, amount=2), one, one]
+    lines += [change(4, "pay", "card", "a", 2 * S, amount=2), change(6, "pay", "card", "a", S, amount=2)]
+    for cuts in ((), (1, 2, 3, 4)):
+        found = run(lines, cuts)
+        assert (found.counters.classes["counted"], found.counters.classes["repeat"]) == (4, 3)
+        assert [d["events"] for d in found.documents["minute"]] == [2, 1]
+
+
+def test_a_repeat_does_not_move_the_watermark() -> None:
+    lines = [change(1, "pay", "card", "a", S, amount=1), change(2, "pay", "card", "a", 2 * S, amount=1)]
+    again = change(2, "pay", "card", "a", 900 * S, "insert", None, None, 900 * S, amount=1)
+    assert run([*lines, again], end=False).watermark == 2 * S
+
+
+class Away(MemoryStore):
+    """Gone for the first tries of each call."""
+
+    def __init__(self, tries: int, after: float | None = None) -> None:
+        super().__init__(SPEC)
+        self.tries, self.left, self.wait_for = tries, tries, after
+
+    def commit(self, effects: Effects) -> Cursor:
+        self.left -= 1
+        if self.left >= 0:
+            raise Retryable("no primary", self.wait_for)
+        self.left = self.tries
+        return super().commit(effects)
+
+
+def test_a_store_that_is_away_is_asked_again_with_growing_waits() -> None:
+    waits: list[float] = []
+    runner = Runner(SPEC, Away(11), SHARD, wait=waits.append)
+    feed(runner, raws(PAYMENTS[:2]))
+    assert runner.cursor.counters.records == 2
+    assert waits == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30.0, 30.0]
+
+
+def test_the_wait_that_the_store_asks_for_is_kept() -> None:
+    waits: list[float] = []
+    feed(Runner(SPEC, Away(2, after=5.0), SHARD, wait=waits.append), raws(PAYMENTS[:2]))
+    assert waits == [5.0, 5.0]
+
+
+def test_an_older_owner_is_fenced_and_its_runner_is_done_for() -> None:
+    store = MemoryStore(SPEC)
+    old = Runner(SPEC, store, SHARD)
+    feed(old, raws(PAYMENTS[:2]))
+    new = Runner(SPEC, store, SHARD)
+    feed(new, raws(PAYMENTS[:4]))
+    with pytest.raises(Fenced):
+        feed(old, raws(PAYMENTS[:4])[2:])
+    with pytest.raises(RuntimeError, match="make a new one"):
+        feed(old, raws(PAYMENTS[:4])[2:])
+    assert new.cursor.counters.records == 4
+
+
+def test_due_keys_are_looked_for_in_the_shards_own_range() -> None:
+    asked: list[HashRange] = []
+
+    class Asked(MemoryStore):
+        def due(self, hashes: HashRange, until: int, limit: int) -> Collection[Key]:
+            asked.append(hashes)
+            return super().due(hashes, until, limit)
+
+    own = HashRange(0, 1 << 100)
+    feed(Runner(SPEC, Asked(SPEC), SHARD, own), raws([*PAYMENTS[:1], beat(60 * S)]))
+    assert set(asked) == {own}
+
+
+def test_a_child_of_a_reshard_goes_on_with_its_parents_keys() -> None:
+    store, child = MemoryStore(SPEC), ShardId(SHARD.stream, SHARD.created, "shard-1")
+    parent = Runner(SPEC, store, SHARD)
+    feed(parent, raws([*PAYMENTS[:3], *CARTS[:3]]))
+    heir = Runner(SPEC, store, child, parents=[SHARD])
+    assert heir.cursor.watermark == parent.cursor.watermark
+    heir.feed(raws([beat(60 * S)]))
+    found = result(store, heir.cursor).documents
+    expected = whole([*PAYMENTS[:3], *CARTS[:3], beat(60 * S)], end=False).documents
+    assert found == expected
+
+
+def test_key_states_carry_kinesis_own_hash() -> None:
+    store = Watched(MemoryStore(SPEC))
+    feed(Runner(SPEC, store, SHARD), raws(PAYMENTS[:1]))
+    [state] = store.commits[-1].states
+    assert state.key == ("card", 0)
+    assert state.hash == kinesis_hash(partition_key("card", 0))
+
+
+BARE = parse(
+    """
+[stream]
+name = "s"
+format = "document"
+settle = "2s"
+
+[[trigger]]
+name = "pay"
+database = "shop"
+collection = "pay"
+routes = ["card"]
+time = "at"
+
+[[windows]]
+name = "minute"
+trigger = "pay"
+key = "card"
+tumbling = { size = "10s" }
+lateness = "1s"
+measures = { n = "count()" }
+"""
+)
+
+
+def bare(*documents: bytes) -> list[Any]:
+    return raws(documents)
+
+
+def test_a_stream_of_bare_documents() -> None:
+    store = MemoryStore(BARE)
+    runner = Runner(BARE, store, SHARD)
+    runner.feed(bare(b'{"card":1,"at":1000}', b'{"card":1}', b"[1]", b'{"at":2000}', b'{"card":1,"at":"1970-01-01T00:00:02Z"}'))
+    assert runner.cursor.counters.classes["counted"] == 2
+    assert dict(runner.cursor.counters.dead_by_reason) == {"time": 1, "envelope": 1, "key": 1}
+
+
+@pytest.mark.parametrize("windows", [1, 2_000])
+def test_idle_moves_a_shard_of_bare_documents_by_the_wall_clock(windows: int) -> None:
+    store = Watched(MemoryStore(BARE))
+    runner = Runner(BARE, store, SHARD, budget=Budget(windows=windows), page=2, cap=1)
+    feed(runner, bare(b'{"card":1,"at":1000}', b'{"card":2,"at":2000}', b'{"card":3,"at":2000}'))
+    assert runner.idle(12_999).watermark == 10_999
+    assert not any(d["final"] for d in result(store.inner, runner.cursor).documents["minute"])
+    commits = len(store.commits)
+    assert runner.idle(13_000).watermark == 11_000
+    assert [e.cursor.watermark for e in store.commits[commits:-1]] == [10_999] * (len(store.commits) - commits - 1)
+    assert [d["closed_by"] for d in result(store.inner, runner.cursor).documents["minute"]] == ["idle"] * 3
+    assert runner.idle(5_000).watermark == 11_000
+    assert Runner(BARE, store.inner, SHARD).cursor.watermark == 11_000
+
+
+def test_a_stream_with_heartbeats_knows_no_wall_clock() -> None:
+    runner = Runner(SPEC, MemoryStore(SPEC), SHARD)
+    feed(runner, raws(PAYMENTS[:1]))
+    assert runner.idle(10**15).watermark == S
+
+
+def test_what_has_died_before_a_key_was_known_leaves_no_state() -> None:
+    store = Watched(MemoryStore(SPEC))
+    feed(
+        Runner(SPEC, store, SHARD), raws([b"{", change(1, "carts", "cart", "a", S, "delete"), change(2, "pay", "card", "a", None)])
+    )
+    assert [list(e.states) for e in store.commits] == [[]]
+
+
+def test_an_observer_sees_each_event_once_and_after_its_commit() -> None:
+    seen: list[tuple[Any, Any]] = []
+    store = MemoryStore(SPEC)
+    runner = Runner(SPEC, store, SHARD, budget=Budget(2, 1, 1), observe=lambda part: seen.extend((s.id, s.features) for s in part))
+    lines = [
+        PAYMENTS[0],
+        b"{",
+        PAYMENTS[0],
+        change(1, "pay", "shop", "x", S, amount=1),
+        change(2, "pay", "card", 0, 2 * S, amount=4),
+    ]
+    feed(runner, raws(lines))
+    assert seen == [
+        ("000000/card", {"recent": {"n": 1, "spend": 2.0}, "habit": {"n": 0, "mean": None}}),
+        ("000001/shop", {}),
+        ("000002/card", {"recent": {"n": 2, "spend": 6.0}, "habit": {"n": 1, "mean": 2.0}}),
+    ]
