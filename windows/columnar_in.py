@@ -49,14 +49,16 @@ class Inputs:
         return slot, rows
 
     def columns(self, batch: Columns, slot: Words) -> tuple[Any, Any, Any]:
-        """(numbers, flags, codes), a row each."""
+        """(numbers, flags, codes), a row each; anything where no row is read."""
         numbers = np.empty((len(self._numbers), batch.n))
+        flags = np.empty((len(self._flags), batch.n), np.int8)
+        codes = np.empty((len(self._values), batch.n), np.int64)
+        if not (slot >= 0).any():
+            return numbers, flags, codes
         for i, path in enumerate(self._numbers):
             numbers[i] = batch.number[path]
-        flags = np.empty((len(self._flags), batch.n), np.int8)
         for i, what in enumerate(self._flags):
             flags[i] = batch.flag[what] if isinstance(what, str) else self._judged(batch, what)
-        codes = np.empty((len(self._values), batch.n), np.int64)
         for i, path in enumerate(self._values):
             codes[i] = self._interned(batch.value[path], slot)
         return numbers, flags, codes
