@@ -27,7 +27,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 SLACK = 24
 NULL = np.iinfo(np.int64).min  # stands for null in a column of whole numbers
 NO = -1  # "not mine"
-ESCAPED, FOREIGN = 1, 2
+ESCAPED, FOREIGN, UNICODE = 1, 2, 4
 
 ONES = np.uint64(0x0101010101010101)
 HIGH = np.uint64(0x8080808080808080)
@@ -39,44 +39,48 @@ AAAA = np.uint64(0x41414141)  # four Base64 letters of zero bits
 BAD = np.uint64(1 << 31)
 
 
-KERNELS = ("documents.py", "multilang.py", "scan.py")  # the files with kernels that are built from one another
+KERNELS = (
+    "documents.py",
+    "envelopes.py",
+    "fields.py",
+    "interned.py",
+    "multilang.py",
+    "scan.py",
+)  # the files with kernels that are built from one another
 STAMP = hashlib.sha256(b"".join(path.read_bytes() for path in map(Path(__file__).with_name, KERNELS) if path.exists())).digest()
 
 
 def kernel(function: F) -> F:
     """Compiled at its first call, and kept on disk. numba asks only whether the function's own file has changed; kernels here are
     built from those of other files, so the stamp on what is kept is that of all of KERNELS."""
-    compiled: Any = numba.njit(cache=True, nogil=True, forceinline=True)(function)
+    compiled: Any = numba.njit(cache=True, nogil=True)(function)
     compiled._cache._cache_file._source_stamp = STAMP
     return cast(F, compiled)
 
 
-def _pointer(context: Any, builder: Any, address: Any, to: Any) -> Any:
-    return builder.inttoptr(address, context.get_value_type(to).as_pointer())
+def _load(kept: Any, given: Any) -> Any:
+    def typed(typing: Any, at: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            pointer = builder.inttoptr(args[0], context.get_value_type(kept).as_pointer())
+            loaded = builder.load(pointer)
+            loaded.align = 1
+            return loaded if kept.bitwidth == given.bitwidth else builder.zext(loaded, context.get_value_type(given))
+
+        return given(types.intp), build
+
+    return intrinsic(typed)
 
 
-def _load8(typing: Any, at: Any) -> Any:
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        loaded = builder.load(_pointer(context, builder, args[0], types.uint64))
-        loaded.align = 1
-        return loaded
+def _store(kept: Any) -> Any:
+    def typed(typing: Any, at: Any, value: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            pointer = builder.inttoptr(args[0], context.get_value_type(kept).as_pointer())
+            builder.store(args[1], pointer, align=1)
+            return context.get_dummy_value()
 
-    return types.uint64(types.intp), build
+        return types.void(types.intp, kept), build
 
-
-def _load1(typing: Any, at: Any) -> Any:
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.zext(builder.load(_pointer(context, builder, args[0], types.uint8)), context.get_value_type(types.int64))
-
-    return types.int64(types.intp), build
-
-
-def _store8(typing: Any, at: Any, word: Any) -> Any:
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        builder.store(args[1], _pointer(context, builder, args[0], types.uint64), align=1)
-        return context.get_dummy_value()
-
-    return types.void(types.intp, types.uint64), build
+    return intrinsic(typed)
 
 
 def _first(typing: Any, word: Any) -> Any:
@@ -86,9 +90,13 @@ def _first(typing: Any, word: Any) -> Any:
     return types.int64(types.uint64), build
 
 
-load8 = cast("Callable[[int], np.uint64]", intrinsic(_load8))  # the little-endian word at an address
-load1 = cast("Callable[[int], int]", intrinsic(_load1))  # the byte at an address
-store8 = cast("Callable[[int, np.uint64], None]", intrinsic(_store8))
+# Of memory at an address, aligned or not: a byte, a little-endian word, a signed whole number, a double
+load1 = cast("Callable[[int], int]", _load(types.uint8, types.int64))
+load8 = cast("Callable[[int], np.uint64]", _load(types.uint64, types.uint64))
+store8 = cast("Callable[[int, np.uint64], None]", _store(types.uint64))
+get8 = cast("Callable[[int], int]", _load(types.int64, types.int64))
+set8 = cast("Callable[[int, int], None]", _store(types.int64))
+setf = cast("Callable[[int, float], None]", _store(types.float64))
 first_bit = cast("Callable[[np.uint64], int]", intrinsic(_first))  # number of zero bits below the lowest one
 
 
@@ -154,7 +162,7 @@ def _padding(p: int, o: int) -> tuple[int, int]:
 @kernel
 def text(p: int, end: int) -> tuple[int, int]:
     """The place of the closing quote of a JSON text whose first byte is at p (NO if it is none), and what is odd in it: ESCAPED,
-    FOREIGN (a byte that is not ASCII stands in it, or close behind it), or both."""
+    UNICODE (by an escape with a number), FOREIGN (a byte that is not ASCII stands in it, or close behind it), as bits."""
     odd = 0
     while p <= end:
         word = load8(p)
@@ -171,7 +179,7 @@ def text(p: int, end: int) -> tuple[int, int]:
         step = escape(p) if p <= end else 0
         if step == 0:
             return NO, odd
-        odd |= ESCAPED
+        odd |= ESCAPED if step == 2 else ESCAPED | UNICODE
         p += step
     return NO, odd
 
@@ -215,3 +223,19 @@ def literal(p: int, row: int, words: Words, masks: Words, length: int) -> bool:
     for i in range((length + 7) >> 3):
         differ |= (load8(p + 8 * i) ^ words[row, i]) & masks[row, i]
     return bool(differ == 0)
+
+
+@kernel
+def below(p: int, count: int) -> np.uint64:
+    """The first 0 < count < 8 bytes at p as a word."""
+    return load8(p) & ((np.uint64(1) << np.uint64(8 * count)) - np.uint64(1))
+
+
+@kernel
+def same(p: int, q: int, length: int) -> bool:
+    """Whether two places hold the same bytes. Looks up to 7 bytes past them."""
+    while length >= 8:
+        if load8(p) != load8(q):
+            return False
+        p, q, length = p + 8, q + 8, length - 8
+    return length == 0 or below(p, length) == below(q, length)

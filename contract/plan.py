@@ -1,0 +1,88 @@
+"""What a scanner looks for in records, laid out in memory as contract/fields.py and contract/envelopes.py read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from contract import envelopes, fields
+
+Pair = tuple[str, str]  # (trigger, route)
+MOST_NAMES = 60  # of one document: a bit each
+PADDING = 8
+
+
+@dataclass(slots=True)
+class _Name:
+    """A name in a document: the columns it goes to by kind, -1 for none, and its other uses."""
+
+    columns: dict[str, int] = field(default_factory=lambda: {"number": -1, "flag": -1, "value": -1})
+    roles: int = 0
+
+
+class Plan:
+    """fits: False where some document has more names than can be looked for; then nothing is read in place.
+
+    names: the table of names; entries: the (trigger, route) pairs; routes[pair]: the pair's route, by its place among routes.
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        needs: Mapping[Pair, Sequence[tuple[str, str]]],
+        paths: Mapping[str, Sequence[str]],
+        bare_time: tuple[int, str] | None,
+    ) -> None:
+        self._texts: list[bytes] = []
+        rows: list[list[int]] = [self._row(name, _Name()) for name in (*envelopes.ENVELOPE, *envelopes.WORDS)]
+        entries, self.fits = [], True
+        for i, pair in enumerate(pairs):
+            time = bare_time[1] if bare_time is not None and bare_time[0] == i else None
+            names = _names(pair[1], needs[pair], paths, time)
+            first = len(rows)
+            rows += [self._row(name.encode(), found) for name, found in names.items()]
+            trigger, route = (self._text(text.encode()) for text in pair)
+            entries.append([*trigger, *route, first, len(rows), 0])
+            self.fits = self.fits and len(names) <= MOST_NAMES
+        self._blob = np.frombuffer(b"".join(self._texts) + bytes(PADDING), np.uint8)
+        self.names = np.array(rows, np.int64)
+        self.entries = np.array(entries, np.int64).reshape(len(pairs), envelopes.P_SIZE)
+        base = int(self._blob.ctypes.data)
+        self.names[:, fields.PLACE] += base
+        self.entries[:, [envelopes.P_TRIGGER, envelopes.P_ROUTE]] += base
+        routes = list(dict.fromkeys(route for _, route in pairs))
+        self.routes = np.array([routes.index(route) for _, route in pairs] or [0], np.int64)
+
+    def tables(self, heads: Sequence[int]) -> None:
+        """Sets where each pair's table of keys is."""
+        self.entries[:, envelopes.P_KEYS] = heads
+
+    def _text(self, text: bytes) -> tuple[int, int]:
+        at = sum(map(len, self._texts))
+        self._texts.append(text)
+        return at, len(text)
+
+    def _row(self, text: bytes, name: _Name) -> list[int]:
+        at, length = self._text(text)
+        return [length, at, *name.columns.values(), name.roles]
+
+
+def _names(route: str, needs: Sequence[tuple[str, str]], paths: Mapping[str, Sequence[str]], time: str | None) -> dict[str, _Name]:
+    """The names of a document's own fields that matter. time: of a bare document, whose key and id are in it too."""
+    names: dict[str, _Name] = {}
+
+    def of(path: str) -> _Name:
+        head, _, rest = path.partition(".")
+        name = names.setdefault(head, _Name())
+        name.roles |= fields.IS_DEEP if rest or "." in path else 0
+        return name
+
+    for path, kind in needs:
+        of(path).columns[kind] = paths[kind].index(path)
+    if time is not None:
+        of(route).roles |= fields.IS_KEY
+        of(time).roles |= fields.IS_TIME
+        of("_id").roles |= fields.IS_ID
+    return names
