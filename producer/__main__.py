@@ -20,8 +20,8 @@ from config.load import load
 from config.specs import Pipeline
 from contract.errors import Fatal, Misconfigured
 from producer import images, kinesis, mongo
-from producer.bookmark import Bookmark, Bookmarks
-from producer.pump import Pump, first_positions
+from producer.bookmark import Bookmark, Bookmarks, first_positions
+from producer.pump import Pump
 from producer.reader import Stopped, patiently
 from producer.source import Source, groups, now
 

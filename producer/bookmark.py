@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -83,3 +83,19 @@ class Bookmarks:
             "stream": self._stream, "group": group, "token": None if token is None else dict(token), "cluster": Timestamp(*cluster),
             "captured": bookmark.captured, "relayed": bookmark.relayed, "updated_at": datetime.now(UTC),
         }  # fmt: skip
+
+
+def first_positions(found: Mapping[str, Bookmark], names: Sequence[str], now: Callable[[], Position]) -> dict[str, Bookmark]:
+    """A bookmark for every group. A group that has none begins where the others stand, so that a trigger that changed its group
+    misses nothing; but stored images may not reach back that far, so `images` begins now, as everything does at the first start.
+    """
+    oldest = min((b.position.cluster for b in found.values()), default=None)
+    marks: dict[str, Bookmark] = {}
+    for name in names:
+        if name in found:
+            marks[name] = found[name]
+        elif oldest is not None and name != "images":
+            marks[name] = Bookmark(Position(None, oldest))
+        else:
+            marks[name] = Bookmark(now())
+    return marks

@@ -28,6 +28,10 @@ AWAY |= frozenset({10107, 11600, 11602, 13388, 13435, 13436, 14031})
 NO_RIGHTS = frozenset({13, 18, 33, 8000})  # 8000 is what Atlas says to all of these
 NO_REPLICA_SET = 40573
 HISTORY_LOST, NO_IMAGE, TOO_LARGE = 286, 47, 10334
+GO_ON = (
+    "To go on from now, with a gap in the views: delete this producer's documents in _bookmarks of the views database, and start"
+    " again. A larger oplog, or a longer time that it is kept, prevents it"
+)
 
 
 def connect(uri: str) -> Client:
@@ -75,10 +79,11 @@ def reaction(error: PyMongoError, doing: str) -> Retryable | Fatal:
             " triggers watch, and readWrite on the views database; `make doctor` checks both"
         )
     if code == HISTORY_LOST:
-        return HistoryLost(f"{said}: the oplog no longer holds the changes that come next")
+        return HistoryLost(f"{said}: the oplog no longer holds the changes that come next. {GO_ON}")
     if code == NO_IMAGE:
         return HistoryLost(
-            f"{said}: a pre- or post-image is not stored: the images were switched off, or expired, before the change was read"
+            f"{said}: a pre- or post-image is not stored: the images were switched off, or expired, before the change was read."
+            f" {GO_ON}"
         )
     if code == TOO_LARGE:
         return Fatal(f"{said}: a change with its documents is larger than the 16 MB that a change stream can give")

@@ -25,7 +25,7 @@ from contract.event import Heartbeat
 from producer.bookmark import Bookmark, Bookmarks
 from producer.kinesis import Kinesis
 from producer.reader import Broken, Read, Reader, Room
-from producer.relay import Batch, Limits, Position, Relay
+from producer.relay import Batch, Limits, Relay
 from producer.source import Source
 
 log = structlog.get_logger("producer")
@@ -236,19 +236,3 @@ class Pump:
         for reader in self._readers:
             reader.thread.join(max(0.5, deadline - time.monotonic()))
         self._tell("ended", time.monotonic())
-
-
-def first_positions(found: Mapping[str, Bookmark], names: Sequence[str], now: Callable[[], Position]) -> dict[str, Bookmark]:
-    """A bookmark for every group. A group that has none begins where the others stand, so that a trigger that changed its group
-    misses nothing; but stored images may not reach back that far, so `images` begins now, as everything does at the first start.
-    """
-    oldest = min((b.position.cluster for b in found.values()), default=None)
-    marks: dict[str, Bookmark] = {}
-    for name in names:
-        if name in found:
-            marks[name] = found[name]
-        elif oldest is not None and name != "images":
-            marks[name] = Bookmark(Position(None, oldest))
-        else:
-            marks[name] = Bookmark(now())
-    return marks

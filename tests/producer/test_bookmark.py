@@ -1,0 +1,53 @@
+"""What the producer keeps in the views database."""
+
+from __future__ import annotations
+
+import pytest
+
+from producer import bookmark
+from producer.bookmark import Bookmark, Bookmarks, first_positions
+from producer.changes import Record
+from producer.mongo import connect
+from producer.relay import Position
+from tests.conftest import Client
+
+EARLY, LATE = Bookmark(Position({"_data": "81"}, (10, 1)), 3, 6), Bookmark(Position(None, (20, 2)))
+
+
+def test_bookmarks_come_back_as_they_were_saved_and_each_stream_has_its_own(mongod: str, database_name: str) -> None:
+    with connect(mongod) as client:
+        marks, other = Bookmarks(client, database_name, "eddy"), Bookmarks(client, database_name, "eddy2")
+        assert marks.load() == {}
+        marks.save({"lookup": EARLY, "images": LATE})
+        other.save({"lookup": LATE})
+        assert marks.load() == {"lookup": EARLY, "images": LATE}
+        marks.save({"lookup": LATE})
+        marks.drop(["images"])
+        assert marks.load() == {"lookup": LATE} == other.load()
+
+
+def test_a_record_too_large_is_kept_whole_and_once(
+    mongod: str, mongo: Client, database_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bookmark, "PART", 4)
+    with connect(mongod) as client:
+        for data in ("0123456789", "äöü"):
+            for _ in range(2):  # as after a crash
+                Bookmarks(client, database_name, "eddy").too_large(Record("k", data.encode(), f"{data}/r", "t", "r"), 5)
+    letters = list(mongo[database_name].dead_letters.find().sort("_id"))
+    assert [(d["record"], d["_id"].get("part"), d["_id"].get("parts")) for d in letters] == [
+        ("0123", 1, 3), ("4567", 2, 3), ("89", 3, 3), ("äöü", None, None),
+    ]  # fmt: skip
+    assert {(d["reason"], d["trigger"], d["route"], d["partition_key"]) for d in letters} == {("size", "t", "r", "k")}
+
+
+def test_at_the_first_start_all_begins_now() -> None:
+    assert first_positions({}, ["images", "lookup"], lambda: LATE.position) == {"images": LATE, "lookup": LATE}
+
+
+def test_a_new_group_begins_where_the_others_stand_but_images_begin_now() -> None:
+    """A trigger that changes its group with the configuration misses nothing; images may not reach back."""
+    old = {"lookup": EARLY, "gone": Bookmark(Position({"_data": "9"}, (5, 1)))}
+    assert first_positions(old, ["images", "lookup", "plain"], lambda: LATE.position) == {
+        "images": LATE, "lookup": EARLY, "plain": Bookmark(Position(None, (5, 1))),
+    }  # fmt: skip

@@ -1,0 +1,129 @@
+"""The edge to Kinesis, over the real emulator; what it never does (throttle, refuse, lose an answer) the gate does."""
+
+from __future__ import annotations
+
+import pytest
+
+from config.environment import Environment, environment
+from config.specs import Stream as Spec
+from contract.codec import encode
+from contract.errors import Fatal, Misconfigured, Retryable
+from contract.event import Event, Heartbeat
+from contract.keys import kinesis_hash
+from producer import kinesis
+from producer.changes import Record
+from producer.kinesis import Kinesis
+from sandbox import aws
+from tests.conftest import free_port
+from tests.producer.conftest import Stream, client, soon
+from tests.producer.gate import Fault, Gate, lost, refused, some_fail
+
+
+def at(url: str) -> Environment:
+    return environment({"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"})
+
+
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch, kinesis_port: int) -> None:
+    for name, value in aws.settings(kinesis_port).items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def target(gate: Gate, stream: Stream) -> Kinesis:
+    return Kinesis(kinesis.connect(at(gate.url)), Spec(stream.name), at(gate.url))
+
+
+def records(*keys: str) -> list[Record]:
+    made = [Event(f"{n}/r", "pay", "r", "insert", key, 0, 0, n) for n, key in enumerate(keys)]
+    return [Record(str(e.key), encode(e), e.id, "pay", "r") for e in made]
+
+
+def test_records_arrive_with_their_keys(target: Kinesis, stream: Stream) -> None:
+    assert target.put(records("a", "b", "ä")) == {}
+    assert sorted((key, e.key) for key, e in stream.events()) == [("a", "a"), ("b", "b"), ("ä", "ä")]
+
+
+def test_a_part_that_fails_is_told_by_place_and_code(target: Kinesis, gate: Gate, stream: Stream) -> None:
+    gate.faults["PutRecords"] = [some_fail([1])]
+    assert target.put(records("a", "b", "c")) == {1: "ProvisionedThroughputExceededException"}
+    assert sorted(key for key, _ in stream.events()) == ["a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "reaction"),
+    [
+        (refused("ProvisionedThroughputExceededException"), Retryable),
+        (refused("InternalFailure", 500), Retryable),
+        (refused("SomethingNew", 503), Retryable),
+        (lost, Retryable),
+        (refused("UnrecognizedClientException"), Misconfigured),
+        (refused("AccessDeniedException"), Misconfigured),
+        (refused("ExpiredTokenException"), Misconfigured),
+        (some_fail([0], "KMSAccessDeniedException"), Misconfigured),
+        (refused("ResourceNotFoundException"), Misconfigured),
+        (refused("ValidationException"), Fatal),
+    ],
+)
+def test_each_error_asks_for_its_reaction(gate: Gate, fault: Fault, reaction: type[BaseException]) -> None:
+    target = Kinesis(kinesis.connect(at(gate.url)), Spec("any"), at(gate.url))
+    gate.faults["PutRecords"] = [fault]
+    with pytest.raises(reaction) as raised:
+        target.put(records("a"))
+    assert type(raised.value) is reaction
+
+
+def test_nobody_at_the_address_is_retryable() -> None:
+    nobody = at(f"http://127.0.0.1:{free_port()}")
+    target = Kinesis(kinesis.connect(nobody), Spec("any"), nobody)
+    with pytest.raises(Retryable):
+        target.shards(0.0)
+
+
+def test_a_missing_stream_is_told_with_the_command_that_makes_it(gate: Gate) -> None:
+    target = Kinesis(kinesis.connect(at(gate.url)), Spec("nowhere", shards=3), at(gate.url))
+    with pytest.raises(Misconfigured) as raised:
+        target.shards(0.0)
+    assert f"aws kinesis create-stream --stream-name nowhere --shard-count 3 --region us-east-1 --endpoint-url {gate.url}" in str(
+        raised.value
+    )
+
+
+def test_a_profile_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(Misconfigured, match="nobody"):
+        kinesis.connect(environment({"AWS_PROFILE": "nobody"}))
+
+
+def test_a_heartbeat_reaches_every_open_shard_also_after_a_split(target: Kinesis, stream: Stream) -> None:
+    #  shard 0 |--5--|            closed by the split: hears no more
+    #  shard 1 |--5--------9--    stays
+    #  2 and 3       |-----9--    its children
+    assert target.heartbeat(encode(Heartbeat(5)), 0.0) == 2
+    first, second = sorted(target.shards(0.0))
+    api = client(stream.url)
+    api.split_shard(StreamName=stream.name, ShardToSplit=first, NewStartingHashKey=str(1 << 126))
+    soon(lambda: api.describe_stream_summary(StreamName=stream.name)["StreamDescriptionSummary"]["StreamStatus"] == "ACTIVE")
+    assert set(target.shards(9.9)) == {first, second}
+    children = set(target.shards(10.0)) - {second}
+    assert len(children) == 2 and first not in children
+    assert target.heartbeat(encode(Heartbeat(9)), 11.0) == 3
+    told = stream.heartbeats()
+    assert told[second] == [5, 9] and all(told[child] == [9] for child in children)
+
+
+def test_a_heartbeat_that_fails_makes_the_shards_be_asked_for_again(target: Kinesis, gate: Gate) -> None:
+    assert len(target.shards(0.0)) == 2
+    gate.faults = {"PutRecords": [some_fail([0])], "ListShards": [refused("ThrottlingException")]}
+    assert target.heartbeat(b"{}", 1.0) == 1
+    with pytest.raises(Retryable):
+        target.shards(1.0)
+    assert len(target.shards(1.0)) == 2
+
+
+def test_the_emulator_places_keys_as_contract_keys_says(target: Kinesis, stream: Stream) -> None:
+    target.put(records(*"abcdefghij"))
+    lows = {name: int(low) for name, low in target.shards(0.0).items()}
+    placed = {key: shard for shard, key, _ in stream.messages()}
+    assert placed == {key: max(lows, key=lambda n: (lows[n] <= kinesis_hash(key), lows[n])) for key in "abcdefghij"}
+    assert len(set(placed.values())) == 2

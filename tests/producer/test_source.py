@@ -1,0 +1,219 @@
+"""Change streams of a real mongod: who is told what, where a stream goes on, and what it says when it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import bson
+import pytest
+from bson import DatetimeMS, Timestamp
+from bson.raw_bson import RawBSONDocument
+
+from config.specs import Trigger
+from contract.errors import HistoryLost, Misconfigured
+from producer import images
+from producer.mongo import Client, connect
+from producer.relay import Position
+from producer.source import Captured, Source, cluster_of, groups, now
+
+Watch = Callable[..., Source]
+
+
+@pytest.fixture
+def client(mongod: str) -> Iterator[Client]:
+    with connect(mongod) as client:
+        yield client
+
+
+@pytest.fixture
+def trigger(database_name: str) -> Callable[..., Trigger]:
+    def make(name: str = "pay", collection: str = "payments", **more: Any) -> Trigger:
+        return Trigger(name, more.pop("database", database_name), collection, more.pop("routes", ("card",)), **more)
+
+    return make
+
+
+@pytest.fixture
+def watch(client: Client) -> Iterator[Watch]:
+    """watch(*triggers, position=None): the source of these triggers, which must be one group; from now on if no position."""
+    sources: list[Source] = []
+
+    def make(*triggers: Trigger, position: Position | None = None) -> Source:
+        [group] = groups(triggers)
+        images.ensure(client, triggers)
+        sources.append(Source(client, group, position or now(client)))
+        sources[-1].open()
+        return sources[-1]
+
+    yield make
+    for source in sources:
+        source.close()
+
+
+def read(source: Source, count: int) -> list[Captured]:
+    """So many changes; and then none."""
+    found: list[Captured] = []
+    for _ in range(100):
+        captured = source.next()
+        if captured.change is not None:
+            found.append(captured)
+        elif len(found) >= count:
+            break
+    assert len(found) == count, [c.change for c in found]
+    return found
+
+
+def told(source: Source, count: int) -> list[tuple[str, Any]]:
+    """(operation, id) of so many changes."""
+    return [(c.change["operationType"], c.change["documentKey"]["_id"]) for c in read(source, count) if c.change is not None]
+
+
+Make = Callable[..., Trigger]
+
+
+def test_the_cluster_time_is_in_the_token(client: Client, watch: Watch, trigger: Make, database_name: str) -> None:
+    source = watch(trigger())
+    started = source.position
+    client[database_name].payments.insert_one({"_id": 1})
+    [captured] = read(source, 1)
+    assert captured.change is not None
+    at: Timestamp = captured.change["clusterTime"]
+    assert cluster_of(captured.change["_id"]) == captured.position.cluster == (at.time, at.inc)
+    assert cluster_of(started.token) == started.cluster < captured.position.cluster
+
+
+def test_an_idle_stream_comes_further_when_anything_is_written(
+    client: Client, watch: Watch, trigger: Make, database_name: str
+) -> None:
+    source = watch(trigger())
+    client[database_name].other.insert_one({})
+    written = client.admin.command("ping")["operationTime"]
+    for _ in range(50):
+        captured = source.next()
+        assert captured.change is None
+        if captured.position.cluster >= (written.time, written.inc):
+            return
+    pytest.fail(f"the stream stands at {source.position.cluster}, the server at {written}")
+
+
+@pytest.mark.parametrize(
+    "token", [None, {}, {"_data": b"\x82"}, {"_data": "83" + "0" * 16}, {"_data": "8212"}, {"_data": "82" + "g" * 16}]
+)
+def test_a_token_of_an_unknown_form_has_no_time(token: Any) -> None:
+    assert cluster_of(token) is None
+
+
+def test_triggers_are_grouped_by_what_they_ask_of_the_server(trigger: Make) -> None:
+    before, full, plain = trigger("b", before=True), trigger("f"), trigger("p", full_document=False)
+    assert [(g.name, g.triggers) for g in groups([plain, full, before])] == [
+        ("images", (before,)),
+        ("lookup", (full,)),
+        ("plain", (plain,)),
+    ]
+
+
+def test_the_server_filters_and_deletes_pass(client: Client, watch: Watch, trigger: Make, database_name: str) -> None:
+    source = watch(trigger(match={"status": {"$ne": "test"}}, operations=("insert", "update", "delete")))
+    payments = client[database_name].payments
+    payments.insert_many([{"_id": 1, "status": "ok"}, {"_id": 2, "status": "test"}, {"_id": 3}])
+    payments.update_one({"_id": 1}, {"$set": {"n": 1}})
+    payments.update_one({"_id": 2}, {"$set": {"n": 1}})
+    payments.replace_one({"_id": 3}, {"status": "ok"})
+    assert told(source, 3) == [("insert", 1), ("insert", 3), ("update", 1)]
+    payments.delete_one({"_id": 2})
+    assert told(source, 1) == [("delete", 2)]
+
+
+def test_two_triggers_on_one_collection_each_get_what_is_theirs(
+    client: Client, watch: Watch, trigger: Make, database_name: str
+) -> None:
+    small = trigger("small", match={"tags": "x", "$or": [{"n": {"$lt": 5}}, {"n": None}]})
+    all_of_them, inserts = trigger("all"), trigger("inserts", match={"n": {"$gt": 0}}, operations=("insert",))
+    source = watch(small, all_of_them, inserts)
+    payments = client[database_name].payments
+    payments.insert_many([{"_id": 1, "n": 1, "tags": ["x", "y"]}, {"_id": 2, "n": 9, "tags": "x"}, {"_id": 3, "tags": "x"}])
+    payments.update_one({"_id": 2}, {"$set": {"n": 2}})
+    payments.delete_one({"_id": 1})
+    assert [[t.name for t in c.triggers] for c in read(source, 5)] == [
+        ["small", "all", "inserts"], ["all", "inserts"], ["small", "all"], ["small", "all"], ["small", "all"],
+    ]  # fmt: skip
+
+
+def test_one_stream_serves_several_collections_and_databases(
+    client: Client, watch: Watch, trigger: Make, database_name: str
+) -> None:
+    other = f"{database_name}_b"
+    source, whole = watch(trigger(), trigger("c", "carts")), watch(trigger(), trigger("far", "far", database=other))
+    try:
+        for n, table in enumerate(client[database_name][c] for c in ("payments", "carts", "ignored")):
+            table.insert_one({"_id": n})
+        client[other].far.insert_one({"_id": 3})
+        assert told(source, 2) == [("insert", 0), ("insert", 1)]
+        assert told(whole, 2) == [("insert", 0), ("insert", 3)]
+    finally:
+        client.drop_database(other)
+
+
+def test_with_before_the_stored_documents_come_along(client: Client, watch: Watch, trigger: Make, database_name: str) -> None:
+    payments = client[database_name].payments
+    payments.insert_one({"_id": 1, "n": 0})  # the collection is there, without images
+    source = watch(trigger(before=True), trigger("fresh", "fresh", before=True))
+    for n in (1, 2):
+        payments.update_one({"_id": 1}, {"$set": {"n": n}})
+    payments.delete_one({"_id": 1})
+    client[database_name].fresh.insert_one({"_id": 2})
+    found = [(c.change.get("fullDocumentBeforeChange"), c.change.get("fullDocument")) for c in read(source, 4) if c.change]
+    docs = [{"_id": 1, "n": n} for n in range(3)]
+    assert found == [(docs[0], docs[1]), (docs[1], docs[2]), (docs[2], None), (None, {"_id": 2})]
+
+
+def test_a_missing_image_is_lost_history(client: Client, watch: Watch, trigger: Make, database_name: str) -> None:
+    source = watch(trigger(before=True))
+    payments = client[database_name].payments
+    payments.insert_one({"_id": 1})
+    client[database_name].command("collMod", "payments", changeStreamPreAndPostImages={"enabled": False})
+    payments.update_one({"_id": 1}, {"$set": {"n": 1}})
+    with pytest.raises(HistoryLost, match="image"):
+        read(source, 2)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_it_goes_on_after_a_drop(client: Client, watch: Watch, trigger: Make, database_name: str, whole: bool) -> None:
+    """A drop ends a collection's stream, a drop of the database also a database's; a bookmark of that moment works, too."""
+    triggers = [trigger(), trigger("c", "carts")] if whole else [trigger()]
+    source = watch(*triggers)
+    payments = client[database_name].payments
+    payments.insert_one({"_id": 1})
+    client.drop_database(database_name)
+    payments.insert_one({"_id": 2})
+    assert told(source, 2) == [("insert", 1), ("insert", 2)]
+    payments.insert_one({"_id": 3})
+    assert told(watch(*triggers, position=source.position), 1) == [("insert", 3)]
+
+
+@pytest.mark.parametrize(
+    "token", [{"_data": "82"}, {"_data": "no hex"}, {"_data": "8200000001000000012B0229296E04FF"}, {"other": 1}]
+)
+def test_a_token_that_is_refused_is_replaced_by_its_cluster_time(
+    client: Client, watch: Watch, trigger: Make, database_name: str, token: dict[str, str]
+) -> None:
+    position = now(client)
+    client[database_name].payments.insert_one({"_id": 1})
+    source = watch(trigger(), position=Position(token, position.cluster))
+    assert told(source, 1) == [("insert", 1)]
+
+
+def test_what_python_cannot_hold_does_not_end_the_stream(client: Client, watch: Watch, trigger: Make, database_name: str) -> None:
+    source = watch(trigger())
+    bad = RawBSONDocument(bson.encode({"_id": 2, "t": "a?b"}).replace(b"a?b", b"a\xffb"))
+    client[database_name].payments.insert_one({"_id": 1, "at": DatetimeMS(300_000_000_000_000)})
+    client[database_name].payments.insert_one(bad)
+    far, broken = [c.change["fullDocument"] for c in read(source, 2) if c.change is not None]
+    assert int(far["at"]) == 300_000_000_000_000 and broken["t"] == "a\ufffdb"
+
+
+def test_a_match_that_the_server_refuses_is_told_with_its_trigger(watch: Watch, trigger: Make) -> None:
+    with pytest.raises(Misconfigured) as raised:
+        watch(trigger("odd", match={"n": {"$nope": 1}}))
+    assert "odd" in str(raised.value) and "$nope" in str(raised.value)
