@@ -18,25 +18,21 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import TypeVar
 
-import structlog
-
 from config.specs import Pipeline
 from consumer.batch import Raw
+from consumer.patience import patiently
 from consumer.pipeline import Part, Seen, ShardPipeline
 from consumer.store import Cursor, HashRange, ShardId, Store
 from consumer.work import Budget, Work
-from contract.errors import Retryable
 from windows.engine import BY_END, BY_IDLE, END, Engine, Key
 from windows.naive import NaiveEngine
 
 T = TypeVar("T")
 Observer = Callable[[Sequence[Seen]], None]
-FIRST_WAIT, LONGEST_WAIT = 0.1, 30.0  # seconds between two tries
 CAP = 50_000  # keys in memory
 PAGE = 5_000  # keys loaded at once because something of theirs is due
 EVERYTHING = HashRange()
 A_FEW_THOUSAND = Budget()
-log = structlog.get_logger("runner")
 
 
 class Runner:
@@ -169,16 +165,8 @@ class Runner:
             del self._used[key]
 
     def _patiently(self, ask: Callable[[], T]) -> T:
-        """Asks again, with growing waits, for as long as the answer is Retryable."""
-        pause = FIRST_WAIT
-        while True:
-            try:
-                return ask()
-            except Retryable as error:
-                seconds = max(pause, error.after or 0.0)
-                log.warning("store is away, asking again", shard=self._shard, why=str(error), seconds=seconds)
-                self._wait(seconds)
-                pause = min(2 * pause, LONGEST_WAIT)
+        """What the store says, once it is there."""
+        return patiently(f"{self._shard}: the store", ask, self._wait)
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
