@@ -26,7 +26,9 @@ T_HEAP, T_CAP, T_N = 10, 11, 12  # heap of due times
 T_MAP = 13  # map of due time -> list of tokens
 ENTRY_WM = 14  # the watermark at the start of this step
 UNIQUE = 15  # counts distinct values of a join of windows
-FREE = 16  # lists of free blocks, one a class
+GARBAGE = 16  # list of (set, slot) that hold what nobody needs after this step, 0 if there is none
+T_SORTED = 17  # the due time whose tokens are in order
+FREE = 24  # lists of free blocks, one a class
 CLASSES = 64
 HEAD = FREE + CLASSES
 

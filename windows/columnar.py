@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from windows.engine import BY_IDLE, COUNTED, END, LATE_DROP, LATE_KEEP, NEVER, C
 from windows.kernel_emit import key_due, root_new
 from windows.kernel_run import FULL, GROW, finish, run
 from windows.kernel_slices import CLOSINGS, KEPT, REFUSED
-from windows.kernel_state import key_free, key_wipe
+from windows.kernel_state import key_free, key_wipe, tidy
 from windows.layout import Plan, every_of
 from windows.naive_state import Pack, Packer, Unpack
 from windows.spec import Rolling, Sliding, Tumbling, WindowSet
@@ -180,7 +181,8 @@ class ColumnarEngine:
                 self.roots = np.concatenate([self.roots, np.zeros_like(self.roots)])
         self.make_room()
         self._generation += 1
-        self.roots[slot] = root_new(self.M, self.plan.P, self.plan.root_words[route], slot, self._generation, route)
+        order = int.from_bytes(blake2b(repr(key).encode(), digest_size=8).digest(), "little", signed=True)
+        self.roots[slot] = root_new(self.M, self.plan.P, self.plan.root_words[route], slot, self._generation, route, order)
         self.slots[key] = slot
         return slot
 
@@ -206,6 +208,8 @@ class ColumnarEngine:
 
     def _start(self) -> None:
         self._invalidate()
+        if self.M[arena.GARBAGE]:
+            tidy(self.M, self.plan.P, self.zones.Z, self.roots)
         self.late[:] = 0
         self.M[arena.OUTN] = self.M[arena.DOCS] = 0
         self.M[arena.ENTRY_WM] = max(self.watermark, w.LONG_AGO)

@@ -20,6 +20,8 @@ import numpy.typing as npt
 
 from windows import kernel_layout as w
 from windows.engine import NEVER, Key, StateMismatch
+from windows.arena import EMPTY
+from windows.kernel_emit import set_due
 from windows.kernel_grid import record_put
 from windows.kernel_history import history_new
 from windows.kernel_state import (
@@ -69,7 +71,7 @@ def dump_key(engine: ColumnarEngine, key: Key, rest: bytes) -> bytes:
         floor = int(engine.M[root + w.R_FLOOR])
         for group in _groups(engine, key):
             sections += _dump_slices(engine, group, root, values) if group.grid else _dump_histories(engine, group, root, values)
-            own |= {engine.sets[i].fingerprint: _dump_set(engine, i, root) for i in group.sets}
+            own |= {engine.sets[i].fingerprint: words for i in group.sets if (words := _dump_set(engine, i, root))}
     body = msgspec.msgpack.encode([floor, values.done(), sections, own, rest])
     return bytes([VERSION]) + zlib.crc32(body).to_bytes(4, "big") + body
 
@@ -130,7 +132,9 @@ def _words(data: bytes) -> Words:
 def _dump_slices(engine: ColumnarEngine, group: Group, root: int, values: Values) -> list[Any]:
     sections = []
     for mask in slices_masks(engine.M, engine.plan.P, group.at, root).tolist():
-        words, coded = slices_dump(engine.M, engine.plan.P, group.at, root, mask)
+        words, coded = slices_dump(engine.M, engine.plan.P, engine.zones.Z, group.at, root, mask)
+        if not len(words):
+            continue
         section = {"kind": "slices", "sets": _names(engine, group, mask), "parts": engine.plan.cell_names(group)}
         newest, oldest = (int(x) for x in engine.M[root + group.chain : root + group.chain + 2])
         reach = [int(engine.M[oldest + w.L_FROM]), int(engine.M[newest + w.L_TO])]
@@ -144,6 +148,8 @@ def _dump_histories(engine: ColumnarEngine, group: Group, root: int, values: Val
     h = int(engine.M[root + group.chain])
     while h != 0:
         rows = history_dump(engine.M, engine.plan.P, group.at, h)
+        if not len(rows):
+            break
         coded = np.full(rows.shape, -1, np.int64)
         own = np.array([column < 0 for column in group.cells.columns], np.bool_)
         coded[:, w.V_EXTRA :][:, own] = np.arange(rows[:, w.V_EXTRA :][:, own].size).reshape(len(rows), -1)
@@ -158,8 +164,12 @@ def _dump_histories(engine: ColumnarEngine, group: Group, root: int, values: Val
 def _dump_set(engine: ColumnarEngine, i: int, root: int) -> bytes:
     at = root + engine.plan.entity[i]
     if engine.plan.is_rolling(i):
-        return _bytes(engine.M[[at + w.E_LAST, at + w.E_ASOF]])
-    return _bytes(np.concatenate([engine.M[[at + w.E_OPEN]], records_dump(engine.M, at).ravel()]))
+        known = engine.M[at + w.E_LAST] != EMPTY
+        return _bytes(engine.M[[at + w.E_LAST, at + w.E_ASOF]]) if known else b""
+    records = records_dump(engine.M, engine.plan.P, engine.zones.Z, engine.plan.set_at(i), root)
+    if not len(records) and set_due(engine.M, engine.plan.P, engine.zones.Z, engine.plan.set_at(i), root) == w.NONE:
+        return b""
+    return _bytes(np.concatenate([engine.M[[at + w.E_OPEN]], records.ravel()]))
 
 
 def _load_section(engine: ColumnarEngine, group: Group, root: int, section: Any, codes: Words) -> int:

@@ -9,7 +9,7 @@ from windows.jit import kernel
 from windows.kernel_grid import ends, first_past, last_at, record, record_find, starts
 from windows.kernel_layout import (
     E_ASOF, E_DUE, E_LAST, E_LO, E_N, E_OPEN, F_WORDS, G_CHAIN, G_ROUTE, GRID, L_CELLS, L_FROM, L_NEXT, L_PREV, L_TO, LONG_AGO, NONE,
-    P_NSETS, P_SETS, R_FLOOR, R_GENERATION, R_ROUTE, R_SLOT, S_CNT, S_ENT, S_GROUP, S_KIND, S_LAT, S_MEASURES, S_NMEASURES, S_WORDS,
+    P_NSETS, P_SETS, R_FLOOR, R_GENERATION, R_ORDER, R_ROUTE, R_SLOT, S_CNT, S_ENT, S_GROUP, S_KIND, S_LAT, S_MEASURES, S_NMEASURES, S_WORDS,
     W_KEY, W_LATE, W_REVISION,
 )  # fmt: skip
 from windows.kernel_measures import measure_of
@@ -125,7 +125,7 @@ def key_due(M, P, Z, root):
 
 
 @kernel
-def root_new(M, P, words, slot, generation, route):
+def root_new(M, P, words, slot, generation, route, order):
     """The root of a key that nothing is known of."""
     root = alloc(M, words)
     for i in range(words):
@@ -134,6 +134,7 @@ def root_new(M, P, words, slot, generation, route):
     M[root + R_GENERATION] = generation
     M[root + R_SLOT] = slot
     M[root + R_ROUTE] = route
+    M[root + R_ORDER] = order
     for n in range(P[P_NSETS]):
         s = P[P_SETS] + n * S_WORDS
         if P[s + S_GROUP] < 0 or P[P[s + S_GROUP] + G_ROUTE] != route:

@@ -49,8 +49,8 @@ I_MAP, I_SORTED = 0, 1
 # terms of a bit: (what, index)
 B_TRUE, B_KNOWN, B_NUMBER, B_VALUE = 0, 1, 2, 3
 
-# root of a key: [floor, generation, changed in step, slot, route], then chains of groups (two words), then entities of sets
-R_FLOOR, R_GENERATION, R_CHANGED, R_SLOT, R_ROUTE, R_DATA = 0, 1, 2, 3, 4, 5
+# root of a key: [floor, generation, changed in step, slot, route, place in the order of keys], then chains of groups (two words), then entities of sets
+R_FLOOR, R_GENERATION, R_CHANGED, R_SLOT, R_ROUTE, R_ORDER, R_DATA = 0, 1, 2, 3, 4, 5, 6
 
 # entity of a set at a key. Grid and session: records of windows in a block, [key, ...] by rising key
 E_DUE = 0  # when a timer rings, NONE if none does

@@ -13,7 +13,7 @@ from windows.arena import (
 )  # fmt: skip
 from windows.jit import kernel
 from windows.kernel_events import event_room, forget_before, place_of, stretch
-from windows.kernel_history import data_of, history_new
+from windows.kernel_history import data_of, history_free, history_new
 from windows.kernel_layout import (
     E_ASOF, E_DUE, E_HI, E_INC, E_LAST, E_LO, E_STAMP, F_DISTINCT, F_FN, F_INC, F_Q, F_WORDS, G_CHAIN, G_COLS, G_FULL, G_KEEP, G_NCOLS,
     G_NSETS, G_SETS, H_LAST, H_MASK, H_NEXT, I_BIT, I_COL, I_KIND, I_MAP, I_WORDS, N_CAP, N_N, N_NEXT, NONE, R_SLOT, ROLLING,
@@ -246,8 +246,23 @@ def rolling_ring(M, X, P, g, s, j, root, OUT, wm):
         if M[e + E_LAST] + leaves_after(P, s) <= wm - P[s + S_LAT]:
             M[e + E_LAST] = EMPTY
             inc_free(M, P, s, e)
+            history_leave(M, P, g, root, h)
             return
     arm(M, P, s, e, root, due)
+
+
+@kernel
+def history_leave(M, P, g, root, h):
+    """Free a history once all sets that read it have forgotten the key."""
+    for j in range(P[g + G_NSETS]):
+        if (M[h + H_MASK] >> j) & 1 and M[root + P[P[P[g + G_SETS] + j] + S_ENT] + E_LAST] != EMPTY:
+            return
+    chain = root + P[g + G_CHAIN]
+    if M[chain] != h or M[h + H_NEXT] != 0:
+        forget_before(M, P, g, h, NONE)  # other sets have theirs: it stays, empty, so that each set has one
+        return
+    M[chain] = 0
+    history_free(M, P, g, h)
 
 
 @kernel

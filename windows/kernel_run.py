@@ -11,7 +11,7 @@ from windows.kernel_layout import (
 )  # fmt: skip
 from windows.kernel_rolling import leaves_after, rolling_put, rolling_ring, view_touch
 from windows.kernel_slices import TOOK, grid_due, grid_ring, key_changed, slices_put
-from windows.timers import NODE, ring_next
+from windows.timers import NODE, SET_BITS, ring_next
 
 DONE, GROW, FULL = 0, 1, 2  # why a pass ended: all done; more memory or room in the queue is needed; the budget is spent
 CHANGE_ROW = 1
@@ -36,10 +36,11 @@ def judge(M, root, mark):
 @kernel
 def ring(M, X, P, Z, ROOTS, OUT, target):
     """Do what the next timer asks for."""
+    rung = min(M[M[T_HEAP]], target)
     node = ring_next(M)
-    s = P[P_SETS] + M[node + 1] * S_WORDS
-    slot = M[node + 2]
-    generation = M[node + 3]
+    s = P[P_SETS] + (M[node + 1] & ((1 << SET_BITS) - 1)) * S_WORDS
+    slot = M[node + 1] >> SET_BITS
+    generation = M[node + 2]
     release(M, node, NODE)
     root = ROOTS[slot]
     if root == 0 or M[root + R_GENERATION] != generation:
@@ -47,7 +48,7 @@ def ring(M, X, P, Z, ROOTS, OUT, target):
     g = P[s + S_GROUP]
     wm = judge(M, root, target)
     if P[s + S_KIND] == GRID:
-        grid_ring(M, P, Z, s, g, root, OUT, wm, M[CAUSE])
+        grid_ring(M, P, Z, s, g, root, OUT, wm, max(rung, min(wm, M[root + R_FLOOR])), M[CAUSE])
     else:
         rolling_ring(M, X, P, g, s, index_in(P, g, s), root, OUT, wm)
 
@@ -145,7 +146,7 @@ def finish_set(M, P, Z, s, g, root, far, OUT, reserve, budget):
         if P[s + S_KIND] == GRID:
             more = grid_due(M, P, Z, s, g, root, far) <= far
             if more:
-                grid_ring(M, P, Z, s, g, root, OUT, far, BY_END)
+                grid_ring(M, P, Z, s, g, root, OUT, far, far, BY_END)
             continue
         more = False
         e = root + P[s + S_ENT]

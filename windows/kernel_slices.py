@@ -6,13 +6,13 @@ ones are never asked again. What is true of a closed window alone (revision, lat
 
 from __future__ import annotations
 
-from windows.arena import CAUSE, DOCS, ENTRY_WM, OUTN, STEP, alloc, release
+from windows.arena import CAUSE, DOCS, ENTRY_WM, GARBAGE, OUTN, STEP, alloc, list_new, list_push, release
 from windows.jit import kernel
 from windows.kernel_cells import cells_add, cells_clear, cells_free
 from windows.kernel_grid import ends, first_past, last_at, record, record_drop, record_find, record_put, slice_at
 from windows.kernel_layout import (
     DROP, E_DUE, E_N, E_OPEN, G_CELLWORDS, G_CHAIN, G_FULL, G_NSETS, G_SETS, L_CELLS, L_DEAD, L_FROM, L_MASK, L_NEXT, L_PREV, L_SAFE,
-    L_STAMP, L_TO, NONE, R_CHANGED, R_FLOOR, R_GENERATION, R_SLOT, S_BIT, S_CNT, S_ENT, S_HOLD, S_INDEX, S_LAT, S_LATE,
+    L_STAMP, L_TO, NONE, R_CHANGED, R_FLOOR, R_GENERATION, R_ORDER, R_SLOT, S_BIT, S_CNT, S_ENT, S_HOLD, S_INDEX, S_LAT, S_LATE,
     W_CAUSE, W_KEY, W_LATE, W_REVISION, W_STAMP,
 )  # fmt: skip
 from windows.timers import ring_at
@@ -48,7 +48,7 @@ def arm(M, P, s, e, root, due):
     """Ring for this set and key no later than `due`."""
     if due < M[e + E_DUE]:
         M[e + E_DUE] = due
-        ring_at(M, due, P[s + S_INDEX], M[root + R_SLOT], M[root + R_GENERATION])
+        ring_at(M, due, P[s + S_INDEX], M[root + R_SLOT], M[root + R_GENERATION], M[root + R_ORDER])
 
 
 @kernel
@@ -92,16 +92,23 @@ def slice_new(M, X, P, Z, g, root, a, b, older):
 
 
 @kernel
+def slice_drop(M, P, g, root):
+    """Free the oldest slice."""
+    chain = root + P[g + G_CHAIN]
+    node = M[chain + 1]
+    newer = M[node + L_PREV]
+    M[chain + 1] = newer
+    M[(newer + L_NEXT) if newer != 0 else chain] = 0
+    cells_free(M, P, g, node + L_CELLS)
+    release(M, node, L_CELLS + P[g + G_CELLWORDS])
+
+
+@kernel
 def slices_forget(M, P, g, root, before):
     """Free the oldest slices that no window needs since `before`."""
     chain = root + P[g + G_CHAIN]
     while M[chain + 1] != 0 and M[M[chain + 1] + L_DEAD] <= before:
-        node = M[chain + 1]
-        newer = M[node + L_PREV]
-        M[chain + 1] = newer
-        M[(newer + L_NEXT) if newer != 0 else chain] = 0
-        cells_free(M, P, g, node + L_CELLS)
-        release(M, node, L_CELLS + P[g + G_CELLWORDS])
+        slice_drop(M, P, g, root)
 
 
 @kernel
@@ -211,11 +218,10 @@ def may_read(M, P, s, g, node):
 
 
 @kernel
-def grid_ring(M, P, Z, s, g, root, OUT, wm, cause):
-    """Close what is due, forget what is frozen, and ring again for the rest. Whether anything changed."""
+def grid_ring(M, P, Z, s, g, root, OUT, wm, rung, cause):
+    """Close what is due at `rung`, and ring again for the rest. What is frozen is kept until this step's results are read."""
     e = root + P[s + S_ENT]
     M[e + E_DUE] = NONE
-    changed = False
     closed = 0
     due = NONE
     node = oldest_open(M, P, Z, s, g, root)
@@ -223,23 +229,34 @@ def grid_ring(M, P, Z, s, g, root, OUT, wm, cause):
         if may_read(M, P, s, g, node):
             k = max(M[e + E_OPEN], first_past(P, Z, s, M[node + L_FROM]))
             last = last_at(P, Z, s, M[node + L_FROM])
-            while k <= last and closed < CLOSINGS and ends(P, Z, s, k) + P[s + S_LAT] <= wm:
+            while k <= last and closed < CLOSINGS and ends(P, Z, s, k) + P[s + S_LAT] <= rung:
                 window_close(M, P, Z, s, e, root, k, OUT, cause)
                 closed += 1
                 k += 1
             if k <= last:
                 due = ends(P, Z, s, k) + P[s + S_LAT]
         node = M[node + L_PREV]
-    while M[e + E_N] > 0 and ends(P, Z, s, M[record(M, e, 0) + W_KEY]) + P[s + S_HOLD] <= M[ENTRY_WM]:
-        record_drop(M, e, 0)
-        changed = True
-    if M[e + E_N] > 0:
-        frozen = ends(P, Z, s, M[record(M, e, 0) + W_KEY]) + P[s + S_HOLD]
-        due = min(due, max(frozen, wm + 1))
+    frozen = closed > 0 and P[s + S_HOLD] == P[s + S_LAT]
+    for i in range(M[e + E_N]):
+        at = ends(P, Z, s, M[record(M, e, i) + W_KEY]) + P[s + S_HOLD]
+        if at > rung:
+            due = min(due, at)
+            break
+        frozen = True
     if due != NONE:
         arm(M, P, s, e, root, due)
-    if changed or closed:
+    if frozen:
+        garbage(M, s, M[root + R_SLOT])
+    if frozen or closed:
         key_changed(M, OUT, root, wm)
+
+
+@kernel
+def garbage(M, s, slot):
+    """A set holds something at a key that nobody needs after this step."""
+    if M[GARBAGE] == 0:
+        M[GARBAGE] = list_new(M, 62)
+    M[GARBAGE] = list_push(M, list_push(M, M[GARBAGE], s), slot)
 
 
 @kernel

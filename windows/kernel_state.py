@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from windows.arena import EMPTY, LIST_DATA, LIST_N, MAP_DATA, MAP_MASK, T_HEAP, T_MAP, T_N, list_new, list_push, map_find, release, room
+from windows.arena import (
+    EMPTY, GARBAGE, LIST_DATA, LIST_N, MAP_DATA, MAP_MASK, T_HEAP, T_MAP, T_N, T_SORTED, WATERMARK, list_free, list_new, list_push,
+    map_find, release, room,
+)  # fmt: skip
 from windows.jit import kernel
 from windows.kernel_cells import values_add
 from windows.kernel_emit import set_due
 from windows.kernel_events import event_room
-from windows.kernel_grid import record
+from windows.kernel_grid import ends, last_at, record, record_drop
 from windows.kernel_history import data_of, history_free
 from windows.kernel_layout import (
     C_AT, C_TYPE, C_WORDS, DISTINCT, E_CAP, E_DUE, E_HEAD, E_N, E_OPEN, E_RECORDS, FIRST, G_CELLS, G_CHAIN, G_NCELLS,
-    G_NCOLS, G_ROUTE, GRID, H_FIRST, H_N, H_NEXT, L_CELLS, L_FROM, L_MASK, L_NEXT, L_PREV, L_TO, LAST, LONG_AGO, N_CAP, N_N, N_NEXT,
-    NONE, P_NSETS, P_SETS, QUANT, R_GENERATION, R_ROUTE, S_ENT, S_GROUP, S_KIND, S_WORDS, SUM, W_WORDS,
+    G_NCOLS, G_NSETS, G_ROUTE, G_SETS, GRID, H_FIRST, H_N, H_NEXT, L_CELLS, L_FROM, L_MASK, L_NEXT, L_PREV, L_TO, LAST, LONG_AGO, N_CAP, N_N, N_NEXT,
+    NONE, P_NSETS, P_SETS, QUANT, R_GENERATION, R_ROUTE, S_ENT, S_GROUP, S_HOLD, S_KIND, S_WORDS, SUM, W_KEY, W_WORDS,
 )  # fmt: skip
 from windows.kernel_rolling import inc_free
-from windows.kernel_slices import arm, slice_find, slice_new, slices_forget
-from windows.timers import NODE, ring_next
+from windows.kernel_run import judge
+from windows.kernel_slices import arm, may_read, slice_drop, slice_find, slice_new, slices_forget
+from windows.timers import NODE, SET_BITS, ring_next
 
 
 @kernel
@@ -96,7 +100,40 @@ def cell_dump(M, kind, at, words, coded, n):
 
 
 @kernel
-def slices_dump(M, P, g, root, mask):
+def needed(M, P, Z, g, root, node):
+    """Whether a set may still ask for a slice in which it has events."""
+    wm = judge(M, root, M[WATERMARK])
+    for j in range(P[g + G_NSETS]):
+        s = P[P[g + G_SETS] + j]
+        if may_read(M, P, s, g, node) and ends(P, Z, s, last_at(P, Z, s, M[node + L_FROM])) + P[s + S_HOLD] > wm:
+            return True
+    return False
+
+
+@kernel
+def tidy(M, P, Z, ROOTS):
+    """Free what nobody needed after the last step."""
+    todo = M[GARBAGE]
+    M[GARBAGE] = 0
+    for i in range(todo + LIST_DATA, todo + LIST_DATA + M[todo + LIST_N], 2):
+        s = M[i]
+        root = ROOTS[M[i + 1]]
+        if root == 0 or M[root + R_ROUTE] != P[P[s + S_GROUP] + G_ROUTE]:
+            continue
+        wm = judge(M, root, M[WATERMARK])
+        e = root + P[s + S_ENT]
+        while M[e + E_N] > 0 and ends(P, Z, s, M[record(M, e, 0) + W_KEY]) + P[s + S_HOLD] <= wm:
+            record_drop(M, e, 0)
+        g = P[s + S_GROUP]
+        tail = M[root + P[g + G_CHAIN] + 1]
+        while tail != 0 and not needed(M, P, Z, g, root, tail):
+            slice_drop(M, P, g, root)
+            tail = M[root + P[g + G_CHAIN] + 1]
+    list_free(M, todo)
+
+
+@kernel
+def slices_dump(M, P, Z, g, root, mask):
     """(words, the set of values that each is a code of, -1 none) of the slices of a key that just these sets may read, the oldest first."""
     total = 1
     for write in range(2):
@@ -105,7 +142,7 @@ def slices_dump(M, P, g, root, mask):
         n = 0
         node = M[root + P[g + G_CHAIN] + 1]
         while node != 0:
-            if M[node + L_MASK] == mask:
+            if M[node + L_MASK] == mask and needed(M, P, Z, g, root, node):
                 if write:
                     words[n] = M[node + L_FROM]
                     words[n + 1] = M[node + L_TO]
@@ -165,12 +202,16 @@ def cell_load(M, kind, at, words, n, codes):
 
 
 @kernel
-def records_dump(M, e):
-    """Number, revision, late and cause of a set's closed windows."""
-    rows = np.empty((M[e + E_N], 4), np.int64)
-    for i in range(M[e + E_N]):
+def records_dump(M, P, Z, s, root):
+    """Number, revision, late and cause of a set's closed windows that are not frozen."""
+    e = root + P[s + S_ENT]
+    first = 0
+    while first < M[e + E_N] and ends(P, Z, s, M[record(M, e, first) + W_KEY]) + P[s + S_HOLD] <= judge(M, root, M[WATERMARK]):
+        first += 1
+    rows = np.empty((M[e + E_N] - first, 4), np.int64)
+    for i in range(first, M[e + E_N]):
         r = record(M, e, i)
-        rows[i] = M[r : r + 4]
+        rows[i - first] = M[r : r + 4]
     return rows
 
 
@@ -204,13 +245,15 @@ def first_due(M, P, Z, ROOTS):
     while M[T_N] > 0:
         due = M[M[T_HEAP]]
         node = M[map_find(M, M[T_MAP], due) + 1]
-        s = P[P_SETS] + M[node + 1] * S_WORDS
-        root = ROOTS[M[node + 2]]
-        valid = root != 0 and M[root + R_GENERATION] == M[node + 3]
+        s = P[P_SETS] + (M[node + 1] & ((1 << SET_BITS) - 1)) * S_WORDS
+        root = ROOTS[M[node + 1] >> SET_BITS]
+        valid = root != 0 and M[root + R_GENERATION] == M[node + 2]
         true = set_due(M, P, Z, s, root) if valid else NONE
         if valid and true <= due:
             return due
+        M[T_SORTED] = due  # so that the token taken is the one looked at
         release(M, ring_next(M), NODE)
+        M[T_SORTED] = EMPTY
         if valid:
             M[root + P[s + S_ENT] + E_DUE] = NONE
             set_watch(M, P, Z, s, root)
