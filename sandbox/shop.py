@@ -49,7 +49,7 @@ class Shop:
     def __init__(self, seed: int = 7, rate: float = 50.0, gap: int = 20_000, cards: int = 300, first: int = 0) -> None:
         self.random = random.Random(seed)
         self.rate, self.gap, self.first = rate, gap, first
-        self.terminals = [f"term-{i:03d}" for i in range(80)]
+        self.terminals = [f"term-{i:03d}" for i in range(max(80, cards // 3))]
         self.cards = [self._card(i) for i in range(cards)]
         self.carts = 0
         self.plan: list[tuple[int, int, str, Make]] = []
