@@ -1,7 +1,7 @@
 """`make setup`: everything the project needs, in .venv, from requirements.lock, by hash. Standard library only: it runs first.
 
     1 a virtual environment        .venv, from any Python 3.11+ that has venv
-    2 what builds amazon_kclpy     setuptools and wheel, by hash
+    2 what builds amazon_kclpy     setuptools, wheel and what it needs, by hash
     3 the packages                 all of requirements.lock; building amazon_kclpy downloads KCL's jars
     4 the jars                     all there, none damaged
     5 mongod                       its run bit; and that it starts
@@ -30,7 +30,7 @@ PYTHON = VENV / "bin" / "python"
 LOCK = ROOT / "requirements.lock"
 STAMP = VENV / "setup-done"
 JARS = 79  # of amazon_kclpy 3.1.3, by its pom.xml
-BUILDERS = ("setuptools", "wheel")
+BUILDERS = ("packaging", "setuptools", "wheel")  # wheel needs packaging
 HELP_DOWNLOAD = """\
   A download failed twice. Most often the network or a proxy is in the way:
     - behind a proxy, set HTTPS_PROXY; with a mirror of the Python packages, PIP_INDEX_URL
