@@ -59,6 +59,11 @@ class Process:
         self._release()
         self._release = _nothing
 
+    def end(self) -> None:
+        """KCL has closed the channel."""
+        self._say("ended", self._last.sequence, self._last.sub)
+        self.let_go()
+
     def now(self) -> int:
         """The wall clock, in ms."""
         return time.time_ns() // 1_000_000
@@ -88,7 +93,7 @@ class Process:
         now = self.now()
         same = (sequence, sub) == (self._last.sequence, self._last.sub) and self._last.moved > 0
         moved = self._last.moved if same else now
-        self._last = Status(shard or self._last.shard, state, now, moved, sequence, sub, self._behind, code, what)
+        self._last = Status(shard or self._last.shard, state, now, moved, sequence, sub, self._behind, code, what, os.getpid())
         if self._run is not None:
             status.write(self._run, self._last)
 
@@ -103,7 +108,7 @@ def main(begin: Callable[[], tuple[Claim, int | None]], run: Path | None) -> NoR
     try:
         process.how, idle = begin()
         FastProcess(Shard(process, idle), sys.stdin.buffer, channel, sys.stderr).run()
-        process.let_go()
+        process.end()
     except BaseException as error:
         process.give_up("start", error)
     _exit(0)

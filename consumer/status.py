@@ -21,6 +21,7 @@ class Status(msgspec.Struct, frozen=True):
     shard. ended: let go of it, or read it to its end. failed: with exit status `status`, because of `what`.
 
     sequence and sub: the cursor. behind: KCL's millisBehindLatest. at: when this was said; moved: when the cursor last moved; ms.
+    pid: who said it.
     """
 
     shard: str
@@ -32,6 +33,7 @@ class Status(msgspec.Struct, frozen=True):
     behind: int | None = None
     status: int = 0
     what: str = ""
+    pid: int = 0
 
 
 def write(run: Path, status: Status) -> None:
@@ -64,6 +66,11 @@ def stuck(statuses: Iterable[Status], now: int, patience: int) -> Status | None:
         if s.state in ("opening", "reading", "waiting") and (silent or behind):
             return s
     return None
+
+
+def gone(statuses: Iterable[Status]) -> Status | None:
+    """A child that failed, or was killed: its process is no more, and it did not end in order."""
+    return next((s for s in statuses if s.state == "failed" or (s.state != "ended" and not Path(f"/proc/{s.pid}").exists())), None)
 
 
 def verdict(statuses: Iterable[Status], final: Iterable[int]) -> Status | None:

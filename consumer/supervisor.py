@@ -12,7 +12,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,12 +31,13 @@ log = structlog.get_logger("supervisor")
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """All in seconds. grace: for an orderly end. stuck: for a shard that is behind and does not move. good: a run as long as this
-    counts as no failure. first, most: pauses before a restart. look: between two looks at the shards."""
+    """All in seconds. grace: for an orderly end; short_grace: for that of a KCL which lost a child, or hangs. stuck: for a shard
+    that is behind and does not move. good: a run as long as this counts as no failure. first, most: pauses before a restart.
+    look: between two looks at the shards."""
 
     grace: float = 70.0
+    short_grace: float = 5.0
     stuck: float = 300.0
-    stuck_grace: float = 15.0
     good: float = 300.0
     first: float = 0.5
     most: float = 60.0
@@ -105,17 +106,26 @@ class Supervisor:
                 if self._asked.times:
                     return self._end(process, handle, self._patience.grace)
                 self._asked.wait(self._patience.look, handle)
+                if process.poll() is not None:
+                    break
                 statuses = status.read(self._run)
                 reading = self._tell(statuses, reading)
-                stuck = status.stuck(statuses, time.time_ns() // 1_000_000, int(self._patience.stuck * 1000))
-                if stuck is not None:
-                    log.error(
-                        "a shard does not move; starting KCL again", shard=stuck.shard, state=stuck.state, behind=stuck.behind
-                    )
-                    return self._end(process, handle, self._patience.stuck_grace)
+                if self._hopeless(statuses):
+                    return self._end(process, handle, self._patience.short_grace)
             return True
         finally:
             os.close(handle)
+
+    def _hopeless(self, statuses: Sequence[status.Status]) -> bool:
+        """Whether this KCL is better ended. Of a child's end it knows itself, but it then takes all of its grace to end."""
+        gone = status.gone(statuses)
+        if gone is not None:
+            log.error("a child has ended, and KCL ends with it", shard=gone.shard, was=gone.state)
+            return True
+        stuck = status.stuck(statuses, time.time_ns() // 1_000_000, int(self._patience.stuck * 1000))
+        if stuck is not None:
+            log.error("a shard does not move; starting KCL again", shard=stuck.shard, was=stuck.state, behind=stuck.behind)
+        return stuck is not None
 
     def _tell(self, statuses: Iterable[status.Status], before: int) -> int:
         reading = sum(s.state == "reading" for s in statuses)

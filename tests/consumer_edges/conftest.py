@@ -20,14 +20,15 @@ from contract.event import Event, Heartbeat
 from contract.keys import partition_key
 from sandbox import aws
 from sandbox.processes import stop
-from tests.conftest import free_port
+from tests.conftest import free_port, start_mongod, until
+from tests.conftest import stop as stop_mongod
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kinesis import KinesisClient
 
 T = TypeVar("T")
-NOW = 1_800_000_000_000
+NOW = 1_700_000_000_000
 
 TOML = """
 [stream]
@@ -105,6 +106,18 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     aws.ready(who, home)
     yield who.port
     stop(who, 5)
+
+
+@pytest.fixture(scope="session")
+def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a mongod that is no replica set."""
+    port = free_port()
+    process = start_mongod(tmp_path_factory.mktemp("standalone"), port, replica_set=None)
+    client: MongoClient[Doc]
+    with MongoClient(f"mongodb://127.0.0.1:{port}/?directConnection=true&serverSelectionTimeoutMS=500") as client:
+        until(lambda: client.admin.command("hello"))
+    yield port
+    stop_mongod(process)
 
 
 @pytest.fixture

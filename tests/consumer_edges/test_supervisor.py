@@ -26,7 +26,7 @@ from consumer import java, logs
 from consumer.supervisor import Asked, Patience, Supervisor
 logs.configure()
 run, script = Path(sys.argv[1]), sys.argv[2]
-patience = Patience(grace=2, stuck=float(sys.argv[3]), stuck_grace=0.2, good=60, first=0.05, most=0.1, look=0.05)
+patience = Patience(grace=2, stuck=float(sys.argv[3]), short_grace=0.2, good=60, first=0.05, most=0.1, look=0.05)
 start = lambda: java.start(["sh", "-c", script], run, {"PATH": "/usr/bin:/bin"})
 sys.exit(Supervisor(start, run, Asked(), patience).run())
 """
@@ -137,7 +137,7 @@ def test_a_child_that_failed_otherwise_is_started_again_and_its_words_are_told(r
 
 
 def test_a_shard_that_does_not_move_costs_a_restart(run: Path) -> None:
-    line = '{"shard":"shardId-1","state":"reading","at":1,"moved":1,"behind":5}'
+    line = f'{{"shard":"shardId-1","state":"reading","at":1,"moved":1,"behind":5,"pid":{os.getpid()}}}'
     one = Running(
         run, f"echo start >> said; echo '{line}' > shards/shardId-1.json; trap '' TERM; while :; do sleep 0.05; done", 0.1
     )
@@ -146,8 +146,17 @@ def test_a_shard_that_does_not_move_costs_a_restart(run: Path) -> None:
     assert any("does not move" in e["event"] and e["shard"] == "shardId-1" for e in one.events())
 
 
+def test_a_killed_child_costs_a_restart_at_once(run: Path) -> None:
+    #  KCL waits out all of its grace when a child is gone, and does nothing in that time
+    line = '{"shard":"shardId-1","state":"reading","at":9999999999999,"moved":9999999999999,"pid":\'$!\'}'
+    one = Running(run, f"echo start >> said; sleep 0.2 & echo '{line}' > shards/shardId-1.json; trap '' TERM; sleep 1000")
+    one.wait_for("start", times=2)
+    one.stop()
+    assert any("a child has ended" in e["event"] and e["shard"] == "shardId-1" for e in one.events())
+
+
 def at(state: status.State, at: int, moved: int, behind: int | None = None, code: int = 0) -> Status:
-    return Status("s", state, at, moved, "1", 0, behind, code)
+    return Status("s", state, at, moved, "1", 0, behind, code, pid=2**30)
 
 
 @pytest.mark.parametrize(
@@ -166,6 +175,13 @@ def at(state: status.State, at: int, moved: int, behind: int | None = None, code
 )
 def test_what_is_stuck(one: Status, found: bool) -> None:
     assert (stuck([at("ended", 0, 0), one], now=1000, patience=500) is not None) is found
+
+
+def test_who_is_gone() -> None:
+    here = Status("s", "reading", 1, 1, pid=os.getpid())
+    assert status.gone([here, at("ended", 1, 1)]) is None
+    for one in (at("failed", 1, 1), at("reading", 1, 1), at("opening", 1, 1)):
+        assert status.gone([here, one]) is one
 
 
 def test_a_verdict_is_a_failure_of_a_final_kind() -> None:
