@@ -82,7 +82,7 @@ class Cutter:
                 if event is gone:
                     continue
                 opens = not groups or not self._joins(groups[-1], event.t)
-                if opens and groups and come is None and event is sessions[place].events[0]:
+                if opens and groups and event is sessions[place].events[0]:
                     return Cut(begin, place, groups)
                 self._add(groups, event)
         if come is not None:

@@ -172,9 +172,16 @@ class SessionSet(WindowedSet):
         return bool(useless or frozen)
 
     def _useless_at(self, sessions: Sequence[Window]) -> int:
-        """When the first of these sessions is of no use: a value that could join it would be frozen at once, and so would the
-        next session, which without it might be cut otherwise."""
-        useless = sessions[0].end + self.gap + self.lives.hold
-        if len(sessions) > 1 and sessions[1].start - (sessions[0].end - self.gap) < self.gap:
+        """When the first of these sessions is of no use.
+
+        A value x that reaches back to it (x - last < gap) is late, as it would change what is frozen. Without the session x could
+        still be taken in together with a later value y (y - x < gap), if y's session is not frozen. So a session is kept until any
+        such y, alone, is frozen, and the next session too, if it starts where such a y may lie.
+
+            last       x       y
+            a====|.....|.......|....     y < last + 2 gap, alone it is frozen at y + gap + hold
+        """
+        useless = sessions[0].end + 2 * self.gap + self.lives.hold
+        if len(sessions) > 1 and sessions[1].start < sessions[0].end + self.gap:
             return max(useless, sessions[1].end + self.lives.hold)
         return useless

@@ -13,7 +13,9 @@ from windows.naive import NaiveEngine
 ENGINES: dict[str, Factory] = {"naive": NaiveEngine}
 
 settings.register_profile("short", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("soak", max_examples=int(os.environ.get("EDDY_SOAK") or 1), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "soak", max_examples=int(os.environ.get("EDDY_SOAK") or 1), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("soak" if os.environ.get("EDDY_SOAK") else "short")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -29,30 +30,28 @@ def kinds(draw: st.DrawFn, unit: int) -> Kind:
     if which == "sliding":
         return Sliding(size * unit, draw(st.integers(1, size)) * unit, offset)
     if which == "rolling":
-        closed = draw(st.sampled_from(["right", "both"]))
-        return Rolling(size * unit, closed, draw(st.booleans()), draw(st.sampled_from([0, 0, 3, 12])) * unit)
+        closed = draw(st.booleans())
+        return Rolling(size * unit, "both" if closed else "right", draw(st.booleans()), draw(st.sampled_from([0, 0, 3, 12])) * unit)
     longest = draw(st.sampled_from([None, 0, 2, 7]))
     return Session(size * unit, None if longest is None else (size + longest) * unit)
 
 
 @st.composite
 def window_sets(draw: st.DrawFn, unit: int, most: int = 3) -> list[WindowSet]:
-    sets = []
-    for i in range(draw(st.integers(1, most))):
-        sets.append(
-            window_set(
-                f"w{i}",
-                draw(kinds(unit)),
-                draw(st.sampled_from([None, None, "x > 0", "ok"])),
-                key=draw(st.sampled_from(["k", "k", "other"])) if i else "k",
-                measures=MEASURES,
-                lateness=draw(st.sampled_from([0, 0, 2, 8])) * unit,
-                late=draw(st.sampled_from(["update", "update", "dead_letter", "drop"])),
-                retain=draw(st.sampled_from([0, 4, 15, 1_000])) * unit,
-                retract=draw(st.booleans()),
-            )
+    return [
+        window_set(
+            f"w{i}",
+            draw(kinds(unit)),
+            draw(st.sampled_from([None, None, "x > 0", "ok"])),
+            key=draw(st.sampled_from(["k", "k", "other"])) if i else "k",
+            measures=MEASURES,
+            lateness=draw(st.sampled_from([0, 0, 2, 8])) * unit,
+            late=draw(st.sampled_from(["update", "update", "dead_letter", "drop"])),
+            retain=draw(st.sampled_from([0, 4, 15, 1_000])) * unit,
+            retract=draw(st.booleans()),
         )
-    return sets
+        for i in range(draw(st.integers(1, most)))
+    ]
 
 
 @st.composite
@@ -98,6 +97,32 @@ def timelines(draw: st.DrawFn, unit: int, most: int = 30) -> list[dict[str, Any]
 def fields(draw: st.DrawFn) -> dict[str, Any]:
     x = draw(st.sampled_from([None, -7.5, -1.0, 0.0, 0.5, 2.0, 3.25, 1e16, -1e16]))
     return {"x": x, "ok": draw(st.sampled_from([None, True, False])), "shop": draw(st.sampled_from([None, "a", "b", "c", 5, 6.5]))}
+
+
+def crowded_sessions(random: Random) -> tuple[list[WindowSet], list[dict[str, Any]]]:
+    """One key and one session set whose sessions touch, are cut by max, close and freeze while values still come between."""
+    gap, choice = random.randint(2, 6), random.choice
+    kind = Session(gap, choice([None, gap, gap + 1, gap + 3, gap + 5, gap + 9]))
+    life: dict[str, Any] = {
+        "late": choice(["update", "update", "drop"]),
+        "retain": choice([0, 2, 5, 12]),
+        "lateness": choice([0, 2, 5]),
+    }
+    spec = window_set("w", kind, retract=random.random() < 0.4, **life)
+    rows: list[dict[str, Any]] = []
+    puts: list[dict[str, Any]] = []
+    now = 0
+    for number in range(random.randint(3, 25)):
+        now += choice([0, 0, 0, 1, 1, 2, 4])
+        what = random.random()
+        row = {"at": now - choice([0, 0, 1, 2, 3, 5, 8, 12]), "mark": now - choice([0, 3]), "doc": number}
+        if spec.retract and puts and what < 0.3:
+            old = choice(puts)
+            row |= {"take": True, "put": random.random() < 0.5, "old_at": old["at"], "doc": old["doc"]}
+        rows.append(beat(now) if what > 0.8 else row)
+        if what <= 0.8 and row.get("put", True):
+            puts.append(row)
+    return [spec], rows
 
 
 @st.composite

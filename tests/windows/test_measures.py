@@ -67,7 +67,7 @@ def test_var_and_std_are_null_below_two(make: Factory) -> None:
 
 
 def test_a_measures_own_where(make: Factory) -> None:
-    fields = [{"x": 1, "ok": True}, {"x": 2, "ok": False}, {"x": 4}, {"ok": True}]
+    fields: list[dict[str, Any]] = [{"x": 1, "ok": True}, {"x": 2, "ok": False}, {"x": 4}, {"ok": True}]
     d = measured(make, fields, n="count()", bad="count() if not ok", good="sum(x) if ok", big="share(x > 1) if x is not None")
     assert (d["n"], d["bad"], d["good"], d["big"]) == (4, 1, 1.0, 2 / 3)
 

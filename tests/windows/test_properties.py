@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.windows.build import Factory, Folded, drive
-from tests.windows.drawn import stories
+from tests.windows.drawn import crowded_sessions, stories
 from tests.windows.reference import reference
 from windows.spec import WindowSet
 
@@ -19,7 +19,11 @@ Story = tuple[list[WindowSet], list[dict[str, Any]]]
 
 def plain(folded: Folded) -> dict[str, Any]:
     """The same as nested dicts without empty ones, for messages that name the place of a difference."""
-    parts = {"windows": folded.windows, "rolling": folded.rolling, "features": folded.features}
+    parts: dict[str, dict[str, dict[Any, Any]]] = {
+        "windows": folded.windows,
+        "rolling": folded.rolling,
+        "features": folded.features,
+    }
     kept = {part: {name: docs for name, docs in by_name.items() if docs} for part, by_name in parts.items()}
     return {**kept, "outcomes": dict(enumerate(folded.outcomes)), "late": dict(folded.late)}
 
@@ -41,6 +45,14 @@ def assert_same(ours: Any, theirs: Any, place: tuple[Any, ...] = ()) -> None:
 def test_an_engine_does_what_the_law_says_by_brute_force(make: Factory, story: Story) -> None:
     sets, rows = story
     assert_same(plain(drive(make, sets, rows)), plain(reference(sets, rows)))
+
+
+@given(st.integers(0, 2**32))
+def test_crowded_sessions_are_what_brute_force_says(make: Factory, seed: int) -> None:
+    for each in range(10):
+        random = Random(seed + each)
+        sets, rows = crowded_sessions(random)
+        assert_same(plain(drive(make, sets, rows, [5, 9], 2, random)), plain(reference(sets, rows)))
 
 
 @given(stories(), st.lists(st.integers(0, 30)), st.sampled_from([None, 1, 2, 5]), st.integers(0, 2**32))

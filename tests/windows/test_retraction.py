@@ -79,7 +79,8 @@ def test_only_a_value_found_by_its_documents_id_goes_out(make: Factory) -> None:
 def test_of_several_values_of_a_document_the_one_of_that_time_goes_out(make: Factory) -> None:
     rows = [put("a", 1, 1.0), put("a", 2, 2.0), put("a", 2, 4.0), take("a", 2)]
     assert drive(make, retracting(Tumbling(10)), rows).window("w", 0)["spend"] == 3.0
-    assert drive(make, retracting(Tumbling(10)), [*rows[:3], take("a", 9)]).window("w", 0)["spend"] == 3.0
+    for old_at, left in ((1, 6.0), (9, 3.0)):
+        assert drive(make, retracting(Tumbling(10)), [*rows[:3], take("a", old_at)]).window("w", 0)["spend"] == left
 
 
 @pytest.mark.parametrize("kind", [Tumbling(10), Sliding(10, 5), Rolling(10), Session(10)])

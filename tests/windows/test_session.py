@@ -103,6 +103,11 @@ def test_joined_sessions_take_the_highest_revision_plus_one(make: Factory) -> No
     assert state(f, 0) == (4, True, 2, 2)
 
 
+def test_the_highest_revision_may_be_that_of_the_later_one(make: Factory) -> None:
+    f = drive(make, [window_set("w", Session(5))], [*at(0, 7, mark=0), beat(12), *at(8, 8, 9), {"at": 4}], end=False)
+    assert state(f, 0) == (6, False, 4, 2)
+
+
 def test_a_session_that_is_first_seen_after_its_close_is_final_at_once(make: Factory) -> None:
     f = drive(make, [window_set("w", Session(5))], [beat(100), {"at": 0}], end=False)
     assert state(f, 0) == (1, True, 0, 1)
@@ -149,12 +154,26 @@ def test_an_event_that_shifts_cuts_revises_all_that_change(make: Factory) -> Non
     assert f.outcomes[-1] == COUNTED
 
 
+def test_a_forgotten_session_is_never_missed(make: Factory) -> None:
+    #  gap 5, no updates: [a====) of 0 is frozen from 5 on, x at 4 would join it. y at 8 is open until 13: x comes with y's help
+    #  0   4   8
+    #  a...x...y====)        x joins a and y, and is late, however long ago a was closed
+    sets = [window_set("w", Session(5), late="drop")]
+    for now in range(5, 13):
+        f = drive(make, sets, [*at(0), beat(now), {"at": 8}, {"at": 4}], end=False)
+        assert f.outcomes[-2:] == [COUNTED, LATE_DROP], now
+    #  gap 5, max 7: b at 4 is cut from a, and stays open with c; a is felt as long as b is not frozen
+    sets = [window_set("w", Session(5, max=7), late="drop", lateness=30)]
+    f = drive(make, sets, [*at(0), beat(40), *at(6, 7), beat(41), {"at": 3}], end=False)
+    assert f.outcomes[-1] == LATE_DROP
+
+
 def test_memory_of_frozen_sessions_ends(make: Factory) -> None:
     sets = [window_set("w", Session(5), late="drop")]
     engine = make(sets)
     engine.step(columns(sets, [*at(0), beat(9)]))
     held = len(engine.dump([("k", "a")])["k", "a"])
-    assert engine.due() == 10
-    assert engine.step(columns(sets, [beat(10)])).changed == {("k", "a")}
+    assert engine.due() == 15
+    assert engine.step(columns(sets, [beat(15)])).changed == {("k", "a")}
     assert len(engine.dump([("k", "a")])["k", "a"]) < held
     assert engine.due() is None
