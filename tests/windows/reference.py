@@ -16,7 +16,7 @@ from windows.spec import Rolling, Session, WindowSet
 
 
 def track(spec: WindowSet) -> Track:
-    kinds = {Rolling: Session: SessionTrack}
+    kinds: dict[type, type[Track]] = {Rolling: RollingTrack, Session: SessionTrack}
     return kinds.get(type(spec.kind), GridTrack)(spec)
 
 
