@@ -22,12 +22,13 @@ CARTS = [change(n, "carts", "cart", n, S, action="add", items=["sku"], n=1) for 
 PAYMENTS = [change(n, "pay", "card", n, S, amount=2, shop="x") for n in range(MANY)]
 
 
-def test_one_heartbeat_that_closes_everything_takes_many_commits_and_little_memory() -> None:
+@pytest.mark.parametrize("page", [50, 5_000])
+def test_one_heartbeat_that_closes_everything_takes_many_commits_and_little_memory(page: int) -> None:
     #  300 carts and 300 cards at 1 s ... one heartbeat at 60 s: 300 sessions, 300 windows, 600 decays, 300 silences
     #  | part | part | part | ... cursor in front of the heartbeat ... | part: cursor behind it
     lines = [*CARTS, *PAYMENTS, beat(60 * S)]
     store = Watched(MemoryStore(SPEC))
-    runner = Runner(SPEC, store, SHARD, budget=Budget(rows=40, windows=40, judged=20), page=50, cap=60)
+    runner = Runner(SPEC, store, SHARD, budget=Budget(rows=40, windows=40, judged=20), page=page, cap=60)
     feed(runner, raws(lines)[:-1])
     assert len(runner._pipeline.book.known) <= 60
     before, commits = runner.cursor, len(store.commits)
@@ -37,6 +38,7 @@ def test_one_heartbeat_that_closes_everything_takes_many_commits_and_little_memo
     assert all(e.cursor.sequence == before.sequence and e.cursor.watermark == before.watermark for e in parts[:-1])
     assert max(len(e.puts) + len(e.removes) for e in parts) <= 60
     assert max(len(e.states) for e in parts) <= 60
+    assert len(runner._pipeline.book.known) <= 60
     assert runner.cursor.passed(10 * len(lines), 0)
     assert result(store.inner, runner.cursor) == whole(lines, end=False)
 
@@ -62,7 +64,7 @@ def test_a_death_between_the_parts_of_one_heartbeat(after: bool) -> None:
 def test_keys_that_are_due_at_one_instant_all_close_at_it_though_they_are_more_than_a_page() -> None:
     #  five windows end at 10 s, lateness 1 s; a heartbeat says 11 s, and an event comes later
     lines = [*PAYMENTS[:5], beat(11 * S), change(900, "pay", "card", "z", 50 * S, amount=1)]
-    found = run(lines, page=2, cap=0, end=False)
+    found = run(lines, cuts=[5], page=2, cap=0, end=False)
     assert found == whole(lines, end=False)
     assert {d["closed_by"] for d in found.documents["minute"] if d["final"]} == {"heartbeat"}
 
@@ -200,10 +202,10 @@ def test_a_stream_of_bare_documents() -> None:
     assert dict(runner.cursor.counters.dead_by_reason) == {"time": 1, "envelope": 1, "key": 1}
 
 
-@pytest.mark.parametrize("windows", [1, 2_000])
-def test_idle_moves_a_shard_of_bare_documents_by_the_wall_clock(windows: int) -> None:
+@pytest.mark.parametrize(("windows", "page"), [(1, 2), (2_000, 2), (1, 5_000), (2_000, 5_000)])
+def test_idle_moves_a_shard_of_bare_documents_by_the_wall_clock(windows: int, page: int) -> None:
     store = Watched(MemoryStore(BARE))
-    runner = Runner(BARE, store, SHARD, budget=Budget(windows=windows), page=2, cap=1)
+    runner = Runner(BARE, store, SHARD, budget=Budget(windows=windows), page=page, cap=1)
     feed(runner, bare(b'{"card":1,"at":1000}', b'{"card":2,"at":2000}', b'{"card":3,"at":2000}'))
     assert runner.idle(12_999).watermark == 10_999
     assert not any(d["final"] for d in result(store.inner, runner.cursor).documents["minute"])
