@@ -168,6 +168,16 @@ def test_a_forgotten_session_is_never_missed(make: Factory) -> None:
     assert f.outcomes[-1] == LATE_DROP
 
 
+def test_a_frozen_session_is_felt_while_the_next_one_lives(make: Factory) -> None:
+    #  gap 5, no updates
+    #  0   4   8   12  16  20  24
+    #  a...x...b===c===d===e===f====)     a is frozen; x at 4 would join it to all that b began, which is still open
+    sets = [window_set("w", Session(5), late="drop")]
+    f = drive(make, sets, [*at(0, 8, 12, 16, 20, 24), {"at": 4}], end=False)
+    assert f.outcomes[-1] == LATE_DROP
+    assert f.spans("w") == [(0, 5, 1), (8, 29, 5)]
+
+
 def test_memory_of_frozen_sessions_ends(make: Factory) -> None:
     sets = [window_set("w", Session(5), late="drop")]
     engine = make(sets)
