@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,73 +14,10 @@ from consumer.outputs import order
 from consumer.replay import main
 from contract.times import date
 from contract.values import to_json
+from tests.consumer.files import BARE, Replay, doc, health, rows
 from tests.consumer.stream import TOML, S, beat, change, whole
 
 VIEWS = ("minute", "load", "recent", "habit", "visits", "moves", "fraud_scores", "abandoned_carts")
-BARE = """
-[stream]
-name = "s"
-
-[[trigger]]
-name = "pay"
-database = "shop"
-collection = "pay"
-routes = ["card", "shop"]
-time = "at"
-
-[[windows]]
-name = "minute"
-trigger = "pay"
-key = "card"
-tumbling = { size = "10s" }
-measures = { n = "count()", spend = "sum(amount)" }
-
-[[windows]]
-name = "recent"
-trigger = "pay"
-key = "card"
-rolling = { size = "10s" }
-measures = { n = "count()", top = "max(amount)" }
-
-[[windows]]
-name = "busy"
-trigger = "pay"
-key = "shop"
-rolling = { size = "5s" }
-measures = { n = "count()" }
-"""
-Replay = Callable[..., Path]
-
-
-@pytest.fixture
-def replay(tmp_path: Path) -> Replay:
-    """Replays lines under a configuration and gives the folder of results."""
-
-    def run(lines: list[bytes], toml: str = BARE, *more: str, out: str = "out", status: int = 0) -> Path:
-        (tmp_path / "pipeline.toml").write_text(toml)
-        (tmp_path / "events.jsonl").write_bytes(b"\n".join(lines) + b"\n")
-        folder = tmp_path / "made" / out
-        given = ["--config", str(tmp_path / "pipeline.toml"), "--events", str(tmp_path / "events.jsonl"), "--out", str(folder)]
-        assert main([*given, *more]) == status
-        return folder
-
-    return run
-
-
-def rows(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_bytes().splitlines()]
-
-
-def health(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "health.json").read_bytes())
-    assert found["records"] == sum(found[c] for c in ("counted", "repeat", "late", "ignored", "control", "dead_letter"))
-    return found
-
-
-def doc(**fields: Any) -> bytes:
-    return json.dumps(fields).encode()
-
-
 EVENTS = [
     change(1, "pay", "card", "b", 1 * S, amount=2, shop="x"),
     change(1, "pay", "shop", "x", 1 * S, amount=2, card="b"),
@@ -138,91 +73,6 @@ def test_features_are_a_line_for_each_event_and_route_in_input_order(replay: Rep
     }
     assert found[1].keys() == {"id", "trigger", "key", "at"}
     assert found[-1]["recent"] == {"n": None, "spend": None}
-
-
-def test_bare_documents_are_a_record_for_each_route(replay: Replay) -> None:
-    folder = replay(
-        [
-            doc(_id=7, card=1, shop="x", at=1_000, amount=2),
-            doc(card=1, shop="x", at="1970-01-01T00:00:02Z", amount=3),
-            doc(
-                _id={"$oid": "64b64b64b64b64b64b64b64b"}, card={"$numberLong": "1"}, shop="y", at={"$date": {"$numberLong": "9999"}}
-            ),
-            doc(card=1, shop="y", at="1970-01-01T00:00:10", amount={"$numberDecimal": "1.5"}),
-        ],
-        BARE,
-        "--features",
-    )
-    assert [(f["id"], f["key"], f["at"]) for f in rows(folder / "features.jsonl")] == [
-        (7, 1, 1000), (7, "x", 1000),
-        (2, 1, 2000), (2, "x", 2000),
-        ({"$oid": "64b64b64b64b64b64b64b64b"}, 1, 9999), ({"$oid": "64b64b64b64b64b64b64b64b"}, "y", 9999),
-        (4, 1, 10000), (4, "y", 10000),
-    ]  # fmt: skip
-    assert rows(folder / "features.jsonl")[3] == {"id": 2, "trigger": "pay", "key": "x", "at": 2000, "busy": {"n": 2}}
-    windows = rows(folder / "minute.jsonl")
-    assert [(w["_id"], w["n"], w["spend"], w["final"], w["closed_by"]) for w in windows] == [
-        ({"k": 1, "s": {"$date": "1970-01-01T00:00:00Z"}}, 3, 5.0, True, "end"),
-        ({"k": 1, "s": {"$date": "1970-01-01T00:00:10Z"}}, 1, 1.5, True, "end"),
-    ]
-    assert [r["as_of"] for r in rows(folder / "recent.jsonl")] == [{"$date": "1970-01-01T00:00:10Z"}]
-    assert health(folder)["records"] == 8
-
-
-def test_bad_lines_are_dead_letters_and_never_a_crash(replay: Replay) -> None:
-    good = doc(card=1, shop="x", at=1_000, amount=2)
-    bad = [
-        (b"{", "json"),
-        (b"\xff\xfe\x00", "json"),
-        (b'{"card":1,"at":5,"amount":NaN}', "not_finite"),
-        (b'{"card":1,"at":5,"other":-Infinity}', "not_finite"),
-        (b'{"card":1,"at":5,"amount":1e999}', "not_finite"),
-        (b"[1]", "envelope"),
-        (b"NaN", "not_finite"),
-        (b'"text"', "envelope"),
-        (doc(card=1, shop="x", amount=2), "time"),
-        (doc(card=1, shop="x", at=None), "time"),
-        (doc(card=1, shop="x", at="soon"), "time"),
-        (b"[" * 100_000, "json"),
-    ]
-    folder = replay([good, *(line for line, _ in bad), good])
-    letters = rows(folder / "dead_letters.jsonl")
-    assert [(d["_id"]["sequence"], d["_id"]["sub"]) for d in letters] == [(str(n), sub) for n in range(2, 14) for sub in (0, 1)]
-    assert [d["reason"] for d in letters[::2]] == [reason for _, reason in bad]
-    found = health(folder)
-    assert (found["counted"], found["dead_letter"]) == (4, 24)
-
-
-def test_a_line_may_be_bad_for_one_route_only(replay: Replay) -> None:
-    folder = replay([doc(_id=1, card=1, at=1_000, amount="much"), doc(_id=2, card=None, shop="x", at=1_000)], BARE, "--features")
-    assert [d["reason"] for d in rows(folder / "dead_letters.jsonl")] == ["type", "key", "key"]
-    assert [(f["id"], f["key"]) for f in rows(folder / "features.jsonl")] == [(2, "x")]
-
-
-def test_a_byte_order_mark_and_windows_line_ends(replay: Replay) -> None:
-    line = doc(card=1, shop="x", at=1_000)
-    assert health(replay([b"\xef\xbb\xbf" + line + b"\r", b"\r", line + b"\r"]))["counted"] == 4
-
-
-@pytest.mark.parametrize(("lines", "toml"), [([], BARE), ([b"", b"  "], TOML), ([b"{"], TOML)])
-def test_a_file_without_an_event_gives_empty_views(replay: Replay, lines: list[bytes], toml: str) -> None:
-    folder = replay(lines, toml)
-    assert (folder / "minute.jsonl").read_bytes() == b""
-    assert health(folder)["watermark"] is None
-
-
-def test_the_first_event_may_come_after_lines_that_are_nothing(replay: Replay) -> None:
-    assert health(replay([b"", b"{", beat(S), *EVENTS[:1]], TOML))["counted"] == 1
-
-
-def test_a_trigger_is_named_where_there_are_several(replay: Replay) -> None:
-    lines = [doc(_id=n, cart="k", at=n * S, action="add", items=["sku"]) for n in (1, 20)]
-    folder = replay(lines, TOML, "--trigger", "carts")
-    assert [(d["since"]["$date"][-3:], d["retracted_by"]) for d in rows(folder / "abandoned_carts.jsonl")] == [
-        ("01Z", "activity"),
-        ("20Z", None),
-    ]
-    assert [d["closed_by"] for d in rows(folder / "visits.jsonl")] == ["event", "end"]
 
 
 @pytest.mark.parametrize(
