@@ -18,13 +18,15 @@ from contract.errors import Misconfigured
 THERE_ALREADY = 48
 THEIRS = (85, 86)  # the same index under a person's own name or options: it serves as well
 AGE = "expireAfterSeconds"
+TIMES = {"serverSelectionTimeoutMS": 5_000, "connectTimeoutMS": 5_000, "socketTimeoutMS": 120_000}  # an answer may never come
 
 
 def connect(uri: str) -> MongoClient[Doc]:
-    """A client of MongoDB, not yet connected. Raises Misconfigured for an URI that is none."""
+    """A client of MongoDB, not yet connected. What the URI says of times goes before ours. Raises Misconfigured if it is none."""
+    own: dict[str, Any] = {name: ms for name, ms in TIMES.items() if name.lower() not in uri.lower()}
     try:
         with in_our_words("reading MONGODB_URI"):
-            return MongoClient(uri, appname="eddy-consumer", serverSelectionTimeoutMS=5_000, connectTimeoutMS=5_000, tz_aware=True)
+            return MongoClient(uri, appname="eddy-consumer", tz_aware=True, **own)
     except ValueError as error:
         raise Misconfigured(f"MONGODB_URI cannot be used: {error}") from error
 

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from consumer import status
 from consumer.status import Status
 from consumer.store import Doc
+from tests.conftest import free_port, initiate, start_mongod, stop
 from tests.consumer_edges.conftest import NOW, Place, eventually, heartbeat, make_place
 from tests.consumer_edges.kcl import ROOT, Kcl, payments
 
@@ -185,6 +188,42 @@ def test_a_child_does_not_outlive_its_parent(place: Place) -> None:
     eventually(lambda: not child.exists() or " Z " in (child / "stat").read_text(), 5)
     for end in (read, write, parent.stdout.fileno()):
         os.close(end)
+
+
+def test_a_shard_that_continues_two_starts_where_the_slower_one_was(new: New, place: Place) -> None:
+    #  0  [== records to 10 s ==|  shard ends
+    #  1  [== records to 99 s ==|             shard ends
+    #  2                                                 [== from 10 s on
+    for shard, n in ((SHARD, 10), ("shardId-000000000001", 99)):
+        kcl = new()
+        assert kcl.initialize(shard) and kcl.records(payments(0, n)) and kcl.say("shardEnded")
+    place.kinesis.merge_shards(StreamName=place.stream, ShardToMerge=SHARD, AdjacentShardToMerge="shardId-000000000001")
+    kcl = new()
+    assert kcl.initialize("shardId-000000000002"), kcl.logged()
+    cursors = {c["_id"]["shard"][-1]: c for c in place.database["_cursors"].find()}
+    assert cursors["2"]["watermark"] == cursors["0"]["watermark"] < cursors["1"]["watermark"]
+    assert [cursors[n]["epoch"] for n in "012"] == [2, 2, 1]
+
+
+def test_a_database_that_goes_away_is_waited_for(ministack: int, tmp_path: Path) -> None:
+    #  records   0....50              50....100
+    #  mongod    [===== stopped   [=======
+    #  child     reading  waiting ..... reading
+    port = free_port()
+    process = start_mongod(tmp_path / "db", port)
+    uri, run = initiate(port) + "&serverSelectionTimeoutMS=500", tmp_path / "run"
+    with contextmanager(make_place)(ministack, uri, tmp_path) as place:
+        kcl = Kcl({**place.env, "EDDY_RUN": str(run)}, tmp_path / "log")
+        assert kcl.initialize(SHARD) and kcl.records(payments(0, 50))
+        stop(process)
+        with ThreadPoolExecutor() as pool:
+            done = pool.submit(kcl.records, payments(50, 50))
+            eventually(lambda: last(run).state == "waiting", 20)
+            process = start_mongod(tmp_path / "db", port)
+            assert done.result(60)
+        assert place.counted() == 100 and last(run).state == "reading"
+        kcl.close()
+    stop(process)
 
 
 @pytest.fixture
