@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.consumer.files import BARE, Replay, doc, health, rows
-from tests.consumer.stream import TOML, S, beat
+from tests.consumer.stream import TOML, S, beat, change
 
 
 def test_bare_documents_are_a_record_for_each_route(replay: Replay) -> None:
