@@ -43,8 +43,8 @@ class NaiveEngine:
     """Implements windows.engine.Engine. `pack` and `unpack` turn hashable values that are not None, text, number, boolean, bytes
     or tuple (ids, dates, whatever keys, `first` and `distinct` are given) into bytes and back, for dump and load.
 
-    Set `watermark` before the first record to go on from a saved one. A key stays in `loaded` until it is evicted, also when
-    nothing is kept of it any more.
+    Set `watermark` before the first record to go on from a saved one; END leaves it, and the result's, at the last true one, and no
+    row may follow. A key stays in `loaded` until it is evicted, also when nothing is kept of it any more.
     """
 
     def __init__(self, sets: Sequence[WindowSet], pack: Pack | None = None, unpack: Unpack | None = None) -> None:
@@ -113,7 +113,7 @@ class NaiveEngine:
                         raise StateMismatch(f"the saved state of {s.set.name} cannot be read") from error
 
     def evict(self, keys: Collection[Key]) -> None:
-        for key in keys:
+        for key in list(keys):
             for s in self._sets:
                 s.forget(key)
             self._floors.pop(key, None)

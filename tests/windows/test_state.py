@@ -60,6 +60,22 @@ def test_dump_and_load_are_inverse_and_evict_forgets(make: Factory) -> None:
     assert dict(engine.dues(states.keys())) == dict(other.dues(states.keys()))
 
 
+def test_all_that_is_loaded_can_be_evicted_at_once(make: Factory) -> None:
+    sets = every_kind()
+    engine = make(sets)
+    engine.step(columns(sets, keys(5)))
+    engine.evict(engine.loaded())
+    assert len(engine.loaded()) == 0
+    assert engine.due() is None
+
+
+def test_the_end_leaves_the_watermark_at_the_last_true_one(make: Factory) -> None:
+    sets = every_kind()
+    engine = make(sets)
+    engine.step(columns(sets, [{"at": 7}]))
+    assert engine.advance(END, BY_END).watermark == engine.watermark == 7
+
+
 def test_sections_of_other_sets_are_left_out_and_new_sets_start_empty(make: Factory) -> None:
     old, new = [*every_kind(), window_set("gone", Tumbling(7))], [*every_kind(), window_set("new", Tumbling(5))]
     first = make(old)
