@@ -18,7 +18,7 @@ from sandbox.processes import Known, find, known, spawn, tail
 
 SET_NAME = "eddy"
 READY_WITHIN = 60.0
-NOT_INITIATED, BAD_CONFIG = 94, 93
+NOT_INITIATED, BAD_CONFIG, NO_RIGHT = 94, 93, 13
 OPTIONS = (
     "--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "1", "--quiet",
     "--setParameter", "diagnosticDataCollectionEnabled=false",
@@ -102,7 +102,7 @@ def _configure(client: MongoClient[dict[str, object]], port: int) -> None:
     try:
         config = client.admin.command("replSetGetConfig")["config"]
     except OperationFailure as error:
-        if error.code == NOT_INITIATED:
+        if error.code in (NOT_INITIATED, NO_RIGHT):  # with --auth and no user yet, making the set is all that is allowed
             client.admin.command("replSetInitiate", {"_id": SET_NAME, "members": [member]})
             return
         if error.code != BAD_CONFIG:
