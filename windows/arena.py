@@ -28,6 +28,7 @@ ENTRY_WM = 14  # the watermark at the start of this step
 UNIQUE = 15  # counts distinct values of a join of windows
 GARBAGE = 16  # list of (set, slot) that hold what nobody needs after this step, 0 if there is none
 T_SORTED = 17  # the due time whose tokens are in order
+READ_WM = 18  # the watermark when closed windows were last put together in this step
 FREE = 24  # lists of free blocks, one a class
 CLASSES = 64
 HEAD = FREE + CLASSES

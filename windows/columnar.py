@@ -23,7 +23,7 @@ from windows.columnar_state import dump_key, load_key
 from windows.columns import Interner
 from windows.engine import BY_IDLE, COUNTED, END, LATE_DROP, LATE_KEEP, NEVER, Columns, Key, RollingBlock, StepResult
 from windows.kernel_emit import key_due, root_new
-from windows.kernel_run import FULL, GROW, finish, run
+from windows.kernel_run import FULL, GROW, READ, finish, run
 from windows.kernel_slices import CLOSINGS, KEPT, REFUSED
 from windows.kernel_state import key_free, key_wipe, tidy
 from windows.layout import Plan, every_of
@@ -212,7 +212,7 @@ class ColumnarEngine:
             tidy(self.M, self.plan.P, self.zones.Z, self.roots)
         self.late[:] = 0
         self.M[arena.OUTN] = self.M[arena.DOCS] = 0
-        self.M[arena.ENTRY_WM] = max(self.watermark, w.LONG_AGO)
+        self.M[arena.ENTRY_WM] = self.M[arena.READ_WM] = max(self.watermark, w.LONG_AGO)
         if self._ended:
             self._ended = False
             for key, slot in self.slots.items():
@@ -229,7 +229,9 @@ class ColumnarEngine:
                 batch.stream, slot, batch.at, batch.put, *columns, self.scratch, self.stamps, self.R, self.T, features, self.out,
                 self.late, outcome, self.reserve, most,
             )  # fmt: skip
-            if code != GROW:
+            if code == READ:
+                self.outputs.read_closed()
+            elif code != GROW:
                 return begin, code
 
     def _finish(self, budget: int | None) -> bool:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from windows.columnar import ColumnarEngine
 
 Words = npt.NDArray[np.int64]
+Closed = tuple[Words, npt.NDArray[np.float64], Words, Words, Words]  # slots, measures, whole numbers, numbers of windows, causes
+Q_READ = -1
 WHOLE, CODED = ("count", "distinct"), ("first", "last")
 
 
@@ -36,6 +38,7 @@ class Outputs:
         self._set_of = {plan.set_at(i): i for i, g in enumerate(plan.group_of) if g is not None}
         self._group_of = {g.at: g for g in plan.groups}
         self._rolling = [i for i, s in enumerate(engine.sets) if isinstance(s.kind, Rolling) and plan.group_of[i] is not None]
+        self._read: dict[int, list[Closed]] = {}
         self._stream_of = {i: g.stream for i, g in enumerate(plan.group_of) if g is not None}
 
     def collect(self, result: StepResult, features: npt.NDArray[np.float64], batch: Columns | None, begin: int, end: int) -> None:
@@ -45,15 +48,29 @@ class Outputs:
         what = queue[:, 0]
         keys = engine.keys
         result.changed = {keys[slot] for slot in queue[what == Q_KEY, 1].tolist()}  # type: ignore[misc]
-        for at, rows in _parts(queue[what == Q_CLOSED]):
-            result.windows.append(self._closed(self._set_of[at], rows))
+        self.read_closed()
+        result.windows += [self._closed(i, parts) for i, parts in self._read.items()]
+        self._read = {}
         for at, rows in _parts(queue[what == Q_SLICE]):
             for i in self._group_of[at].sets:
                 result.windows.append(self._open(i, rows))
         for at, rows in _parts(queue[what == Q_VIEW]):
-            result.rolling.append(self._views(self._set_of[at], rows[:, 2]))
+            result.rolling.append(self._views(self._set_of[at], np.unique(rows[:, 2])))
         if batch is not None and self._rolling:
             self._features(result, features, batch, begin, end)
+
+    def read_closed(self) -> None:
+        """Put the windows together that have been closed so far in this step."""
+        engine = self._engine
+        queue = engine.out[: int(engine.M[arena.OUTN])].reshape(-1, 5)
+        which = queue[:, 0] == Q_CLOSED
+        for at, rows in _parts(queue[which]):
+            i = self._set_of[at]
+            self._read.setdefault(i, []).append((*self._emit(i, rows[:, 2], rows[:, 3]), rows[:, 3], rows[:, 4]))
+        queue[which, 0] = Q_READ
+        engine.M[arena.READ_WM] = max(engine.watermark, w.LONG_AGO)
+        if which.any():
+            engine.M[arena.STEP] += 1  # what is revised after this is to be put together again
 
     def current(self, i: int, slot: int, as_of: int) -> RollingBlock:
         """One key's rolling values as of a time."""
@@ -82,9 +99,13 @@ class Outputs:
 
         return check
 
-    def _closed(self, i: int, rows: Words) -> WindowBlock:
-        made = self._emit(i, rows[:, 2], rows[:, 3])
-        return self._window_block(i, Once(lambda: (*made, np.ones(len(rows), np.bool_), rows[:, 4])))
+    def _closed(self, i: int, parts: list[Closed]) -> WindowBlock:
+        slots, values, ints, windows, causes = parts[0]
+        if len(parts) > 1:  # a window that was read and then revised: its last state counts
+            slots, values, ints, windows, causes = (np.concatenate([p[n] for p in parts], axis=-1) for n in range(5))
+            last = sorted({pair: n for n, pair in enumerate(zip(slots.tolist(), windows.tolist(), strict=True))}.values())
+            slots, values, ints, causes = slots[last], values[:, last], ints[:, last], causes[last]
+        return self._window_block(i, Once(lambda: (slots, values, ints, np.ones(len(slots), np.bool_), causes)))
 
     def _open(self, i: int, rows: Words) -> WindowBlock:
         """The windows on touched slices that are open after the step; put together when they are read."""

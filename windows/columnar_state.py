@@ -132,13 +132,11 @@ def _words(data: bytes) -> Words:
 def _dump_slices(engine: ColumnarEngine, group: Group, root: int, values: Values) -> list[Any]:
     sections = []
     for mask in slices_masks(engine.M, engine.plan.P, group.at, root).tolist():
-        words, coded = slices_dump(engine.M, engine.plan.P, engine.zones.Z, group.at, root, mask)
+        words, coded, newest = slices_dump(engine.M, engine.plan.P, engine.zones.Z, group.at, root, mask)
         if not len(words):
             continue
         section = {"kind": "slices", "sets": _names(engine, group, mask), "parts": engine.plan.cell_names(group)}
-        newest, oldest = (int(x) for x in engine.M[root + group.chain : root + group.chain + 2])
-        reach = [int(engine.M[oldest + w.L_FROM]), int(engine.M[newest + w.L_TO])]
-        sections.append({**section, "reach": reach})
+        sections.append({**section, "reach": [int(words[0]), int(newest)]})
         values.later(sections[-1], "words", words, coded)
     return sections
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 P_STREAMS, P_GROUPS, P_SETS = 0, 1, 2
 P_NSTREAMS, P_NGROUPS, P_NSETS = 3, 4, 5
 P_FEATURES = 6  # columns of features
+P_HOLD = 7  # the shortest time for which a window of a fixed grid is held after its end
 P_HEAD = 8
 
 # a stream: one (trigger, route)

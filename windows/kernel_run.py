@@ -6,14 +6,14 @@ from windows.arena import CAUSE, DOCS, EMPTY, OUTN, T_HEAP, T_N, WATERMARK, rele
 from windows.jit import kernel
 from windows.kernel_expr import bits_of, evaluate
 from windows.kernel_layout import (
-    E_ASOF, E_LAST, G_KIND, G_ROUTE, G_SETS, GRID, LONG_AGO, P_NSETS, P_SETS, P_STREAMS, R_FLOOR, R_GENERATION, R_ROUTE, S_ENT,
+    E_ASOF, E_LAST, G_KIND, G_ROUTE, G_SETS, GRID, LONG_AGO, P_HOLD, P_NSETS, P_SETS, P_STREAMS, R_FLOOR, R_GENERATION, R_ROUTE, S_ENT,
     S_GROUP, S_KIND, S_LAT, S_WORDS, SLICES, ST_GROUPS, ST_NGROUPS, ST_WORDS,
 )  # fmt: skip
 from windows.kernel_rolling import leaves_after, rolling_put, rolling_ring, view_touch
-from windows.kernel_slices import TOOK, grid_due, grid_ring, key_changed, slices_put
+from windows.kernel_slices import TOOK, grid_due, grid_ring, key_changed, slices_put, spoils
 from windows.timers import NODE, SET_BITS, ring_next
 
-DONE, GROW, FULL = 0, 1, 2  # why a pass ended: all done; more memory or room in the queue is needed; the budget is spent
+DONE, GROW, FULL, READ = 0, 1, 2, 3  # why a pass ended: all done; memory or room is short; budget spent; closed windows must be read
 CHANGE_ROW = 1
 BY_END = 3
 
@@ -74,6 +74,17 @@ def pass_time(M, X, P, Z, ROOTS, OUT, mark, reserve, budget):
 
 
 @kernel
+def must_read(M, P, Z, st, root, t):
+    """Whether windows that were closed in this step must be put together before a value comes in."""
+    wm = judge(M, root, M[WATERMARK])
+    for j in range(P[st + ST_NGROUPS]):
+        g = P[P[st + ST_GROUPS] + j]
+        if P[g + G_KIND] == SLICES and spoils(M, P, Z, g, t, wm):
+            return True
+    return False
+
+
+@kernel
 def change(M, X, P, PX, Z, st, root, i, at, NUM, FLAG, CODE, R, T, S, STAMP, FEATURES, OUT, LATE):
     """One value into all groups of its stream: TOOK | REFUSED | KEPT."""
     wm = judge(M, root, M[WATERMARK])
@@ -112,6 +123,8 @@ def run(
             return i, GROW
         st = P[P_STREAMS] + stream[i] * ST_WORDS
         root = ROOTS[slot[i]]
+        if at[i] < M[WATERMARK] - P[P_HOLD] and must_read(M, P, Z, st, root, at[i]):
+            return i, READ
         OUTCOME[i] = change(M, X, P, PX, Z, st, root, i, at[i], NUM, FLAG, CODE, R, T, S, STAMP, FEATURES, OUT, LATE)
     return end, DONE
 
@@ -146,7 +159,9 @@ def finish_set(M, P, Z, s, g, root, far, OUT, reserve, budget):
         if P[s + S_KIND] == GRID:
             more = grid_due(M, P, Z, s, g, root, far) <= far
             if more:
+                floor = M[root + R_FLOOR]
                 grid_ring(M, P, Z, s, g, root, OUT, far, far, BY_END)
+                M[root + R_FLOOR] = floor  # the end of a file judges no later value
             continue
         more = False
         e = root + P[s + S_ENT]

@@ -6,7 +6,7 @@ ones are never asked again. What is true of a closed window alone (revision, lat
 
 from __future__ import annotations
 
-from windows.arena import CAUSE, DOCS, ENTRY_WM, GARBAGE, OUTN, STEP, alloc, list_new, list_push, release
+from windows.arena import CAUSE, DOCS, ENTRY_WM, GARBAGE, OUTN, READ_WM, STEP, alloc, list_new, list_push, release
 from windows.jit import kernel
 from windows.kernel_cells import cells_add, cells_clear, cells_free
 from windows.kernel_grid import ends, first_past, last_at, record, record_drop, record_find, record_put, slice_at
@@ -141,6 +141,21 @@ def slices_put(M, X, P, Z, g, root, mask, t, i, NUM, CODE, OUT, wm, LATE):
         M[DOCS] += seen
         queue(M, OUT, Q_SLICE, g, M[root + R_SLOT], a, b)
     return verdict if seen else 0
+
+
+@kernel
+def spoils(M, P, Z, g, t, wm):
+    """Whether a value would come into a slice of a window that froze in this step and has not been put together yet."""
+    a, b = slice_at(P, Z, g, t)
+    takes = False
+    frozen = False
+    for j in range(P[g + G_NSETS]):
+        s = P[P[g + G_SETS] + j]
+        last = last_at(P, Z, s, a)
+        takes = takes or ends(P, Z, s, last) + P[s + S_HOLD] > wm
+        k = max(first_past(P, Z, s, a), first_past(P, Z, s, M[READ_WM] - P[s + S_HOLD]))
+        frozen = frozen or (k <= last and ends(P, Z, s, k) + P[s + S_HOLD] <= wm)
+    return takes and frozen
 
 
 @kernel

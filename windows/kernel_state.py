@@ -105,8 +105,10 @@ def needed(M, P, Z, g, root, node):
     wm = judge(M, root, M[WATERMARK])
     for j in range(P[g + G_NSETS]):
         s = P[P[g + G_SETS] + j]
-        if may_read(M, P, s, g, node) and ends(P, Z, s, last_at(P, Z, s, M[node + L_FROM])) + P[s + S_HOLD] > wm:
-            return True
+        if may_read(M, P, s, g, node):
+            last = last_at(P, Z, s, M[node + L_FROM])
+            if last >= M[root + P[s + S_ENT] + E_OPEN] or ends(P, Z, s, last) + P[s + S_HOLD] > wm:
+                return True
     return False
 
 
@@ -134,8 +136,10 @@ def tidy(M, P, Z, ROOTS):
 
 @kernel
 def slices_dump(M, P, Z, g, root, mask):
-    """(words, the set of values that each is a code of, -1 none) of the slices of a key that just these sets may read, the oldest first."""
+    """The slices of a key that just these sets may read, the oldest first: (words, the set of values that each is a code of, -1 none,
+    where the newest ends)."""
     total = 1
+    newest = LONG_AGO
     for write in range(2):
         words = np.zeros(total + 1, np.int64)
         coded = np.full(total + 1, -1, np.int64)
@@ -146,6 +150,7 @@ def slices_dump(M, P, Z, g, root, mask):
                 if write:
                     words[n] = M[node + L_FROM]
                     words[n + 1] = M[node + L_TO]
+                newest = M[node + L_TO]
                 n += 2
                 for j in range(P[g + G_NCELLS]):
                     c = P[g + G_CELLS] + j * C_WORDS
@@ -153,7 +158,7 @@ def slices_dump(M, P, Z, g, root, mask):
                     n = cell_dump(M, P[c + C_TYPE], at, words, coded, n) if write else n + cell_words(M, P[c + C_TYPE], at)
             node = M[node + L_PREV]
         total = n
-    return words[:total], coded[:total]
+    return words[:total], coded[:total], newest
 
 
 @kernel

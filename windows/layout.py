@@ -160,6 +160,8 @@ class Plan:
         self.floats |= {constants + i: x for i, x in enumerate(self.constants)}
         self._roots()
         self.words[w.P_NSETS] = len(self.sets)
+        grids = [s for s, g in zip(self.sets, self.group_of, strict=True) if g is not None and g.grid is not None]
+        self.words[w.P_HOLD] = min((hold_of(s) for s in grids), default=1 << 62)
         self.words[w.P_SETS] = self._put([0] * (w.S_WORDS * len(self.sets)))
         for g in self.groups:
             g.at = self._put([0] * w.G_WORDS)
@@ -222,7 +224,7 @@ class Plan:
         row[w.S_ZONE] = -1
         if home is not None:
             row[w.S_ENT], row[w.S_LAT], row[w.S_LATE] = self.entity[i], spec.lateness, LATE[spec.late]
-            row[w.S_HOLD] = spec.lateness + (spec.retain if spec.late == "update" else 0)
+            row[w.S_HOLD] = hold_of(spec)
             row[w.S_BIT], row[w.S_CNT] = home.cells.events[i]
             row[w.S_MEASURES], row[w.S_NMEASURES] = self._measures(i, home), len(spec.measures)
             self._lay_kind(i, row, home)
@@ -253,6 +255,11 @@ def every_of(spec: WindowSet) -> int:
     """How far windows of a fixed grid lie apart; rolling sets come last."""
     kind = spec.kind
     return kind.every if isinstance(kind, Sliding) else kind.size if isinstance(kind, Tumbling) else 1 << 62
+
+
+def hold_of(spec: WindowSet) -> int:
+    """How long after its end a window may still change."""
+    return spec.lateness + (spec.retain if spec.late == "update" else 0)
 
 
 def natural(kind: Tumbling | Sliding) -> tuple[str | None, int, tuple[int, ...]]:
