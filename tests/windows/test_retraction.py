@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
@@ -81,6 +82,14 @@ def test_of_several_values_of_a_document_the_one_of_that_time_goes_out(make: Fac
     assert drive(make, retracting(Tumbling(10)), rows).window("w", 0)["spend"] == 3.0
     for old_at, left in ((1, 6.0), (9, 3.0)):
         assert drive(make, retracting(Tumbling(10)), [*rows[:3], take("a", old_at)]).window("w", 0)["spend"] == left
+
+
+def test_which_value_goes_out_is_the_same_after_a_reload(make: Factory) -> None:
+    #  two values of one document, the one of 15 came first; neither is at the old time that is named, so the later one goes
+    rows = [put("a", 15, 2.0, mark=0), put("a", 5, 1.0, mark=0), take("a", 7, mark=0)]
+    for seed in range(20):
+        f = drive(make, retracting(Tumbling(10)), rows, [1, 2], reload=Random(seed))
+        assert f.spans("w") == [(0, 10, 1), (10, 20, 0)]
 
 
 @pytest.mark.parametrize("kind", [Tumbling(10), Sliding(10, 5), Rolling(10), Session(10)])

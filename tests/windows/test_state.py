@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.windows.build import Driver, Factory, Folded, beat, columns, drive, window_set
+from tests.windows.build import Driver, Factory, beat, columns, window_set
 from windows.engine import BY_END, END, LATE_DROP, NEVER, VOID, StateMismatch
 from windows.naive import NaiveEngine
 from windows.spec import Kind, Rolling, Session, Sliding, Tumbling, WindowSet
@@ -63,7 +63,7 @@ def test_dump_and_load_are_inverse_and_evict_forgets(make: Factory) -> None:
 def test_all_that_is_loaded_can_be_evicted_at_once(make: Factory) -> None:
     sets = every_kind()
     engine = make(sets)
-    engine.step(columns(sets, keys(5)))
+    engine.step(columns(sets, [{"at": 1, "key": f"k{i}"} for i in range(5)]))
     engine.evict(engine.loaded())
     assert len(engine.loaded()) == 0
     assert engine.due() is None
@@ -184,70 +184,6 @@ def test_expired_values_are_freed(make: Factory) -> None:
     assert max(sizes[1_000:]) <= max(sizes[:100]) + 50
     engine.advance(100_000)
     assert len(engine.dump([A])[A]) < 100
-
-
-def keys(n: int) -> list[dict[str, Any]]:
-    return [{"at": 1, "key": f"k{i}"} for i in range(n)]
-
-
-def test_a_budget_stops_in_front_of_a_row(make: Factory) -> None:
-    sets = [window_set("w", Tumbling(10))]
-    engine, batch = make(sets), columns(sets, keys(10))
-    result = engine.step(batch, 0, 3)
-    assert (result.done, sum(len(b.key) for b in result.windows)) == (3, 3)
-    assert engine.step(batch, 3).done == 10
-
-
-def test_a_budget_stops_inside_one_rows_passing_of_time_and_goes_on(make: Factory) -> None:
-    sets = [window_set("w", Tumbling(10))]
-    engine = make(sets)
-    engine.step(columns(sets, keys(10)))
-    batch, closed, steps = columns(sets, [beat(10), {"at": 12, "key": "k3"}]), [], 0
-    done = 0
-    while done < 2:
-        result = engine.step(batch, done, 3)
-        steps, done = steps + 1, result.done
-        closed += [key for b in result.windows for key, final in zip(b.key, b.final, strict=True) if final]
-        assert engine.watermark == (1 if done == 0 else 10 if done == 1 else 12)
-    assert sorted(closed) == [("k", f"k{i}") for i in range(10)]
-    assert steps >= 4
-
-
-def test_advance_stops_and_goes_on_too(make: Factory) -> None:
-    sets = every_kind()
-    engine, folded = make(sets), Folded()
-    folded.apply(engine.step(columns(sets, keys(10))))
-    steps, done = 0, 0
-    while not done:
-        result = engine.advance(END, BY_END, 4)
-        folded.apply(result)
-        steps, done = steps + 1, result.done
-    assert steps > 10
-    assert folded.windows == drive(make, sets, keys(10)).windows
-    assert all(d["final"] for documents in folded.windows.values() for d in documents.values())
-
-
-def test_the_order_of_closing_is_by_due_and_then_the_same_for_the_same_keys(make: Factory) -> None:
-    sets = [window_set("w", Tumbling(10))]
-
-    def closings(rows: list[dict[str, Any]], reload: bool) -> list[Any]:
-        engine, closed = make(sets), []
-        engine.step(columns(sets, rows))
-        if reload:
-            states = dict(engine.dump(list(engine.loaded())))
-            engine.evict(list(states))
-            engine.load(dict(reversed(states.items())))
-        done = 0
-        while not done:
-            result = engine.advance(100, budget=1)
-            closed += [(start, key) for b in result.windows for start, key in zip(b.start, b.key, strict=True)]
-            done = result.done
-        return closed
-
-    rows = [{"at": t, "mark": 0, "key": f"k{i}"} for t in (1, 11) for i in range(5)]
-    order = closings(rows, False)
-    assert [start for start, _ in order] == [0] * 5 + [10] * 5
-    assert closings(rows, True) == order
 
 
 def test_time_does_not_pass_backwards(make: Factory) -> None:
