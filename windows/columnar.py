@@ -119,6 +119,7 @@ class ColumnarEngine:
         rest = self.rest.advance(watermark, cause, None) if self.rest and done else None
         none = np.zeros(0, np.int8)
         result = self._result(0, 0, none, np.zeros((0, 0)), None, None, rest)
+        self._wipe()
         return replace(result, done=done)
 
     def due(self) -> int | None:
@@ -213,9 +214,13 @@ class ColumnarEngine:
         self.late[:] = 0
         self.M[arena.OUTN] = self.M[arena.DOCS] = 0
         self.M[arena.ENTRY_WM] = self.M[arena.READ_WM] = max(self.watermark, w.LONG_AGO)
+        self._wipe()
+
+    def _wipe(self) -> None:
+        """After the end of a file nothing is kept of its windows."""
         if self._ended:
             self._ended = False
-            for key, slot in self.slots.items():
+            for slot in self.slots.values():
                 key_wipe(self.M, self.plan.P, self.roots[slot])
 
     def _run(

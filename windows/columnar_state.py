@@ -21,7 +21,6 @@ import numpy.typing as npt
 from windows import kernel_layout as w
 from windows.engine import NEVER, Key, StateMismatch
 from windows.arena import EMPTY
-from windows.kernel_emit import set_due
 from windows.kernel_grid import record_put
 from windows.kernel_history import history_new
 from windows.kernel_state import (
@@ -70,8 +69,9 @@ def dump_key(engine: ColumnarEngine, key: Key, rest: bytes) -> bytes:
         root = int(engine.roots[slot])
         floor = int(engine.M[root + w.R_FLOOR])
         for group in _groups(engine, key):
-            sections += _dump_slices(engine, group, root, values) if group.grid else _dump_histories(engine, group, root, values)
-            own |= {engine.sets[i].fingerprint: words for i in group.sets if (words := _dump_set(engine, i, root))}
+            new = _dump_slices(engine, group, root, values) if group.grid else _dump_histories(engine, group, root, values)
+            own |= {engine.sets[i].fingerprint: words for i in group.sets if (words := _dump_set(engine, i, root, bool(new)))}
+            sections += new
     body = msgspec.msgpack.encode([floor, values.done(), sections, own, rest])
     return bytes([VERSION]) + zlib.crc32(body).to_bytes(4, "big") + body
 
@@ -159,13 +159,13 @@ def _dump_histories(engine: ColumnarEngine, group: Group, root: int, values: Val
     return sections
 
 
-def _dump_set(engine: ColumnarEngine, i: int, root: int) -> bytes:
+def _dump_set(engine: ColumnarEngine, i: int, root: int, slices: bool) -> bytes:
     at = root + engine.plan.entity[i]
     if engine.plan.is_rolling(i):
         known = engine.M[at + w.E_LAST] != EMPTY
         return _bytes(engine.M[[at + w.E_LAST, at + w.E_ASOF]]) if known else b""
     records = records_dump(engine.M, engine.plan.P, engine.zones.Z, engine.plan.set_at(i), root)
-    if not len(records) and set_due(engine.M, engine.plan.P, engine.zones.Z, engine.plan.set_at(i), root) == w.NONE:
+    if not len(records) and not slices:
         return b""
     return _bytes(np.concatenate([engine.M[[at + w.E_OPEN]], records.ravel()]))
 

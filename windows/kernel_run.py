@@ -6,7 +6,7 @@ from windows.arena import CAUSE, DOCS, EMPTY, OUTN, T_HEAP, T_N, WATERMARK, rele
 from windows.jit import kernel
 from windows.kernel_expr import bits_of, evaluate
 from windows.kernel_layout import (
-    E_ASOF, E_LAST, G_KIND, G_ROUTE, G_SETS, GRID, LONG_AGO, P_HOLD, P_NSETS, P_SETS, P_STREAMS, R_FLOOR, R_GENERATION, R_ROUTE, S_ENT,
+    E_ASOF, E_LAST, E_N, G_CHAIN, G_KIND, G_ROUTE, G_SETS, GRID, LONG_AGO, P_HOLD, P_NSETS, P_SETS, P_STREAMS, R_FLOOR, R_GENERATION, R_ROUTE, S_ENT,
     S_GROUP, S_KIND, S_LAT, S_WORDS, SLICES, ST_GROUPS, ST_NGROUPS, ST_WORDS,
 )  # fmt: skip
 from windows.kernel_rolling import leaves_after, rolling_put, rolling_ring, view_touch
@@ -157,11 +157,13 @@ def finish_set(M, P, Z, s, g, root, far, OUT, reserve, budget):
         if not space(M, OUT, reserve):
             return GROW
         if P[s + S_KIND] == GRID:
+            floor = M[root + R_FLOOR]
             more = grid_due(M, P, Z, s, g, root, far) <= far
             if more:
-                floor = M[root + R_FLOOR]
                 grid_ring(M, P, Z, s, g, root, OUT, far, far, BY_END)
-                M[root + R_FLOOR] = floor  # the end of a file judges no later value
+            elif M[root + P[g + G_CHAIN]] != 0 or M[root + P[s + S_ENT] + E_N] > 0:
+                key_changed(M, OUT, root, far)
+            M[root + R_FLOOR] = floor  # the end of a file judges no later value
             continue
         more = False
         e = root + P[s + S_ENT]
