@@ -1,0 +1,72 @@
+"""Files to columns for the benchmarks, by the product's own reading: contract.columns, and MultiLang lines by consumer.protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from contract.columns import EVENT, HEARTBEAT, Bare, Scanned, Scanner
+from windows.columns import Codes
+from windows.engine import BY_EVENT, BY_HEARTBEAT, CHANGE, NEVER, TIME, VOID, Columns, Ints
+from windows.expr import merge_fields
+from windows.spec import WindowSet, streams
+
+BLOCK = 1 << 20
+SETTLE = 5_000
+
+
+def scanner(sets: Sequence[WindowSet], bare: bool) -> Scanner:
+    """What reads records for these sets. Bare documents have their time in `ts`."""
+    needs: dict[Any, list[Any]] = {}
+    for pair in streams(sets):
+        fields = merge_fields(s.fields() for s in sets if (s.trigger, s.key) == pair)
+        needs[pair] = [(path, kind) for path, kinds in fields.items() for kind in sorted(kinds)]
+    return Scanner(needs, Bare(0, "ts") if bare else None)
+
+
+def columns(scanned: Scanned) -> Columns:
+    """A batch for the engine. Every record of the workload is plain; one that is not would show here."""
+    event, beat = scanned.kind == EVENT, scanned.kind == HEARTBEAT
+    if not (event | beat).all():
+        raise RuntimeError("a record of the workload was not read in place")
+    nothing = np.zeros(scanned.n, np.int64)
+    return Columns(
+        n=scanned.n,
+        kind=np.where(event, CHANGE, np.where(beat, TIME, VOID)).astype(np.int8),
+        cause=np.where(beat, BY_HEARTBEAT, BY_EVENT).astype(np.int8),
+        mark=np.where(event, scanned.at, np.where(beat, scanned.cluster - SETTLE, NEVER)),
+        stream=scanned.pair,
+        key=scanned.key,
+        keys=scanned.keys,
+        at=scanned.at,
+        old_at=nothing,
+        put=event & scanned.document,
+        take=nothing.astype(np.bool_),
+        doc=None,
+        number=scanned.number,
+        flag=scanned.flag,
+        value={path: Codes(codes, scanned.table) for path, codes in scanned.value.items()},
+    )
+
+
+def slices(path: Path, size: int, most: int) -> Iterator[tuple[bytes, Ints]]:
+    """(bytes, places) of batches of lines; reading is lazy, so that it is measured."""
+    with path.open("rb", buffering=0) as file:
+        rest = b""
+        while most > 0 and (block := file.read(BLOCK)):
+            data = rest + block
+            ends = np.flatnonzero(np.frombuffer(data, np.uint8) == 10) + 1
+            places = np.concatenate([np.zeros(1, np.int64), ends])
+            whole = (len(ends) // size) * size
+            for a in range(0, min(whole, most), size):
+                cut = places[a : min(a + size, most) + 1]
+                yield data[cut[0] : cut[-1]], cut - cut[0]
+            most -= whole
+            rest = data[places[whole] :]
+        if rest and most > 0:
+            ends = np.flatnonzero(np.frombuffer(rest, np.uint8) == 10) + 1
+            places = np.concatenate([np.zeros(1, np.int64), ends[:most]])
+            yield rest[: places[-1]], places
