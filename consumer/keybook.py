@@ -12,7 +12,7 @@ import msgspec
 
 from consumer.store import KeyState
 from consumer.watching import Watching
-from windows.engine import END, Engine, Key, StateMismatch
+from windows.engine import Engine, Key, StateMismatch
 
 VERSION = 1
 
@@ -76,14 +76,14 @@ class KeyBook:
         """The keys that wait for something."""
         return {key for key, due in self.dues(self.known).items() if due is not None}
 
-    def states(self, keys: Collection[Key], watermark: int) -> list[KeyState]:
-        """The keys as they are to be saved. At END nothing is due any more, whatever is left."""
+    def states(self, keys: Collection[Key], over: bool) -> list[KeyState]:
+        """The keys as they are to be saved. over: nothing is due for them any more, the file has ended."""
         windows, dues = self._engine.dump(keys), self.dues(keys)
         saved = []
         for key in keys:
             known = self.known[key]
             data = pack(Saved(VERSION, known.tokens, self._watching.dump(key), windows.get(key)))
-            saved.append(KeyState(key, known.hash, None if watermark == END else dues[key], data))
+            saved.append(KeyState(key, known.hash, None if over else dues[key], data))
         return saved
 
 

@@ -110,19 +110,20 @@ class ShardPipeline:
             changes.signals(self._watching.time(watermark, self._budget.judged))
             done = self._watching.next_due(watermark) is None
         touched = set(result.changed)
-        if watermark == END and self._durable:
+        over = done and watermark == END
+        if over and self._durable:
             touched |= self.book.waiting()  # to be saved as waiting no more
-        return Part(int(done), self._effects(changes, touched, cursor, moved if done else cursor, watermark))
+        return Part(int(done), self._effects(changes, touched, cursor, moved if done else cursor, over))
 
     def _room(self, work: Work, begin: int, end: int) -> int:
         """Where to end, so that not too many silences are judged in one part; `begin` if they are too many in front of that row."""
         crowd = self._watching.crowded(self._budget.judged, int(work.watermarks[end - 1]))
         return end if crowd is None else begin + int(np.searchsorted(work.watermarks[begin:end], crowd))
 
-    def _effects(self, changes: Changes, touched: set[Key], cursor: Cursor, moved: Cursor, watermark: int = 0) -> Effects:
+    def _effects(self, changes: Changes, touched: set[Key], cursor: Cursor, moved: Cursor, over: bool = False) -> Effects:
         touched |= self._watching.changed
         self._watching.changed = set()
-        states = self.book.states(touched, watermark) if self._durable else ()
+        states = self.book.states(touched, over) if self._durable else ()
         return Effects(cursor, moved, changes.puts(), changes.removes(), states)
 
     def _remember(self, work: Work, rows: range) -> set[Key]:
