@@ -3,6 +3,10 @@
 The order within a partition key rests on one rule: never two unacknowledged records of one key. A failed record therefore holds
 back the later ones of its own key, and no others. The position of a stream moves over a change only when every record of it, and
 of all changes before it, is acknowledged; so what is saved never runs ahead, and a crash repeats but never skips.
+
+With a backlog that rule alone would let rare keys overtake frequent ones by all that was read ahead, and the consumer, to which
+event times are the clock, would find the frequent ones late. So the changes of a second go out only when all earlier seconds of
+cluster time are acknowledged: the stream is out of order by less than a second.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ class Limits:
     """PutRecords: records and bytes a request, partition keys included; bytes of one record. flying: requests at a time.
 
     A request that is not full waits while `eager` others are flying: their answers free more keys, and small requests cost most.
+    spread: whole seconds of cluster time, beyond the oldest unacknowledged one, that may go out too.
     """
 
     records: int = 500
@@ -38,15 +43,22 @@ class Limits:
     record: int = MIB
     flying: int = 4
     eager: int = 1
+    spread: int = 0
 
 
 @dataclass(slots=True)
 class _Chunk:
-    """Records read together; the group is at `position` when they and all before them are acknowledged."""
+    """Records read together; the group is at `position` when they and all before them are acknowledged.
+
+    second: of their cluster time. nth: in the order of reading. held: what may not go out yet.
+    """
 
     group: str
     position: Position
     left: int
+    second: int
+    nth: int
+    held: Sequence[Record]
 
 
 @dataclass(slots=True)
@@ -91,12 +103,15 @@ class Relay:
     _ready: deque[str] = field(default_factory=deque)
     _later: list[tuple[float, int, str]] = field(default_factory=list)
     _chunks: dict[str, deque[_Chunk]] = field(default_factory=dict)
+    _held: dict[str, deque[_Chunk]] = field(default_factory=dict)
     _reached: dict[str, Position] = field(default_factory=dict)
+    _read: int = 0
     _closed_until: float = float("-inf")
     _refusals: int = 0
 
     def __post_init__(self) -> None:
         self._chunks = {group: deque() for group in self.groups}
+        self._held = {group: deque() for group in self._chunks}
         self.acknowledged = dict.fromkeys(self._chunks, 0)
 
     def add(self, group: str, records: Sequence[Record], position: Position) -> None:
@@ -108,16 +123,12 @@ class Relay:
             else:
                 self._reached[group] = position
             return
-        chunk = _Chunk(group, position, len(records))
+        chunk = _Chunk(group, position, len(records), position.cluster[0], self._read, records)
+        self._read += 1
         chunks.append(chunk)
+        self._held[group].append(chunk)
         self.waiting += len(records)
-        for record in records:
-            queue = self._queues.get(record.key)
-            if queue is None:
-                self._queues[record.key] = deque((_Item(record, chunk),))
-                self._ready.append(record.key)
-            else:
-                queue.append(_Item(record, chunk))
+        self._release()
 
     def take(self, now: float) -> Batch | None:
         """The next request, or None while there is nothing to put, the service is left alone, or requests enough are flying."""
@@ -194,3 +205,23 @@ class Relay:
         chunks = self._chunks[group]
         while chunks and chunks[0].left == 0:
             self._reached[group] = chunks.popleft().position
+        self._release()
+
+    def _release(self) -> None:
+        """Let out what is near enough to the oldest change that is not acknowledged."""
+        oldest = min((chunks[0].second for chunks in self._chunks.values() if chunks), default=0)
+        free = [held for held in self._held.values() if held and held[0].second <= oldest + self.limits.spread]
+        while free:
+            first = min(free, key=lambda held: held[0].nth)
+            self._enqueue(first.popleft())
+            free = [held for held in free if held and held[0].second <= oldest + self.limits.spread]
+
+    def _enqueue(self, chunk: _Chunk) -> None:
+        for record in chunk.held:
+            queue = self._queues.get(record.key)
+            if queue is None:
+                self._queues[record.key] = deque((_Item(record, chunk),))
+                self._ready.append(record.key)
+            else:
+                queue.append(_Item(record, chunk))
+        chunk.held = ()

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from producer.changes import Record
 from producer.relay import Batch, Limits, Position, Relay, backoff
 
-LIMITS = Limits(records=4, request=100, record=60, flying=3, eager=2)
+LIMITS = Limits(records=4, request=100, record=60, flying=3, eager=2, spread=1)
 GROUPS = ("images", "lookup")
 
 
@@ -37,6 +37,12 @@ class Relaying(RuleBasedStateMachine):
         self.last: dict[str, int] = dict.fromkeys(GROUPS, 0)
         self.made: dict[str, list[tuple[int, list[int]]]] = {g: [] for g in GROUPS}  # (position, records' numbers), as read
         self.count = 0
+        self.second = 1
+        self.seconds: dict[int, int] = {}  # of each record's cluster time
+
+    @rule()
+    def a_second_later(self) -> None:
+        self.second += 1
 
     @rule(group=st.sampled_from(GROUPS), keys=st.lists(st.sampled_from("abcde"), max_size=3), size=st.integers(10, 60))
     def read(self, group: str, keys: list[str], size: int) -> None:
@@ -44,9 +50,10 @@ class Relaying(RuleBasedStateMachine):
         for key in keys:
             self.count += 1
             records.append(record(key, self.count, size))
+            self.seconds[self.count] = self.second
         self.last[group] += 1
         self.made[group].append((self.last[group], [number(r) for r in records]))
-        self.relay.add(group, records, Position(None, (self.last[group], 0)))
+        self.relay.add(group, records, Position(None, (self.second, self.last[group])))
 
     @rule()
     def put(self) -> None:
@@ -57,6 +64,8 @@ class Relaying(RuleBasedStateMachine):
         in_the_air = {r.key for other in self.flying for r in other.records}
         assert len(keys) == len(set(keys)) and not in_the_air.intersection(keys)
         assert 0 < len(keys) <= LIMITS.records and sum(r.size for r in batch.records) <= LIMITS.request
+        oldest = min(second for n, second in self.seconds.items() if n not in self.confirmed)
+        assert max(self.seconds[number(r)] for r in batch.records) <= oldest + LIMITS.spread
         self.flying.append(batch)
         assert len(self.flying) == self.relay.flying <= LIMITS.flying
 
@@ -100,7 +109,7 @@ class Relaying(RuleBasedStateMachine):
                     break
                 reached = position
             told = self.relay.position(group)
-            assert (told.cluster[0] if told else 0) == reached
+            assert (told.cluster[1] if told else 0) == reached
 
     def teardown(self) -> None:
         """Left alone with a Kinesis that takes everything, it ends, whole."""
@@ -129,7 +138,7 @@ TestRelaying.settings = settings(max_examples=100, stateful_step_count=40, deadl
 def filled(*keys: str, limits: Limits = LIMITS) -> Relay:
     relay = Relay(["g"], limits)
     for n, key in enumerate(keys, 1):
-        relay.add("g", [record(key, n)], Position(None, (n, 0)))
+        relay.add("g", [record(key, n)], Position(None, (1, n)))
     return relay
 
 
@@ -166,6 +175,20 @@ def test_the_position_waits_for_the_oldest_unacknowledged_change() -> None:
     assert relay.position("g") == Position(None, (9, 0))
 
 
+def test_with_a_backlog_rare_keys_do_not_overtake_frequent_ones_by_more_than_a_second() -> None:
+    # second 1: a1 a2 b3   second 2: c4 a5      c is free at once, and yet waits for a2
+    relay = filled("a", "a", "b", limits=Limits())
+    relay.add("g", [record("c", 4)], Position(None, (2, 1)))
+    relay.add("g", [record("a", 5)], Position(None, (2, 2)))
+    for wanted in ([1, 3], [2], [4, 5]):
+        batch = relay.take(0.0)
+        assert batch is not None
+        assert sent(batch) == wanted
+        assert relay.take(0.0) is None
+        relay.answered(batch, (), 0.0)
+    assert relay.waiting == 0
+
+
 def test_heartbeats_speak_for_the_slowest_stream() -> None:
     relay = Relay(["a", "b"])
     relay.add("a", [], Position(None, (7, 1)))
@@ -177,9 +200,9 @@ def test_heartbeats_speak_for_the_slowest_stream() -> None:
 def test_a_request_that_is_not_full_waits_for_those_that_fly() -> None:
     relay = filled("a", "b", limits=Limits(records=2, eager=1, flying=2))
     assert sent(relay.take(0.0)) == [1, 2]
-    relay.add("g", [record("c", 3)], Position(None, (3, 0)))
+    relay.add("g", [record("c", 3)], Position(None, (1, 3)))
     assert relay.take(0.0) is None
-    relay.add("g", [record("d", 4)], Position(None, (4, 0)))
+    relay.add("g", [record("d", 4)], Position(None, (1, 4)))
     assert sent(relay.take(0.0)) == [3, 4]
 
 
