@@ -1,7 +1,7 @@
 """`make traffic`: lets the shop happen in MongoDB, paced by the clock or at full speed.
 
 Event times follow the clock of the insertion: never in the future of what has been written by more than the plan runs ahead, never
-more than two seconds behind it. So whoever reads with the usual lateness finds nothing late, however slow the machine is.
+more than a second and a half behind it. So whoever reads with the usual lateness finds nothing late, however slow the machine is.
 """
 
 from __future__ import annotations
