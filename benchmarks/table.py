@@ -133,8 +133,8 @@ def idle(_: Bench) -> Measured:
 
 
 LINES = [
-    Line("Flink SQL, W1+W2+W3, steady", 20, "x", lambda b: against_flink(b, "w123", 100_000, 400_000), peers=True),
-    Line("Flink SQL, W1+W2, steady", 7, "x", lambda b: against_flink(b, "w12", 200_000, 1_000_000), peers=True),
+    Line("Flink SQL, W1+W2+W3, steady", 20, "x", lambda b: against_flink(b, "w123", 200_000, 800_000), peers=True),
+    Line("Flink SQL, W1+W2, steady", 7, "x", lambda b: against_flink(b, "w12", 500_000, 1_500_000), peers=True),
     Line("Bytewax, W1+W2+W3", 60, "x", against_bytewax, peers=True),
     Line("polars offline, all with distinct", 2.5, "x", lambda b: against_frames(b, "polars")),
     Line("pandas offline, without distinct", 2, "x", lambda b: against_frames(b, "pandas")),
@@ -143,7 +143,7 @@ LINES = [
     Line("MultiLang parse: records with their bytes, both", 10, "x", lambda b: parse(b, "records_bytes", "theirs_bytes")),
     Line("1,000,000 keys, over 20,000", 0.25, "x", many_over_few),
     Line("1,000,000 keys, over Flink SQL at 20,000", 6, "x",
-         lambda b: kept(paired(lambda: many_keys(b), lambda: flink(b, "w123", 100_000, 400_000), b.rounds)), peers=True),
+         lambda b: kept(paired(lambda: many_keys(b), lambda: flink(b, "w123", 200_000, 800_000), b.rounds)), peers=True),
     Line("batches of 100, over batches of 5,000", 0.7, "x",
          lambda b: kept(paired(lambda: b.windows(500_000, batch=100), lambda: b.windows(500_000), b.rounds))),
     Line("one event at a time, a step", 0.2, "ms", lambda b: alone(b, "single", 20_000), below=True),

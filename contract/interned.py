@@ -6,12 +6,12 @@ A table is a hash map from bytes to codes 0, 1, 2 .. in order of first sight, in
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from contract.scan import Ints, Words, below, get8, kernel, load8, same, set8, store8
+from contract.scan import Ints, Words, address, below, get8, kernel, load8, same, set8, store8
 
 T = TypeVar("T", bound=Hashable)
 MASK, SLOTS, PLACES, NAMES, COUNT, USED, HEAD = range(7)  # of a table's head, 8 bytes each
@@ -92,29 +92,26 @@ def distinct(codes: Ints, place: Ints, order: Ints) -> int:
 
 
 class Table(Generic[T]):
-    """Codes for bytes, and what `read` makes of them: `values[code]`; `bad` has the codes at which it raised `wrong`.
+    """Codes for bytes, and what `read` makes of them: `values[code]`; `bad` has the codes at which it raised `wrong`,
+    which stand for `none`.
 
     `values` only grows; when it has become too long, `room` starts another list, and all codes of before are void. Equal values of
     several spellings have several codes; `first[code]` is the least of them.
     """
 
-    def __init__(self, read: Callable[[bytes], T], wrong: type[Exception], many: int = MANY) -> None:
-        self._read, self._wrong, self._many = read, wrong, many
+    def __init__(self, read: Callable[[bytes], T], wrong: type[Exception], none: T, many: int = MANY) -> None:
+        self._read, self._wrong, self._none, self._many = read, wrong, none, many
         self._slots = np.zeros((1 << 12, 2), np.uint64)
         self._places, self._names = np.zeros(1 << 11, np.int64), np.zeros(1 << 16, np.uint8)
         self._place = np.zeros(0, np.int64)
-        self.values: list[T | None] = []
+        self.values: list[T] = []
         self.first: list[int] = []
         self.bad: set[int] = set()
         self.aliased = False
-        self._codes: dict[T | None, int] = {}
+        self._codes: dict[Any, int] = {}
         self._head = np.zeros(HEAD, np.int64)
+        self.head = address(self._head)  # where the table is, for `code`
         self._point()
-
-    @property
-    def head(self) -> int:
-        """Where the table is, for `code`."""
-        return int(self._head.ctypes.data)
 
     def room(self, more: int, length: int) -> None:
         """Makes room for so many new spellings of so many bytes in all."""
@@ -127,12 +124,14 @@ class Table(Generic[T]):
     def resolve(self) -> None:
         """Reads what is new."""
         known, count = len(self.values), int(self._head[COUNT])
+        if known == count:
+            return
         places = self._places[known : count + 1].tolist()
         for new in range(known, count):
-            value: T | None = None
             try:
                 value = self._read(self._names[places[new - known] : places[new - known + 1]].tobytes())
             except self._wrong:
+                value = self._none
                 self.bad.add(new)
             self.values.append(value)
             first = self._codes.setdefault(value, new)
@@ -143,7 +142,7 @@ class Table(Generic[T]):
         """Which of these codes are bad. Negative ones are not."""
         return np.isin(codes, list(self.bad)) if self.bad else np.zeros(codes.size, np.bool_)
 
-    def distinct(self, codes: Ints) -> list[T | None]:
+    def distinct(self, codes: Ints) -> list[T]:
         """The values behind some codes, in order of first sight; the codes become places in that."""
         if len(self._place) < len(self.values):
             self._place = np.full(2 * len(self.values), -1, np.int64)
@@ -159,7 +158,7 @@ class Table(Generic[T]):
 
     def _point(self) -> None:
         self._head[MASK] = len(self._slots) - 1
-        self._head[SLOTS], self._head[PLACES], self._head[NAMES] = (a.ctypes.data for a in (self._slots, self._places, self._names))
+        self._head[SLOTS], self._head[PLACES], self._head[NAMES] = (address(a) for a in (self._slots, self._places, self._names))
 
     def _grow(self, count: int, length: int) -> None:
         places, names = np.zeros(count, np.int64), np.zeros(length, np.uint8)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from contract import envelopes, fields
+from contract.scan import address
 
 Pair = tuple[str, str]  # (trigger, route)
 MOST_NAMES = 60  # of one document: a bit each
@@ -49,7 +50,7 @@ class Plan:
         self._blob = np.frombuffer(b"".join(self._texts) + bytes(PADDING), np.uint8)
         self.names = np.array(rows, np.int64)
         self.entries = np.array(entries, np.int64).reshape(len(pairs), envelopes.P_SIZE)
-        base = int(self._blob.ctypes.data)
+        base = address(self._blob)
         self.names[:, fields.PLACE] += base
         self.entries[:, [envelopes.P_TRIGGER, envelopes.P_ROUTE]] += base
         routes = list(dict.fromkeys(route for _, route in pairs))

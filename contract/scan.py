@@ -100,6 +100,11 @@ setf = cast("Callable[[int, float], None]", _store(types.float64))
 first_bit = cast("Callable[[np.uint64], int]", intrinsic(_first))  # number of zero bits below the lowest one
 
 
+def address(array: npt.NDArray[Any]) -> int:
+    """Where an array lies. Whoever asks keeps it alive."""
+    return int(array.__array_interface__["data"][0])
+
+
 def _base64_tables() -> npt.NDArray[np.uint32]:
     letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
     tables = np.full((4, 256), BAD, np.uint32)
