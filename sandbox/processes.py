@@ -9,7 +9,9 @@ import ctypes
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -77,11 +79,23 @@ def stop(who: Known | None, grace: float) -> bool:
     if process is None:
         return True
     process.terminate()
-    _, alive = psutil.wait_procs([process], timeout=grace)
-    for stubborn in alive:
-        stubborn.kill()
-    psutil.wait_procs(alive, timeout=10)
-    return not alive
+    orderly = gone(who, grace)
+    if not orderly:
+        process.kill()
+        gone(who, 10)
+    with suppress(psutil.TimeoutExpired, psutil.NoSuchProcess):
+        process.wait(0)  # if it was our child
+    return orderly
+
+
+def gone(who: Known | None, within: float) -> bool:
+    """Wait until it runs no more. A zombie does not run, whoever should have waited for it."""
+    deadline = time.monotonic() + within
+    while find(who) is not None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def tail(log: Path, lines: int = 12) -> str:

@@ -30,7 +30,7 @@ PYTHON = VENV / "bin" / "python"
 LOCK = ROOT / "requirements.lock"
 STAMP = VENV / "setup-done"
 JARS = 79  # of amazon_kclpy 3.1.3, by its pom.xml
-BUILDERS = ("packaging", "setuptools", "wheel")  # wheel needs packaging
+BUILDERS = ("setuptools", "wheel", "packaging")
 HELP_DOWNLOAD = """\
   A download failed twice. Most often the network or a proxy is in the way:
     - behind a proxy, set HTTPS_PROXY; with a mirror of the Python packages, PIP_INDEX_URL
@@ -61,7 +61,7 @@ def main() -> int:
     environment()
     say("2/5 what builds the packages: setuptools, wheel")
     packages(BUILDERS)
-    say("3/5 the packages of requirements.lock (about 500 MB the first time, a few minutes)")
+    say("3/5 the packages of requirements.lock (about 350 MB the first time, a few minutes)")
     packages(None)
     say("4/5 the jars of the Kinesis Client Library")
     jars()
