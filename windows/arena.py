@@ -1,6 +1,6 @@
 """One growing memory of 8-byte words for all state of an engine, and what can be built of it: blocks, hash maps, growing lists.
 
-`M` is int64, `X` the same memory as float64. A "pointer" is a word's index in M, 0 is none. Blocks come in classes: multiples of four
+`M` is int64, `X` the same memory as float64; inside kernels both are bare addresses (see windows/jit.py). A "pointer" is a word's index in M, 0 is none. Blocks come in classes: multiples of four
 words up to 128, then powers of two; a freed block goes to its class's list and is used again. The memory never grows inside a kernel:
 a kernel asks `room` before each thing that it does, and returns to Python to have it grown.
 """
@@ -28,8 +28,11 @@ ENTRY_WM = 14  # the watermark at the start of this step
 UNIQUE = 15  # counts distinct values of a join of windows
 GARBAGE = 16  # list of (set, slot) that hold what nobody needs after this step, 0 if there is none
 T_SORTED = 17  # the due time whose tokens are in order
+MEMO = 19  # what was summed last over the items at hand: [which sum + 1, high, low, which count + 1, count]
 READ_WM = 18  # the watermark when closed windows were last put together in this step
-FREE = 24  # lists of free blocks, one a class
+SIZE, OUT_SIZE, SCRATCH = 24, 25, 26  # words in the arena, in the queue, in the scratch
+STRIDE = 27  # rows of the batch: its columns lie one behind the other
+FREE = 28  # lists of free blocks, one a class
 CLASSES = 64
 HEAD = FREE + CLASSES
 
@@ -88,7 +91,7 @@ def release(M, at, words):
 @kernel
 def room(M):
     """Whether the next thing has memory, whatever it is."""
-    return M[BUMP] + M[SLACK] + M[GROWERS] * 2 * M[BIGGEST] < M.size
+    return M[BUMP] + M[SLACK] + M[GROWERS] * 2 * M[BIGGEST] < M[SIZE]
 
 
 @kernel

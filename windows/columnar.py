@@ -22,14 +22,12 @@ from windows.columnar_rest import Rest
 from windows.columnar_state import dump_key, load_key
 from windows.columns import Interner
 from windows.engine import BY_IDLE, COUNTED, END, LATE_DROP, LATE_KEEP, NEVER, Columns, Key, RollingBlock, StepResult
-from windows.kernel_emit import key_due, root_new
-from windows.kernel_run import FULL, GROW, READ, finish, run
+from windows.kernel_entry import finish, key_due, key_free, key_wipe, root_new, run, tidy, timers_new
+from windows.kernel_run import FULL, GROW, READ
 from windows.kernel_slices import CLOSINGS, KEPT, REFUSED
-from windows.kernel_state import key_free, key_wipe, tidy
 from windows.layout import Plan, every_of
 from windows.naive_state import Pack, Packer, Unpack
 from windows.spec import Rolling, Sliding, Tumbling, WindowSet
-from windows.timers import timers_new
 from windows.zone_tables import ZoneTables
 
 ENDLESS = 1 << 62
@@ -78,7 +76,6 @@ class ColumnarEngine:
         self.M[arena.SLACK] = 4096 + 16 * words + 64 * sum(len(g.cells.columns) + 4 for g in self.plan.groups)
         self.M[arena.GROWERS] = 4 + measures
         self.M[arena.WATERMARK] = NEVER
-        self.X = self.M.view(np.float64)
         timers_new(self.M)
 
     @property
@@ -153,6 +150,7 @@ class ColumnarEngine:
 
     def evict(self, keys: Collection[Key]) -> None:
         self._invalidate()
+        freed: list[int] = []
         for key in keys:
             slot = self.slots.pop(key, None)
             if slot is not None:
@@ -160,6 +158,9 @@ class ColumnarEngine:
                 self.roots[slot] = 0
                 self.keys[slot] = None
                 self._free_slots.append(slot)
+                freed.append(slot)
+        if freed:
+            self.inputs.forget(freed)
         self.rest.evict(keys)
 
     def loaded(self) -> Collection[Key]:
@@ -194,7 +195,7 @@ class ColumnarEngine:
             used = int(self.M[arena.BUMP])
             grown = np.empty(max(2 * self.M.size, 2 * need), np.int64)
             grown[:used] = self.M[:used]
-            self.M, self.X = grown, grown.view(np.float64)
+            self.M = grown
         if len(self.out) <= int(self.M[arena.OUTN]) + self.reserve:
             self.out = np.concatenate([self.out, np.zeros_like(self.out)])
         if len(self.stamps) <= len(self.codes.values_by_code):
@@ -230,7 +231,7 @@ class ColumnarEngine:
         while True:
             self.make_room()
             begin, code = run(
-                self.M, self.X, self.plan.P, self.plan.PX, self.zones.Z, self.roots, begin, end, batch.kind, batch.cause, batch.mark,
+                self.M, self.plan.P, self.zones.Z, self.roots, begin, end, batch.kind, batch.cause, batch.mark,
                 batch.stream, slot, batch.at, batch.put, *columns, self.scratch, self.stamps, self.R, self.T, features, self.out,
                 self.late, outcome, self.reserve, most,
             )  # fmt: skip
@@ -244,7 +245,7 @@ class ColumnarEngine:
         while True:
             self.make_room()
             code = finish(
-                self.M, self.X, self.plan.P, self.zones.Z, self.roots, len(self.keys), END, self.out, self.reserve, most
+                self.M, self.plan.P, self.zones.Z, self.roots, len(self.keys), END, self.out, self.reserve, most
             )  # fmt: skip
             if code != GROW:
                 self._ended = code != FULL

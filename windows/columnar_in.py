@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from windows.columns import Interner
+from windows.columns import Codes, Interner
 from windows.engine import CHANGE, Columns, Key
 from windows.expr import Expr, FieldKind
 from windows.layout import Plan
 from windows.spec import WindowSet
 
 Words = npt.NDArray[np.int64]
+TABLES = 8  # tables of keys that are remembered, the latest ones
 
 
 class Inputs:
@@ -22,6 +23,7 @@ class Inputs:
 
     def __init__(self, sets: Sequence[WindowSet], plan: Plan, codes: Interner) -> None:
         self._codes = codes
+        self._tables: dict[int, tuple[Sequence[Hashable], Words]] = {}
         self._numbers, self._values = list(plan.columns.numbers), list(plan.columns.values)
         self._flags = list(plan.columns.flags)
         self._readers = {
@@ -39,6 +41,9 @@ class Inputs:
             for row, key in zip(rows.tolist(), used.tolist(), strict=True):
                 slot[row] = slot_of(batch.keys[key])
             return slot, rows
+        if isinstance(batch.keys, Codes):
+            slot[rows] = self._known_slots(batch.keys, used, slot_of)
+            return slot, rows
         table = np.full(len(batch.keys), -1, np.int64)
         present = np.zeros(len(batch.keys), np.bool_)
         present[used] = True
@@ -47,6 +52,25 @@ class Inputs:
             table[key] = slot_of(keys[key])
         slot[rows] = table[used]
         return slot, rows
+
+    def forget(self, slots: Sequence[int]) -> None:
+        """These slots are given to other keys from now on."""
+        for _, own in self._tables.values():
+            own[np.isin(own, slots)] = -1
+
+    def _known_slots(self, keys: Codes, used: npt.NDArray[np.int32], slot_of: Callable[[Key], int]) -> Words:
+        """Slots of keys that come as codes into a table, which are looked up once."""
+        table, own = self._tables.pop(id(keys.table), (keys.table, np.empty(0, np.int64)))
+        if len(own) < len(table):
+            own = np.concatenate([own, np.full(2 * len(table) - len(own), -1, np.int64)])
+        while len(self._tables) >= TABLES:
+            del self._tables[next(iter(self._tables))]
+        self._tables[id(table)] = (table, own)
+        codes = keys.codes[used]
+        slots = own[codes]
+        for code in np.unique(codes[slots < 0]).tolist():
+            own[code] = slot_of(table[code])  # type: ignore[arg-type]
+        return own[codes]
 
     def columns(self, batch: Columns, slot: Words) -> tuple[Any, Any, Any]:
         """(numbers, flags, codes), a row each; anything where no row is read."""

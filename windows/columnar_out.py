@@ -12,9 +12,8 @@ from windows import arena
 from windows import kernel_layout as w
 from windows.blocks import Column, Once, Turn, numbers, whole
 from windows.engine import CAUSES, CHANGE, Columns, FeatureBlock, RollingBlock, StepResult, WindowBlock
-from windows.kernel_emit import emit_views, emit_windows, open_windows
+from windows.kernel_entry import emit_views, emit_windows, first_due, open_windows
 from windows.kernel_slices import Q_CLOSED, Q_KEY, Q_SLICE, Q_VIEW
-from windows.kernel_state import first_due
 from windows.layout import every_of
 from windows.spec import Rolling
 
@@ -115,8 +114,9 @@ class Outputs:
         def make() -> Sequence[npt.NDArray[Any]]:
             check()
             slots, windows = open_windows(
-                engine.M, engine.plan.P, engine.zones.Z, engine.roots, engine.plan.set_at(i), rows[:, 2], rows[:, 3], span
-            )
+                engine.M, engine.plan.P, engine.zones.Z, engine.roots, engine.plan.set_at(i), np.ascontiguousarray(rows[:, 2]),
+                np.ascontiguousarray(rows[:, 3]), span,
+            )  # fmt: skip
             if len(slots):
                 low = windows.min()
                 _, first = np.unique(slots * (windows.max() - low + 1) + (windows - low), return_index=True)
@@ -131,11 +131,15 @@ class Outputs:
     def _emit(self, i: int, slots: Words, windows: Words) -> tuple[Words, npt.NDArray[np.float64], Words]:
         engine = self._engine
         values, whole_numbers = np.empty((len(self._names[i]), len(slots))), np.empty((5, len(slots)), np.int64)
-        emit_windows(
-            engine.M, engine.X, engine.plan.P, engine.plan.PX, engine.zones.Z, engine.roots, engine.plan.set_at(i),
-            np.ascontiguousarray(slots), np.ascontiguousarray(windows), engine.scratch, engine.stamps, values, whole_numbers,
-        )  # fmt: skip
-        return np.ascontiguousarray(slots), values, whole_numbers
+        slots, windows, done = np.ascontiguousarray(slots), np.ascontiguousarray(windows), 0
+        while done < len(slots):
+            done, need = emit_windows(
+                engine.M, engine.plan.P, engine.zones.Z, engine.roots, engine.plan.set_at(i), done, slots, windows, engine.scratch,
+                engine.stamps, values, whole_numbers,
+            )  # fmt: skip
+            if need > len(engine.scratch):
+                engine.scratch = np.zeros(2 * need, np.int64)
+        return slots, values, whole_numbers
 
     def _window_block(self, i: int, once: Once) -> WindowBlock:
         keys = self._engine.keys
@@ -169,7 +173,7 @@ class Outputs:
             while done < len(slots):
                 engine.make_room()
                 done = emit_views(
-                    engine.M, engine.X, engine.plan.P, engine.plan.PX, engine.roots, engine.plan.set_at(i), slots, done,
+                    engine.M, engine.plan.P, engine.roots, engine.plan.set_at(i), done, slots,
                     engine.scratch, engine.stamps, values, whole_numbers, as_of,
                 )  # fmt: skip
             return slots, values, whole_numbers

@@ -21,10 +21,8 @@ import numpy.typing as npt
 from windows import kernel_layout as w
 from windows.engine import NEVER, Key, StateMismatch
 from windows.arena import EMPTY
-from windows.kernel_grid import record_put
-from windows.kernel_history import history_new
-from windows.kernel_state import (
-    history_dump, history_load, records_dump, set_watch, slices_dump, slices_load, slices_masks,
+from windows.kernel_entry import (
+    history_dump, history_load, history_new, record_put, records_dump, set_watch, slices_dump, slices_load, slices_masks,
 )  # fmt: skip
 from windows.layout import Group
 
@@ -164,7 +162,7 @@ def _dump_set(engine: ColumnarEngine, i: int, root: int, slices: bool) -> bytes:
     if engine.plan.is_rolling(i):
         known = engine.M[at + w.E_LAST] != EMPTY
         return _bytes(engine.M[[at + w.E_LAST, at + w.E_ASOF]]) if known else b""
-    records = records_dump(engine.M, engine.plan.P, engine.zones.Z, engine.plan.set_at(i), root)
+    records = records_dump(engine.M, engine.plan.P, engine.zones.Z, engine.plan.set_at(i), root, engine.M[at + w.E_N])
     if not len(records) and not slices:
         return b""
     return _bytes(np.concatenate([engine.M[[at + w.E_OPEN]], records.ravel()]))
@@ -184,7 +182,7 @@ def _load_section(engine: ColumnarEngine, group: Group, root: int, section: Any,
     places = np.array([rows[here[name], w.C_AT] if name in here else -1 for name in section["parts"]], np.int64)
     kinds = np.array([int(name.partition(" ")[0]) for name in section["parts"]], np.int64)
     engine.zones.cover(*section["reach"])
-    slices_load(engine.M, engine.X, engine.plan.P, engine.zones.Z, group.at, root, words, kinds, places, codes, mask)
+    slices_load(engine.M, engine.plan.P, engine.zones.Z, group.at, root, words, kinds, places, codes, mask)
     return mask
 
 

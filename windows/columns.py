@@ -10,6 +10,9 @@ import numpy as np
 from windows.engine import Ints
 
 
+TABLES = 8  # tables of values that are remembered, the latest ones
+
+
 class Codes(Sequence[Hashable]):
     """A column of values that a decoder has numbered: value i is table[codes[i]], None where the code is negative.
 
@@ -76,8 +79,10 @@ class Interner(dict[Any, int]):
         self._tables.clear()
 
     def _table(self, table: Sequence[Hashable]) -> Ints:
-        known, own = self._tables.get(id(table), (table, np.empty(0, np.int64)))
+        known, own = self._tables.pop(id(table), (table, np.empty(0, np.int64)))
         if len(own) < len(table):
             own = np.concatenate([own, np.fromiter(map(self.__getitem__, table[len(own) :]), np.int64, len(table) - len(own))])
-            self._tables[id(table)] = (known, own)
+        while len(self._tables) >= TABLES:
+            del self._tables[next(iter(self._tables))]
+        self._tables[id(table)] = (known, own)
         return own

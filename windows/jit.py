@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+from numba import types
+from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., Any])
+PURE = bool(numba.config.DISABLE_JIT)  # kernels as plain Python, for debugging
 HERE = Path(__file__).parent
-PARTS = ("arena", "kernel_*", "timers")
+PARTS = ("arena", "jit", "kernel_*", "timers")
 
 
 def _sources() -> list[Path]:
@@ -46,3 +49,23 @@ def kernel(function: F) -> F:
     """Compiled at its first call, and kept on disk. Division by zero gives inf or nan, as in numpy."""
     compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     return compiled
+
+
+def _pointer(kind: Any) -> Callable[..., Any]:
+    """The address of an array's first item. Whoever takes it keeps the array alive."""
+
+    def build(typing: Any, array: Any) -> Any:
+        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            data = context.make_array(signature.args[0])(context, builder, args[0]).data
+            return builder.bitcast(data, context.get_value_type(signature.return_type))
+
+        return types.CPointer(kind)(array), code
+
+    made: Callable[..., Any] = intrinsic(build)
+    return made
+
+
+# Kernels hand arrays on as bare addresses: numba counts references of arrays at every call, which costs more than the work.
+words: Callable[..., Any] = (lambda array: array.reshape(-1)) if PURE else _pointer(types.int64)
+floats: Callable[..., Any] = (lambda array: array.reshape(-1).view("f8")) if PURE else _pointer(types.float64)
+bytes_of: Callable[..., Any] = (lambda array: array.reshape(-1)) if PURE else _pointer(types.int8)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 
 from windows.arena import (
-    EMPTY, LIST_DATA, LIST_N, MAP_N, list_free, list_new, list_push, map_add, map_find, map_free, map_grown, map_new,
+    EMPTY, LIST_DATA, LIST_N, MAP_N, STRIDE, list_free, list_new, list_push, map_add, map_find, map_free, map_grown, map_new,
 )  # fmt: skip
 from windows.jit import kernel
 from windows.kernel_layout import (
-    C_AT, C_BIT, C_CNT, C_COL, C_SUM, C_TYPE, C_WORDS, CNT, DISTINCT, FIRST, G_CELLS, G_NCELLS, LAST, M2, MAX, MIN,
+    C_AT, C_BIT, C_CNT, C_COL, C_SUM, C_TYPE, C_WORDS, CNT, DISTINCT, FIRST, G_CELLS, G_NCELLS, INLINE, LAST, M2, MAX, MIN,
     N_CAP, QUANT, SUM, V_MASK, V_T,
 )  # fmt: skip
 
@@ -45,43 +45,70 @@ def cells_free(M, P, g, base):
         at = base + P[c + C_AT]
         if M[at] != 0:
             if P[c + C_TYPE] == DISTINCT:
-                values_free(M, M[at])
+                values_free(M, at)
             elif P[c + C_TYPE] == QUANT:
                 list_free(M, M[at])
 
 
 @kernel
-def values_free(M, values):
-    if values < 0:
-        map_free(M, -values)
-    else:
-        list_free(M, values)
+def values_free(M, at):
+    """Let go of what a cell of distinct values keeps elsewhere."""
+    if M[at] < 0:
+        map_free(M, -M[at])
+    elif M[at] > INLINE:
+        list_free(M, M[at])
+    M[at] = 0
 
 
 @kernel
-def values_add(M, values, code):
-    """A set of value codes with one more: a list while it is small, then a map (its negative place)."""
+def values_count(M, at):
+    """How many values a cell of distinct values holds."""
+    values = M[at]
+    if 0 <= values <= INLINE:
+        return values
+    return M[abs(values) + (LIST_N if values > 0 else MAP_N)]
+
+
+@kernel
+def values_add(M, at, code):
+    """One more value into a cell of distinct values: in the cell itself, then in a list, then in a map (its negative place)."""
+    values = M[at]
     if values < 0:
-        at = map_grown(M, -values)
-        p = map_find(M, at, code)
+        new = map_grown(M, -values)
+        p = map_find(M, new, code)
         if M[p] == EMPTY:
             M[p] = code
-            M[at + MAP_N] += 1
-        return -at
-    if values == 0:
-        values = list_new(M, 2)
-    n = M[values + LIST_N]
-    for i in range(n):
-        if M[values + LIST_DATA + i] == code:
-            return values
-    if n < SMALL:
-        return list_push(M, values, code)
-    at = map_new(M, 32)
-    for i in range(n):
-        map_add(M, at, M[values + LIST_DATA + i], 1)
-    map_add(M, at, code, 1)
+            M[new + MAP_N] += 1
+        M[at] = -new
+        return
+    n = values if values <= INLINE else M[values + LIST_N]
+    first = at + 1 if values <= INLINE else values + LIST_DATA
+    for i in range(first, first + n):
+        if M[i] == code:
+            return
+    if n < INLINE:
+        M[first + n] = code
+        M[at] = n + 1
+    elif n == INLINE or n < SMALL:
+        if n == INLINE and values <= INLINE:
+            values = list_new(M, SMALL)
+            for i in range(n):
+                values = list_push(M, values, M[first + i])
+        M[at] = list_push(M, values, code)
+    else:
+        values_spread(M, at, code)
+
+
+@kernel
+def values_spread(M, at, code):
+    """From a list to a map."""
+    values = M[at]
+    new = map_new(M, 32)
+    for i in range(values + LIST_DATA, values + LIST_DATA + M[values + LIST_N]):
+        map_add(M, new, M[i], 1)
+    map_add(M, new, code, 1)
     list_free(M, values)
-    return -at
+    M[at] = -new
 
 
 @kernel
@@ -96,14 +123,14 @@ def cells_add(M, X, P, g, base, mask, t, NUM, CODE, i):
             if kind == CNT:
                 M[at] += 1
             elif kind <= MAX:
-                number_add(M, X, P, c, kind, base, at, NUM[P[c + C_COL], i])
+                number_add(M, X, P, c, kind, base, at, NUM[P[c + C_COL] * M[STRIDE] + i])
             elif kind == QUANT:
                 if M[at] == 0:
                     M[at] = list_new(M, 2)
                 M[at] = list_push(M, M[at], 0)
-                X[M[at] + LIST_DATA + M[M[at] + LIST_N] - 1] = NUM[P[c + C_COL], i]
+                X[M[at] + LIST_DATA + M[M[at] + LIST_N] - 1] = NUM[P[c + C_COL] * M[STRIDE] + i]
             else:
-                value_add(M, kind, at, t, CODE[P[c + C_COL], i])
+                value_add(M, kind, at, t, CODE[P[c + C_COL] * M[STRIDE] + i])
         c += C_WORDS
 
 
@@ -131,7 +158,7 @@ def number_add(M, X, P, c, kind, base, at, x):
 def value_add(M, kind, at, t, code):
     """Into a first, a last or a set of values."""
     if kind == DISTINCT:
-        M[at] = values_add(M, M[at], code)
+        values_add(M, at, code)
     elif M[at + 1] < 0 or (kind == FIRST and t < M[at]) or (kind == LAST and t >= M[at]):
         M[at] = t
         M[at + 1] = code

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from windows.arena import EMPTY, WATERMARK, alloc, room
+from windows.arena import EMPTY, SCRATCH, WATERMARK, alloc, room
 from windows.jit import kernel
 from windows.kernel_grid import ends, first_past, last_at, record, record_find, starts
 from windows.kernel_layout import (
@@ -12,7 +10,7 @@ from windows.kernel_layout import (
     P_NSETS, P_SETS, R_FLOOR, R_GENERATION, R_ORDER, R_ROUTE, R_SLOT, S_CNT, S_ENT, S_GROUP, S_KIND, S_LAT, S_MEASURES, S_NMEASURES, S_WORDS,
     W_KEY, W_LATE, W_REVISION,
 )  # fmt: skip
-from windows.kernel_measures import measure_of
+from windows.kernel_measures import forget_sums, measure_of
 from windows.kernel_rolling import expires, history_of, rolling_due, rolling_values
 from windows.kernel_run import index_in, judge
 from windows.kernel_slices import grid_due, may_read
@@ -21,26 +19,24 @@ START, END_AT, EVENTS, REVISION, LATE_N = 0, 1, 2, 3, 4
 
 
 @kernel
-def open_windows(M, P, Z, ROOTS, s, SLOT, FROM, span):
-    """The open windows on touched slices: (slots, numbers), one pair for each slice that touches a window."""
-    slots = np.empty(SLOT.size * span, np.int64)
-    numbers = np.empty(SLOT.size * span, np.int64)
-    n = 0
-    for i in range(SLOT.size):
+def open_windows(M, P, Z, ROOTS, s, n, SLOT, FROM, slots, numbers):
+    """The open windows on n touched slices, one pair for each slice that touches a window: how many pairs."""
+    found = 0
+    for i in range(n):
         root = ROOTS[SLOT[i]]
         e = root + P[s + S_ENT]
         wm = judge(M, root, M[WATERMARK])
         k = max(first_past(P, Z, s, FROM[i]), max(M[e + E_OPEN], first_past(P, Z, s, wm - P[s + S_LAT])))
         for number in range(k, last_at(P, Z, s, FROM[i]) + 1):
-            slots[n] = SLOT[i]
-            numbers[n] = number
-            n += 1
-    return slots[:n], numbers[:n]
+            slots[found] = SLOT[i]
+            numbers[found] = number
+            found += 1
+    return found
 
 
 @kernel
 def window_items(M, P, s, g, root, start, end, S):
-    """A window's slices as items, the oldest first: (scratch, how many)."""
+    """A window's slices as items, the oldest first: how many; so many less than none where the scratch is too small for them."""
     node = M[root + P[g + G_CHAIN]]
     while node != 0 and M[node + L_FROM] >= end:
         node = M[node + L_NEXT]
@@ -50,8 +46,8 @@ def window_items(M, P, s, g, root, start, end, S):
         oldest = node
         node = M[node + L_NEXT]
         n += 1
-    if 3 * n > S.size:
-        S = np.empty(3 * n, np.int64)
+    if 3 * n > M[SCRATCH]:
+        return -3 * n
     n = 0
     while oldest != 0 and M[oldest + L_FROM] < end:
         if M[oldest + L_TO] <= end and may_read(M, P, s, g, oldest):
@@ -59,48 +55,54 @@ def window_items(M, P, s, g, root, start, end, S):
             S[3 * n + 1] = -1
             n += 1
         oldest = M[oldest + L_PREV]
-    return S, n
+    return n
 
 
 @kernel
-def emit_windows(M, X, P, PX, Z, ROOTS, s, SLOT, K, S, STAMP, VALUES, INTS):
-    """Windows of one set: measures into VALUES[:, i], start, end, events, revision and late into INTS[:, i]."""
+def emit_windows(M, X, P, PX, Z, ROOTS, s, begin, n, SLOT, K, S, STAMP, VALUES, INTS):
+    """n windows of one set from the one at `begin` on: measures into VALUES[j * n + i], start, end, events, revision and late into
+    INTS. Where to go on with how much scratch."""
     g = P[s + S_GROUP]
-    for i in range(SLOT.size):
+    for i in range(begin, n):
         root = ROOTS[SLOT[i]]
         e = root + P[s + S_ENT]
-        INTS[START, i] = starts(P, Z, s, K[i])
-        INTS[END_AT, i] = ends(P, Z, s, K[i])
-        S, n = window_items(M, P, s, g, root, INTS[START, i], INTS[END_AT, i], S)
+        start = starts(P, Z, s, K[i])
+        end = ends(P, Z, s, K[i])
+        items = window_items(M, P, s, g, root, start, end, S)
+        if items < 0:
+            return i, -items
         events = 0
-        for j in range(n):
+        for j in range(items):
             events += M[S[3 * j] + P[s + S_CNT]]
-        INTS[EVENTS, i] = events
-        INTS[REVISION, i] = 0
-        INTS[LATE_N, i] = 0
+        INTS[START * n + i] = start
+        INTS[END_AT * n + i] = end
+        INTS[EVENTS * n + i] = events
         r = record_find(M, e, K[i])
-        if r < M[e + E_N] and M[record(M, e, r) + W_KEY] == K[i]:
-            INTS[REVISION, i] = M[record(M, e, r) + W_REVISION]
-            INTS[LATE_N, i] = M[record(M, e, r) + W_LATE]
+        known = r < M[e + E_N] and M[record(M, e, r) + W_KEY] == K[i]
+        INTS[REVISION * n + i] = M[record(M, e, r) + W_REVISION] if known else 0
+        INTS[LATE_N * n + i] = M[record(M, e, r) + W_LATE] if known else 0
+        forget_sums(M)
         for j in range(P[s + S_NMEASURES]):
-            VALUES[j, i] = measure_of(M, X, P, PX, P[s + S_MEASURES] + j * F_WORDS, S, 0, n, 0, STAMP)
+            VALUES[j * n + i] = measure_of(M, X, P, PX, P[s + S_MEASURES] + j * F_WORDS, S, 0, items, 0, STAMP)
+    return n, 0
 
 
 @kernel
-def emit_views(M, X, P, PX, ROOTS, s, SLOT, begin, S, STAMP, VALUES, INTS, as_of):
-    """Views of one rolling set, from row `begin` on until memory is short: measures, as_of and expires_at. Where to go on."""
+def emit_views(M, X, P, PX, ROOTS, s, begin, n, SLOT, S, STAMP, VALUES, INTS, as_of):
+    """n views of one rolling set, from row `begin` on until memory is short: measures, as_of and expires_at. Where to go on."""
     g = P[s + S_GROUP]
     j = index_in(P, g, s)
-    for i in range(begin, SLOT.size):
+    for i in range(begin, n):
         if not room(M):
             return i
         root = ROOTS[SLOT[i]]
         e = root + P[s + S_ENT]
         h = history_of(M, P, g, root, j)
-        INTS[0, i] = M[e + E_ASOF] if as_of == EMPTY else as_of
-        rolling_values(M, X, P, PX, g, s, e, h, INTS[0, i], S, STAMP, VALUES, 0, i)
-        INTS[1, i] = expires(M, P, g, s, h, INTS[0, i])
-    return SLOT.size
+        now = M[e + E_ASOF] if as_of == EMPTY else as_of
+        INTS[i] = now
+        rolling_values(M, X, P, PX, g, s, e, h, now, S, STAMP, VALUES, i, n)
+        INTS[n + i] = expires(M, P, g, s, h, now)
+    return n
 
 
 @kernel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from windows.arena import SCRATCH
 from windows.jit import kernel
 from windows.kernel_cells import count_of, edge_of, extreme_of, squares_of, sum_of
 from windows.kernel_history import data_of, dirty, leaf_bigger, leaf_drop, leaf_for, leaf_split, place_in
@@ -163,10 +164,10 @@ def stretch(M, X, P, g, h, lo, hi, S):
         return leaf_item(M, P, g, root, lo, hi, S, 0)
     D = data_of(P, g)
     n = 0
-    top = S.size - 2
+    top = M[SCRATCH] - 2
     S[top] = root
     S[top + 1] = 0
-    while top < S.size:
+    while top < M[SCRATCH]:
         node = S[top]
         whole = S[top + 1]
         top += 2

@@ -95,20 +95,20 @@ def one_known(op, to, a, b, R, T, P, PX):
 
 
 @kernel
-def evaluate(P, PX, st, i, NUM, FLAG, CODE, R, T):
-    """All conditions of a stream over row i, into the registers."""
+def evaluate(P, PX, st, i, n, NUM, FLAG, CODE, R, T):
+    """All conditions of a stream over row i of n, into the registers."""
     p = P[st + ST_CODE]
     for _ in range(P[st + ST_CODEN]):
         op = P[p]
         to = P[p + 1]
         a = P[p + 2]
         if op == O_NUMBER:
-            R[to] = NUM[a, i]
+            R[to] = NUM[a * n + i]
             T[to] = 0 if np.isnan(R[to]) else 1
         elif op == O_FLAG:
-            T[to] = FLAG[a, i]
+            T[to] = FLAG[a * n + i]
         elif op == O_CODE:
-            T[to] = CODE[a, i]
+            T[to] = CODE[a * n + i]
         elif op == O_CONST:
             R[to] = PX[a]
             T[to] = 1
@@ -122,8 +122,8 @@ def evaluate(P, PX, st, i, NUM, FLAG, CODE, R, T):
 
 
 @kernel
-def bits_of(P, g, i, NUM, CODE, T):
-    """Which of a group's conditions hold for row i; a condition is a list of terms that must all hold."""
+def bits_of(P, g, i, n, NUM, CODE, T):
+    """Which of a group's conditions hold for row i of n; a condition is a list of terms that must all hold."""
     mask = np.int64(0)
     for b in range(P[g + G_NBITS]):
         p = P[P[g + G_BITS] + b]
@@ -136,9 +136,9 @@ def bits_of(P, g, i, NUM, CODE, T):
             elif what == B_KNOWN:
                 holds = holds and T[which] >= 0
             elif what == B_NUMBER:
-                holds = holds and not np.isnan(NUM[which, i])
+                holds = holds and not np.isnan(NUM[which * n + i])
             else:
-                holds = holds and CODE[which, i] >= 0
+                holds = holds and CODE[which * n + i] >= 0
         if holds:
             mask |= np.int64(1) << b
     return mask

@@ -36,6 +36,7 @@ UPDATE, DEAD_LETTER, DROP = 0, 1, 2
 C_TYPE, C_BIT, C_COL, C_AT, C_CNT, C_SUM = 0, 1, 2, 3, 4, 5
 C_WORDS = 6
 CNT, SUM, M2, MIN, MAX, FIRST, LAST, DISTINCT, QUANT = 0, 1, 2, 3, 4, 5, 6, 7, 8
+INLINE = 3  # values that a cell of distinct values holds itself: [how many or the place of a list or map, values...]
 
 # a measure; words of cells in a node, the column of an event in a leaf, the place of what is kept incrementally
 F_FN, F_BIT, F_BIT2, F_CNT, F_CNT2, F_SUM, F_CELL, F_COL, F_Q, F_INC = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
@@ -56,9 +57,9 @@ R_FLOOR, R_GENERATION, R_CHANGED, R_SLOT, R_ROUTE, R_ORDER, R_DATA = 0, 1, 2, 3,
 # entity of a set at a key. Grid and session: records of windows in a block, [key, ...] by rising key
 E_DUE = 0  # when a timer rings, NONE if none does
 E_RECORDS, E_CAP, E_HEAD, E_N = 1, 2, 3, 4
-E_OPEN = 5  # grid: a window before this one (its number) is closed
+E_OPEN, E_FINGER = 5, 6  # grid: windows before this one (its number) are closed; on slices older than this one all are
 E_LAST, E_ASOF, E_STAMP, E_LO, E_HI, E_INC = 1, 2, 3, 4, 5, 6
-E_GRID_WORDS = 6
+E_GRID_WORDS = 7
 E_ROLLING_WORDS = 6  # and one for each thing kept incrementally
 
 # a record of a closed window: number, revision, how many came late, what closed it, when it was last queued

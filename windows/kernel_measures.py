@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from windows.arena import EMPTY, LIST_DATA, LIST_N, MAP_DATA, MAP_MASK, UNIQUE
+from windows.arena import EMPTY, LIST_DATA, LIST_N, MAP_DATA, MAP_MASK, MEMO, UNIQUE
 from windows.jit import kernel
-from windows.kernel_cells import count_of, edge_of, extreme_of, squares_of, sum_of
+from windows.kernel_cells import count_of, edge_of, extreme_of, squares_of, sum_of, values_count
 from windows.kernel_layout import (
     F_BIT, F_BIT2, F_CELL, F_CNT, F_CNT2, F_COL, F_COUNT, F_DISTINCT, F_FIRST, F_FN, F_LAST, F_MAX, F_MEAN, F_MIN, F_Q, F_QUANTILE,
-    F_SHARE, F_STD, F_SUM, F_TOTAL, N_CAP, V_MASK,
+    F_SHARE, F_STD, F_SUM, F_TOTAL, INLINE, N_CAP, V_MASK,
 )  # fmt: skip
 
 
@@ -19,7 +19,7 @@ def measure_of(M, X, P, PX, f, S, at, n, D, STAMP):
     fn = P[f + F_FN]
     bit = P[f + F_BIT]
     if fn == F_COUNT:
-        return float(count_of(M, P, S, at, n, D, bit, P[f + F_CNT]))
+        return float(known_count(M, P, S, at, n, D, bit, P[f + F_CNT]))
     if fn <= F_STD and fn != F_MIN and fn != F_MAX:
         return moment_of(M, X, P, f, fn, S, at, n, D)
     if fn == F_MIN or fn == F_MAX:
@@ -38,19 +38,37 @@ def measure_of(M, X, P, PX, f, S, at, n, D, STAMP):
 
 
 @kernel
+def forget_sums(M):
+    """Other items than before are at hand."""
+    M[MEMO] = 0
+    M[MEMO + 3] = 0
+
+
+@kernel
+def known_count(M, P, S, at, n, D, bit, cell):
+    """How many events entered; asked again by the next measure it is not counted again."""
+    if M[MEMO + 3] != cell + 1:
+        M[MEMO + 3] = cell + 1
+        M[MEMO + 4] = count_of(M, P, S, at, n, D, bit, cell)
+    return M[MEMO + 4]
+
+
+@kernel
 def moment_of(M, X, P, f, fn, S, at, n, D):
     """sum, mean, var or std."""
     bit = P[f + F_BIT]
-    hi, lo = sum_of(M, X, S, at, n, D, bit, P[f + F_COL], P[f + F_SUM])
+    if M[MEMO] != P[f + F_SUM] + 1:
+        M[MEMO] = P[f + F_SUM] + 1
+        X[MEMO + 1], X[MEMO + 2] = sum_of(M, X, S, at, n, D, bit, P[f + F_COL], P[f + F_SUM])
+    total = X[MEMO + 1] + X[MEMO + 2]
     if fn == F_TOTAL:
-        return hi + lo
-    k = count_of(M, P, S, at, n, D, bit, P[f + F_CNT])
+        return total
+    k = known_count(M, P, S, at, n, D, bit, P[f + F_CNT])
     if fn == F_MEAN:
-        return (hi + lo) / k if k > 0 else np.nan
+        return total / k if k > 0 else np.nan
     if k < 2:
         return np.nan
-    mean = (hi + lo) / k
-    squares = squares_of(M, X, S, at, n, D, bit, P[f + F_COL], mean, P[f + F_CELL], P[f + F_CNT], P[f + F_SUM])
+    squares = squares_of(M, X, S, at, n, D, bit, P[f + F_COL], total / k, P[f + F_CELL], P[f + F_CNT], P[f + F_SUM])
     var = squares / (k - 1)
     return np.sqrt(var) if fn == F_STD else var
 
@@ -59,15 +77,14 @@ def moment_of(M, X, P, f, fn, S, at, n, D):
 def distinct_of(M, S, at, n, D, bit, col, cell, STAMP):
     """How many different values: a code is counted where its stamp is not this call's."""
     if n == 1 and S[at + 1] < 0:
-        values = M[S[at] + cell]
-        return np.int64(0) if values == 0 else M[abs(values) + LIST_N]
+        return values_count(M, S[at] + cell)
     M[UNIQUE] += 1
     mark = M[UNIQUE]
     total = np.int64(0)
     for j in range(at, at + 3 * n, 3):
         p = S[j]
         if S[j + 1] < 0:
-            total += unseen(M, M[p + cell], STAMP, mark)
+            total += unseen(M, p + cell, STAMP, mark)
             continue
         for e in range(S[j + 1], S[j + 2]):
             if (M[p + D + V_MASK * M[p + N_CAP] + e] >> bit) & 1:
@@ -79,19 +96,18 @@ def distinct_of(M, S, at, n, D, bit, col, cell, STAMP):
 
 
 @kernel
-def unseen(M, values, STAMP, mark):
-    """How many values of a set have not been seen under this mark; now they have."""
+def unseen(M, at, STAMP, mark):
+    """How many values of a cell have not been seen under this mark; now they have."""
+    values = M[at]
     total = np.int64(0)
-    if values == 0:
-        return total
-    if values > 0:
-        for p in range(values + LIST_DATA, values + LIST_DATA + M[values + LIST_N]):
+    if values >= 0:
+        first = at + 1 if values <= INLINE else values + LIST_DATA
+        for p in range(first, first + values_count(M, at)):
             if STAMP[M[p]] != mark:
                 STAMP[M[p]] = mark
                 total += 1
         return total
-    at = -values
-    for p in range(at + MAP_DATA, at + MAP_DATA + 2 * (M[at + MAP_MASK] + 1), 2):
+    for p in range(-values + MAP_DATA, -values + MAP_DATA + 2 * (M[-values + MAP_MASK] + 1), 2):
         if M[p] != EMPTY and STAMP[M[p]] != mark:
             STAMP[M[p]] = mark
             total += 1
@@ -122,18 +138,18 @@ def quantile_of(M, X, S, at, n, D, bit, col, cell, q):
                 values[k] = X[p + D + col * M[p + N_CAP] + e]
                 k += 1
     values = np.sort(values[:k])
-    return between(values, k, q)
+    return between(values, 0, k, q)
 
 
 @kernel
-def between(values, k, q):
-    """The quantile of k sorted values, linear between neighbours."""
+def between(values, at, k, q):
+    """The quantile of k sorted values from values[at] on, linear between neighbours."""
     if k == 0:
         return np.nan
     place = (k - 1) * q
     low = int(np.floor(place))
-    a = values[low]
-    b = values[min(low + 1, k - 1)]
+    a = values[at + low]
+    b = values[at + min(low + 1, k - 1)]
     part = place - low
     if np.isinf(b - a):
         return a * (1 - part) + b * part

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from windows.arena import (
-    DOCS, EMPTY, ENTRY_WM, LIST_DATA, LIST_N, MAP_N, STEP, list_free, list_new, list_push, map_add, map_free, map_grown, map_new,
+    DOCS, EMPTY, ENTRY_WM, LIST_DATA, LIST_N, MAP_N, STEP, STRIDE, list_free, list_new, list_push, map_add, map_free, map_grown, map_new,
 )  # fmt: skip
 from windows.jit import kernel
 from windows.kernel_events import event_room, forget_before, place_of, stretch
@@ -20,7 +20,7 @@ from windows.kernel_layout import (
     S_BIT, S_CLOSED, S_CURRENT, S_DELAY, S_ENT, S_FEATURE, S_INC, S_INDEX, S_KIND, S_LAT, S_LATE, S_MEASURES, S_NINC, S_NMEASURES,
     S_SIZE, S_STEP, V_EXTRA, V_MASK,
 )  # fmt: skip
-from windows.kernel_measures import between, measure_of
+from windows.kernel_measures import between, forget_sums, measure_of
 from windows.kernel_slices import KEPT, Q_VIEW, REFUSED, TOOK, arm, key_changed, queue
 
 
@@ -142,8 +142,8 @@ def inc_free(M, P, s, e):
 
 
 @kernel
-def rolling_values(M, X, P, PX, g, s, e, h, t, S, STAMP, out, col, row):
-    """The values of a set as of a time, into out[col:, row]."""
+def rolling_values(M, X, P, PX, g, s, e, h, t, S, STAMP, out, at, stride):
+    """The values of a set as of a time, into out[at], out[at + stride], ..."""
     lo = t - P[s + S_DELAY] - P[s + S_SIZE] + (0 if P[s + S_CLOSED] else 1)
     hi = t - P[s + S_DELAY]
     n = 0
@@ -152,20 +152,20 @@ def rolling_values(M, X, P, PX, g, s, e, h, t, S, STAMP, out, col, row):
         if P[s + S_NINC] > 0:
             inc_move(M, X, P, g, s, e, h, lo, hi)
     D = data_of(P, g)
+    forget_sums(M)
     for j in range(P[s + S_NMEASURES]):
         f = P[s + S_MEASURES] + j * F_WORDS
         inc = P[f + F_INC]
         if inc < 0:
-            out[col + j, row] = measure_of(M, X, P, PX, f, S, 0, n, D, STAMP)
+            out[at + j * stride] = measure_of(M, X, P, PX, f, S, 0, n, D, STAMP)
             continue
         kept = M[e + E_INC + inc] if h != 0 else 0
         if P[f + F_FN] == F_DISTINCT:
-            out[col + j, row] = M[kept + MAP_N] if kept != 0 else 0
+            out[at + j * stride] = M[kept + MAP_N] if kept != 0 else 0
         elif kept == 0:
-            out[col + j, row] = np.nan
+            out[at + j * stride] = np.nan
         else:
-            k = M[kept + LIST_N]
-            out[col + j, row] = between(X[kept + LIST_DATA : kept + LIST_DATA + k], k, PX[P[f + F_Q]])
+            out[at + j * stride] = between(X, kept + LIST_DATA, M[kept + LIST_N], PX[P[f + F_Q]])
 
 
 @kernel
@@ -212,11 +212,15 @@ def rolling_due(M, P, g, s, e, h):
     """When something of the set happens next at a key: a refresh, or that the key is forgotten; NONE if nothing is known of it."""
     if M[e + E_LAST] == EMPTY:
         return NONE
-    soonest = expires(M, P, g, s, h, M[e + E_ASOF])
+    return due_after(M, P, s, e, expires(M, P, g, s, h, M[e + E_ASOF]))
+
+
+@kernel
+def due_after(M, P, s, e, soonest):
+    """When a view is refreshed that changes at `soonest`; where nothing changes it, when the key is forgotten."""
     if soonest == NONE:
         return M[e + E_LAST] + leaves_after(P, s) + P[s + S_LAT]
-    step = P[s + S_STEP]
-    return -(-soonest // step) * step
+    return -(-soonest // P[s + S_STEP]) * P[s + S_STEP]
 
 
 @kernel
@@ -234,14 +238,15 @@ def rolling_ring(M, X, P, g, s, j, root, OUT, wm):
     """Refresh a view that has decayed, forget a key that no value can need any more, ring again for the rest."""
     e = root + P[s + S_ENT]
     M[e + E_DUE] = NONE
-    h = history_of(M, P, g, root, j)
-    due = rolling_due(M, P, g, s, e, h)
-    if due == NONE:
+    if M[e + E_LAST] == EMPTY:
         return
+    h = history_of(M, P, g, root, j)
+    soonest = expires(M, P, g, s, h, M[e + E_ASOF])
+    due = due_after(M, P, s, e, soonest)
     if wm >= due:
-        if expires(M, P, g, s, h, M[e + E_ASOF]) != NONE:
+        if soonest != NONE:
             view_touch(M, P, s, e, root, OUT, wm)
-            due = rolling_due(M, P, g, s, e, h)
+            due = due_after(M, P, s, e, expires(M, P, g, s, h, M[e + E_ASOF]))
         key_changed(M, OUT, root, wm)
         if M[e + E_LAST] + leaves_after(P, s) <= wm - P[s + S_LAT]:
             M[e + E_LAST] = EMPTY
@@ -292,9 +297,9 @@ def event_put(M, X, P, g, root, h, mask, t, i, NUM, CODE):
         col = P[P[g + G_COLS] + c]
         at = leaf + D + c * cap + place
         if col >= 0:
-            X[at] = NUM[col, i]
+            X[at] = NUM[col * M[STRIDE] + i]
         else:
-            M[at] = CODE[-1 - col, i]
+            M[at] = CODE[(-1 - col) * M[STRIDE] + i]
     for j in range(P[g + G_NSETS]):
         s = P[P[g + G_SETS] + j]
         e = root + P[s + S_ENT]
@@ -339,7 +344,7 @@ def features_of(M, X, P, PX, g, root, t, i, S, STAMP, FEATURES, wm, current):
         s = P[P[g + G_SETS] + j]
         if P[s + S_CURRENT] == current and t >= wm - P[s + S_LAT]:
             h = history_of(M, P, g, root, j)
-            rolling_values(M, X, P, PX, g, s, root + P[s + S_ENT], h, t, S, STAMP, FEATURES, P[s + S_FEATURE], i)
+            rolling_values(M, X, P, PX, g, s, root + P[s + S_ENT], h, t, S, STAMP, FEATURES, P[s + S_FEATURE] * M[STRIDE] + i, M[STRIDE])
 
 
 @kernel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from windows.arena import CAUSE, DOCS, EMPTY, OUTN, T_HEAP, T_N, WATERMARK, release, room
+from windows.arena import CAUSE, DOCS, EMPTY, OUT_SIZE, OUTN, STRIDE, T_HEAP, T_N, WATERMARK, release, room
 from windows.jit import kernel
 from windows.kernel_expr import bits_of, evaluate
 from windows.kernel_layout import (
@@ -54,9 +54,9 @@ def ring(M, X, P, Z, ROOTS, OUT, target):
 
 
 @kernel
-def space(M, OUT, reserve):
+def space(M, reserve):
     """Whether there is memory, and room in the queue, for the next thing."""
-    return room(M) and M[OUTN] + reserve < OUT.size
+    return room(M) and M[OUTN] + reserve < M[OUT_SIZE]
 
 
 @kernel
@@ -66,7 +66,7 @@ def pass_time(M, X, P, Z, ROOTS, OUT, mark, reserve, budget):
     while M[T_N] > 0 and M[M[T_HEAP]] <= target:
         if M[DOCS] >= budget:
             return FULL
-        if not space(M, OUT, reserve):
+        if not space(M, reserve):
             return GROW
         ring(M, X, P, Z, ROOTS, OUT, target)
     M[WATERMARK] = target
@@ -88,11 +88,11 @@ def must_read(M, P, Z, st, root, t):
 def change(M, X, P, PX, Z, st, root, i, at, NUM, FLAG, CODE, R, T, S, STAMP, FEATURES, OUT, LATE):
     """One value into all groups of its stream: TOOK | REFUSED | KEPT."""
     wm = judge(M, root, M[WATERMARK])
-    evaluate(P, PX, st, i, NUM, FLAG, CODE, R, T)
+    evaluate(P, PX, st, i, M[STRIDE], NUM, FLAG, CODE, R, T)
     verdict = 0
     for j in range(P[st + ST_NGROUPS]):
         g = P[P[st + ST_GROUPS] + j]
-        mask = bits_of(P, g, i, NUM, CODE, T)
+        mask = bits_of(P, g, i, M[STRIDE], NUM, CODE, T)
         if P[g + G_KIND] == SLICES:
             verdict |= slices_put(M, X, P, Z, g, root, mask, at, i, NUM, CODE, OUT, wm, LATE)
         else:
@@ -119,7 +119,7 @@ def run(
             return i, code
         if kind[i] != CHANGE_ROW or slot[i] < 0 or not put[i]:
             continue
-        if not space(M, OUT, reserve):
+        if not space(M, reserve):
             return i, GROW
         st = P[P_STREAMS] + stream[i] * ST_WORDS
         root = ROOTS[slot[i]]
@@ -154,7 +154,7 @@ def finish_set(M, P, Z, s, g, root, far, OUT, reserve, budget):
     while more:
         if M[DOCS] >= budget:
             return FULL
-        if not space(M, OUT, reserve):
+        if not space(M, reserve):
             return GROW
         if P[s + S_KIND] == GRID:
             floor = M[root + R_FLOOR]

@@ -11,7 +11,7 @@ from windows.jit import kernel
 from windows.kernel_cells import cells_add, cells_clear, cells_free
 from windows.kernel_grid import ends, first_past, last_at, record, record_drop, record_find, record_put, slice_at
 from windows.kernel_layout import (
-    DROP, E_DUE, E_N, E_OPEN, G_CELLWORDS, G_CHAIN, G_FULL, G_NSETS, G_SETS, L_CELLS, L_DEAD, L_FROM, L_MASK, L_NEXT, L_PREV, L_SAFE,
+    DROP, E_DUE, E_FINGER, E_N, E_OPEN, G_CELLWORDS, G_CHAIN, G_FULL, G_NSETS, G_SETS, L_CELLS, L_DEAD, L_FROM, L_MASK, L_NEXT, L_PREV, L_SAFE,
     L_STAMP, L_TO, NONE, R_CHANGED, R_FLOOR, R_GENERATION, R_ORDER, R_SLOT, S_BIT, S_CNT, S_ENT, S_HOLD, S_INDEX, S_LAT, S_LATE,
     W_CAUSE, W_KEY, W_LATE, W_REVISION, W_STAMP,
 )  # fmt: skip
@@ -83,6 +83,10 @@ def slice_new(M, X, P, Z, g, root, a, b, older):
     dead = -NONE
     for j in range(P[g + G_NSETS]):
         s = P[P[g + G_SETS] + j]
+        e = root + P[s + S_ENT]
+        finger = M[e + E_FINGER]
+        if finger != 0 and a <= M[finger + L_FROM] and last_at(P, Z, s, a) >= M[e + E_OPEN]:
+            M[e + E_FINGER] = node
         safe = min(safe, ends(P, Z, s, first_past(P, Z, s, a)) + P[s + S_LAT])
         dead = max(dead, ends(P, Z, s, last_at(P, Z, s, a)) + P[s + S_HOLD])
     M[node + L_SAFE] = safe
@@ -97,6 +101,10 @@ def slice_drop(M, P, g, root):
     chain = root + P[g + G_CHAIN]
     node = M[chain + 1]
     newer = M[node + L_PREV]
+    for j in range(P[g + G_NSETS]):
+        e = root + P[P[P[g + G_SETS] + j] + S_ENT]
+        if M[e + E_FINGER] == node:
+            M[e + E_FINGER] = newer
     M[chain + 1] = newer
     M[(newer + L_NEXT) if newer != 0 else chain] = 0
     cells_free(M, P, g, node + L_CELLS)
@@ -214,13 +222,16 @@ def revise(M, P, Z, s, root, k, OUT):
 @kernel
 def oldest_open(M, P, Z, s, g, root):
     """The oldest slice on which a window may still be open, 0 if there is none."""
-    head = M[root + P[g + G_CHAIN]]
-    found = 0
-    open_from = M[root + P[s + S_ENT] + E_OPEN]
-    while head != 0 and last_at(P, Z, s, M[head + L_FROM]) >= open_from:
-        found = head
-        head = M[head + L_NEXT]
-    return found
+    e = root + P[s + S_ENT]
+    node = M[e + E_FINGER]
+    if node == 0:
+        node = M[root + P[g + G_CHAIN] + 1]
+    while node != 0 and last_at(P, Z, s, M[node + L_FROM]) < M[e + E_OPEN]:
+        M[e + E_FINGER] = node
+        node = M[node + L_PREV]
+    if node != 0:
+        M[e + E_FINGER] = node
+    return node
 
 
 @kernel

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from windows.arena import (
     EMPTY, GARBAGE, LIST_DATA, LIST_N, MAP_DATA, MAP_MASK, T_HEAP, T_MAP, T_N, T_SORTED, WATERMARK, list_free, list_new, list_push,
     map_find, release, room,
 )  # fmt: skip
 from windows.jit import kernel
-from windows.kernel_cells import values_add
+from windows.kernel_cells import values_add, values_count
 from windows.kernel_emit import set_due
 from windows.kernel_events import event_room
 from windows.kernel_grid import ends, last_at, record, record_drop
 from windows.kernel_history import data_of, history_free
 from windows.kernel_layout import (
     C_AT, C_TYPE, C_WORDS, DISTINCT, E_CAP, E_DUE, E_HEAD, E_N, E_OPEN, E_RECORDS, FIRST, G_CELLS, G_CHAIN, G_NCELLS,
-    G_NCOLS, G_NSETS, G_ROUTE, G_SETS, GRID, H_FIRST, H_N, H_NEXT, L_CELLS, L_FROM, L_MASK, L_NEXT, L_PREV, L_TO, LAST, LONG_AGO, N_CAP, N_N, N_NEXT,
+    G_NCOLS, G_NSETS, G_ROUTE, G_SETS, GRID, H_FIRST, H_NEXT, INLINE, L_CELLS, L_FROM, L_MASK, L_NEXT, L_PREV, L_TO, LAST, LONG_AGO, N_CAP, N_N, N_NEXT,
     NONE, P_NSETS, P_SETS, QUANT, R_GENERATION, R_ROUTE, S_ENT, S_GROUP, S_HOLD, S_KIND, S_WORDS, SUM, W_KEY, W_WORDS,
 )  # fmt: skip
 from windows.kernel_rolling import inc_free
@@ -67,10 +65,10 @@ def key_free(M, P, root, words):
 def cell_words(M, kind, at):
     """How many words a cell takes in a dump."""
     if kind == DISTINCT:
-        return 1 + (np.int64(0) if M[at] == 0 else M[abs(M[at]) + LIST_N])
+        return 1 + values_count(M, at)
     if kind == QUANT:
-        return 1 + (np.int64(0) if M[at] == 0 else M[M[at] + LIST_N])
-    return np.int64(2) if kind == SUM or kind == FIRST or kind == LAST else np.int64(1)
+        return 1 + (0 if M[at] == 0 else M[M[at] + LIST_N])
+    return 2 if kind == SUM or kind == FIRST or kind == LAST else 1
 
 
 @kernel
@@ -79,12 +77,16 @@ def cell_dump(M, kind, at, words, coded, n):
     if kind == DISTINCT or kind == QUANT:
         size = cell_words(M, kind, at) - 1
         words[n] = size
+        coded[n] = -1
         n += 1
         if size == 0:
             return n
-        coded[n : n + size] = n if kind == DISTINCT else -1
+        for i in range(n, n + size):
+            coded[i] = n if kind == DISTINCT else -1
         if M[at] > 0:
-            words[n : n + size] = M[M[at] + LIST_DATA : M[at] + LIST_DATA + size]
+            first = at + 1 if kind == DISTINCT and M[at] <= INLINE else M[at] + LIST_DATA
+            for i in range(size):
+                words[n + i] = M[first + i]
             return n + size
         values = -M[at]
         for p in range(values + MAP_DATA, values + MAP_DATA + 2 * (M[values + MAP_MASK] + 1), 2):
@@ -93,7 +95,9 @@ def cell_dump(M, kind, at, words, coded, n):
                 n += 1
         return n
     size = cell_words(M, kind, at)
-    words[n : n + size] = M[at : at + size]
+    for i in range(size):
+        words[n + i] = M[at + i]
+        coded[n + i] = -1
     if kind == FIRST or kind == LAST:
         coded[n + 1] = n
     return n + size
@@ -135,54 +139,64 @@ def tidy(M, P, Z, ROOTS):
 
 
 @kernel
-def slices_dump(M, P, Z, g, root, mask):
-    """The slices of a key that just these sets may read, the oldest first: (words, the set of values that each is a code of, -1 none,
-    where the newest ends)."""
-    total = 1
+def slices_size(M, P, Z, g, root, mask):
+    """(how many words the dump of a key's slices takes that just these sets may read, where the newest ends)."""
+    n = 0
     newest = LONG_AGO
-    for write in range(2):
-        words = np.zeros(total + 1, np.int64)
-        coded = np.full(total + 1, -1, np.int64)
-        n = 0
-        node = M[root + P[g + G_CHAIN] + 1]
-        while node != 0:
-            if M[node + L_MASK] == mask and needed(M, P, Z, g, root, node):
-                if write:
-                    words[n] = M[node + L_FROM]
-                    words[n + 1] = M[node + L_TO]
-                newest = M[node + L_TO]
-                n += 2
-                for j in range(P[g + G_NCELLS]):
-                    c = P[g + G_CELLS] + j * C_WORDS
-                    at = node + L_CELLS + P[c + C_AT]
-                    n = cell_dump(M, P[c + C_TYPE], at, words, coded, n) if write else n + cell_words(M, P[c + C_TYPE], at)
-            node = M[node + L_PREV]
-        total = n
-    return words[:total], coded[:total], newest
+    node = M[root + P[g + G_CHAIN] + 1]
+    while node != 0:
+        if M[node + L_MASK] == mask and needed(M, P, Z, g, root, node):
+            newest = M[node + L_TO]
+            n += 2
+            for c in range(P[g + G_CELLS], P[g + G_CELLS] + P[g + G_NCELLS] * C_WORDS, C_WORDS):
+                n += cell_words(M, P[c + C_TYPE], node + L_CELLS + P[c + C_AT])
+        node = M[node + L_PREV]
+    return n, newest
 
 
 @kernel
-def slices_masks(M, P, g, root):
-    """Which sets may read each slice."""
-    masks = np.zeros(0, np.int64)
+def slices_dump(M, P, Z, g, root, mask, words, coded):
+    """Those slices, the oldest first: words, and the set of values that each is a code of, -1 none."""
+    n = 0
+    node = M[root + P[g + G_CHAIN] + 1]
+    while node != 0:
+        if M[node + L_MASK] == mask and needed(M, P, Z, g, root, node):
+            words[n] = M[node + L_FROM]
+            words[n + 1] = M[node + L_TO]
+            coded[n] = -1
+            coded[n + 1] = -1
+            n += 2
+            for c in range(P[g + G_CELLS], P[g + G_CELLS] + P[g + G_NCELLS] * C_WORDS, C_WORDS):
+                n = cell_dump(M, P[c + C_TYPE], node + L_CELLS + P[c + C_AT], words, coded, n)
+        node = M[node + L_PREV]
+
+
+@kernel
+def slices_masks(M, P, g, root, masks, most):
+    """Which sets may read each slice, each once: how many."""
+    n = 0
     node = M[root + P[g + G_CHAIN]]
     while node != 0:
-        if not (masks == M[node + L_MASK]).any():
-            masks = np.append(masks, M[node + L_MASK])
+        i = 0
+        while i < n and masks[i] != M[node + L_MASK]:
+            i += 1
+        if i == n and n < most:
+            masks[n] = M[node + L_MASK]
+            n += 1
         node = M[node + L_NEXT]
-    return masks
+    return n
 
 
 @kernel
-def slices_load(M, X, P, Z, g, root, words, kinds, places, codes, mask):
+def slices_load(M, X, P, Z, g, root, words, nwords, kinds, places, nkinds, codes, mask):
     """Take up dumped slices. kinds: of the cells in the dump; places: where each stands here, -1 nowhere; codes: here, of those there."""
     n = 0
-    while n < words.size:
+    while n < nwords:
         found, older = slice_find(M, M[root + P[g + G_CHAIN]], words[n], words[n + 1], -1)
         node = slice_new(M, X, P, Z, g, root, words[n], words[n + 1], older)
         M[node + L_MASK] = mask
         n += 2
-        for j in range(kinds.size):
+        for j in range(nkinds):
             n = cell_load(M, kinds[j], node + L_CELLS + places[j] if places[j] >= 0 else 0, words, n, codes)
 
 
@@ -194,46 +208,45 @@ def cell_load(M, kind, at, words, n, codes):
         if at != 0:
             for i in range(n + 1, n + 1 + size):
                 if kind == DISTINCT:
-                    M[at] = values_add(M, M[at], codes[words[i]])
+                    values_add(M, at, codes[words[i]])
                 else:
                     M[at] = list_push(M, M[at] if M[at] != 0 else list_new(M, size), words[i])
         return n + 1 + size
     size = 2 if kind == SUM or kind == FIRST or kind == LAST else 1
     if at != 0:
-        M[at : at + size] = words[n : n + size]
+        for i in range(size):
+            M[at + i] = words[n + i]
         if (kind == FIRST or kind == LAST) and words[n + 1] >= 0:
             M[at + 1] = codes[words[n + 1]]
     return n + size
 
 
 @kernel
-def records_dump(M, P, Z, s, root):
-    """Number, revision, late and cause of a set's closed windows that are not frozen."""
+def records_dump(M, P, Z, s, root, rows):
+    """Number, revision, late and cause of a set's closed windows that are not frozen: how many."""
     e = root + P[s + S_ENT]
-    first = 0
-    while first < M[e + E_N] and ends(P, Z, s, M[record(M, e, first) + W_KEY]) + P[s + S_HOLD] <= judge(M, root, M[WATERMARK]):
-        first += 1
-    rows = np.empty((M[e + E_N] - first, 4), np.int64)
-    for i in range(first, M[e + E_N]):
+    n = 0
+    for i in range(M[e + E_N]):
         r = record(M, e, i)
-        rows[i - first] = M[r : r + 4]
-    return rows
+        if ends(P, Z, s, M[r + W_KEY]) + P[s + S_HOLD] > judge(M, root, M[WATERMARK]):
+            for c in range(4):
+                rows[4 * n + c] = M[r + c]
+            n += 1
+    return n
 
 
 @kernel
-def history_dump(M, P, g, h):
+def history_dump(M, P, g, h, rows):
     """A history's events, a row each: its columns."""
     ncols = P[g + G_NCOLS]
-    rows = np.empty((M[h + H_N], ncols), np.int64)
     leaf = M[h + H_FIRST]
     n = 0
     while leaf != 0:
         for i in range(M[leaf + N_N]):
             for c in range(ncols):
-                rows[n, c] = M[leaf + data_of(P, g) + c * M[leaf + N_CAP] + i]
-            n += 1
+                rows[n] = M[leaf + data_of(P, g) + c * M[leaf + N_CAP] + i]
+                n += 1
         leaf = M[leaf + N_NEXT]
-    return rows
 
 
 @kernel
@@ -266,12 +279,13 @@ def first_due(M, P, Z, ROOTS):
 
 
 @kernel
-def history_load(M, P, g, h, rows, begin):
-    """Dumped events into a history, from row `begin` on until memory is short: where to go on."""
-    for n in range(begin, rows.shape[0]):
+def history_load(M, P, g, h, rows, begin, n):
+    """n dumped events into a history, from row `begin` on until memory is short: where to go on."""
+    ncols = P[g + G_NCOLS]
+    for i in range(begin, n):
         if not room(M):
-            return n
-        leaf, place = event_room(M, P, g, h, rows[n, 0])
-        for c in range(1, P[g + G_NCOLS]):
-            M[leaf + data_of(P, g) + c * M[leaf + N_CAP] + place] = rows[n, c]
-    return rows.shape[0]
+            return i
+        leaf, place = event_room(M, P, g, h, rows[i * ncols])
+        for c in range(1, ncols):
+            M[leaf + data_of(P, g) + c * M[leaf + N_CAP] + place] = rows[i * ncols + c]
+    return n

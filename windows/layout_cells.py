@@ -17,7 +17,7 @@ FUNCTIONS = {
 }  # fmt: skip
 OWN = {"var": w.M2, "std": w.M2, "min": w.MIN, "max": w.MAX, "distinct": w.DISTINCT, "first": w.FIRST, "last": w.LAST,
        "quantile": w.QUANT}  # fmt: skip
-WORDS = {w.SUM: 2, w.FIRST: 2, w.LAST: 2}
+WORDS = {w.SUM: 2, w.FIRST: 2, w.LAST: 2, w.DISTINCT: 1 + w.INLINE}
 Cell = tuple[int, int, int]  # type, bit, column of the batch
 
 

@@ -6,6 +6,8 @@ who is rung looks for himself. Tokens of one due time ring in the order of their
 
 from __future__ import annotations
 
+import numpy as np
+
 from windows.arena import (
     EMPTY, MAP_N, T_CAP, T_HEAP, T_MAP, T_N, T_SORTED, alloc, map_find, map_grown, map_new, map_remove, release,
 )  # fmt: skip
@@ -104,46 +106,47 @@ def ring_next(M):
 
 
 @kernel
-def before(M, a, b):
-    """Whether token a rings before token b."""
-    if M[a + 3] != M[b + 3]:
-        return M[a + 3] < M[b + 3]
-    return M[a + 1] <= M[b + 1]
+def sorted_tokens(M, head):
+    """A list of tokens in the order of their keys and sets."""
+    n = 0
+    node = head
+    while node != 0:
+        n += 1
+        node = M[node]
+    if n == 1:
+        return head
+    a = np.empty((n, 3), np.int64)
+    node = head
+    for i in range(n):
+        a[i, 0] = M[node + 3]
+        a[i, 1] = M[node + 1]
+        a[i, 2] = node
+        node = M[node]
+    a = merge_sorted(a, np.empty_like(a))
+    for i in range(n - 1):
+        M[a[i, 2]] = a[i + 1, 2]
+    M[a[n - 1, 2]] = 0
+    return a[0, 2]
 
 
 @kernel
-def sorted_tokens(M, head):
-    """A list of tokens in the order of their keys: merge sort from below."""
+def merge_sorted(a, b):
+    """Rows of three, sorted by their first two numbers, with as much room at b. Merge sort from below."""
+    n = a.shape[0]
     run = 1
-    while True:
-        rest = head
-        head = 0
-        tail = 0
-        merges = 0
-        while rest != 0:
-            merges += 1
-            a = rest
-            left = 0
-            while rest != 0 and left < run:
-                rest = M[rest]
-                left += 1
-            right = run
-            while left > 0 or (right > 0 and rest != 0):
-                if left > 0 and (right == 0 or rest == 0 or before(M, a, rest)):
-                    node = a
-                    a = M[a]
-                    left -= 1
+    while run < n:
+        for low in range(0, n, 2 * run):
+            mid = min(low + run, n)
+            high = min(low + 2 * run, n)
+            i = low
+            j = mid
+            for k in range(low, high):
+                if i < mid and (j >= high or a[i, 0] < a[j, 0] or (a[i, 0] == a[j, 0] and a[i, 1] <= a[j, 1])):
+                    b[k] = a[i]
+                    i += 1
                 else:
-                    node = rest
-                    rest = M[rest]
-                    right -= 1
-                if tail != 0:
-                    M[tail] = node
-                else:
-                    head = node
-                tail = node
-        if tail != 0:
-            M[tail] = 0
-        if merges <= 1:
-            return head
+                    b[k] = a[j]
+                    j += 1
+        a, b = b, a
         run *= 2
+    return a
