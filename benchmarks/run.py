@@ -14,7 +14,9 @@ import venv
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.ours import factory
 from benchmarks.paired import PEERS, ROOT
+from benchmarks.same import check
 from benchmarks.table import LINES, Bench, Line, Measured
 
 RESULTS = ROOT / "benchmarks" / "results.md"
@@ -24,7 +26,7 @@ HEAD = """# Results
 {date}, {machine}, {cores} cores, load {load}; Python {python}, engine `{engine}`, {rounds} rounds, scale {scale}.
 Written by `{command}`. Each side runs on one core, in turns, in a process of its own; rates are records a CPU second, reading
 and decoding included, results into a sink that drops them (windows when they close, rolling values at each event). A ratio is the
-median of the rounds' ratios. The workload is benchmarks/workload.py's.
+median of the rounds' ratios. The workload is benchmarks/workload.py's. Against the prototype in pure Python: {same}.
 
 | against | asked | measured | ours | theirs | rounds | met |
 | --- | --- | --- | --- | --- | --- | --- |
@@ -87,6 +89,8 @@ def main(arguments: list[str]) -> int:
     if asked.peers:
         environment()
     bench, good, text = Bench(asked.engine, asked.rounds, asked.scale), True, ""
+    same_results = check(factory(asked.engine))
+    print(same_results, flush=True)
     for line in LINES:
         if (line.peers and not asked.peers) or asked.only not in line.name:
             continue
@@ -98,7 +102,7 @@ def main(arguments: list[str]) -> int:
         head = HEAD.format(
             date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", machine=machine(), cores=os.cpu_count(),
             load=f"{os.getloadavg()[0]:.1f}", python=platform.python_version(), engine=bench.engine, rounds=bench.rounds,
-            scale=bench.scale, command=command,
+            scale=bench.scale, command=command, same=same_results,
         )  # fmt: skip
         RESULTS.write_text(head + text)
     return 0 if good else 1
