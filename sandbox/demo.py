@@ -133,7 +133,12 @@ def _live(stage: Stage, observer: Observer, seconds: float, asked: Asked, show: 
         stage.must_live()
         seen, now = observer.look(), time.monotonic()
         first = now if first is None and seen.watermark is not None else first
-        show(seen, Phase("live", now - stage.begun, seconds or None, LEASE_NOTE if first is None else ""))
+        show(
+            seen,
+            Phase(
+                "live" if seconds else "live, until Ctrl-C", now - stage.begun, seconds or None, LEASE_NOTE if first is None else ""
+            ),
+        )
         if seconds and now - stage.begun > seconds and first is not None and now - first > least:
             return
         if seconds and now - stage.begun > seconds + DRAIN_AT_MOST:

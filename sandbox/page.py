@@ -19,7 +19,7 @@ COLOURS = {"review": "yellow", "block": "bold red", "raised": "yellow", "retract
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """What the demo is at: a title, how long it has run and may run (seconds; None: until Ctrl-C), and a note below."""
+    """What the demo is at: a title, how long it has run and is to run (seconds; None: nobody knows), and a note below."""
 
     title: str
     elapsed: float
@@ -46,8 +46,8 @@ def line(seen: Seen, phase: Phase) -> str:
 
 
 def _head(phase: Phase) -> RenderableType:
-    until = "until Ctrl-C" if phase.of is None else f"of {phase.of:.0f} s"
-    return Text(f"Eddy  {phase.title}, {phase.elapsed:.0f} {until}", style="bold")
+    of = "" if phase.of is None else f" of {phase.of:.0f}"
+    return Text(f"Eddy  {phase.title}, {phase.elapsed:.0f}{of} s", style="bold")
 
 
 def _flow(seen: Seen) -> RenderableType:
@@ -90,9 +90,10 @@ def _items(items: Sequence[Any]) -> str:
 
 
 def _table(*columns: str) -> Table:
-    table = Table(box=None, expand=True, pad_edge=False)
+    table = Table(box=None, expand=True, pad_edge=False, padding=(0, 2))
     for name in columns:
-        table.add_column(name, no_wrap=name not in ("reasons", "items"), overflow="ellipsis")
+        long = name in ("reasons", "items")
+        table.add_column(name, no_wrap=not long, overflow="ellipsis", ratio=1 if long else None)
     return table
 
 

@@ -39,7 +39,7 @@ def screen(seen: Seen, phase: Phase) -> str:
 
 def test_everything_seen_is_on_the_page() -> None:
     text = screen(SEEN, Phase("live", 33, 90))
-    for part in ("33 of 90 s", "1,234", "1,990", "0.2 s", "03:04:05 (1 s ago)", "card-0007", "0.82", "12 payments; far away"):
+    for part in ("live, 33 of 90 s", "1,234", "1,990", "0.2 s", "03:04:05 (1 s ago)", "card-0007", "0.82", "12 payments; far away"):
         assert part in text
     for part in ("34", "2 x sku-001", "12.50", "retracted by purchase", "cart-2", "pen", "late 4", "3 review, 1 block"):
         assert part in text
