@@ -46,12 +46,14 @@ def relayed(lines: BinaryIO) -> Iterator[Raw]:
 
 
 def documents(lines: BinaryIO, trigger: Trigger) -> Iterator[Raw]:
-    """Bare documents as records, one for each route: `sub` is the route's place. A line that is none is so for each route."""
+    """Bare documents as records, one for each route: `sub` is the route's place. A line that is no document is one record."""
     for number, line in numbered(lines):
-        found = _read(line, decode_document)
+        found = _read(line, _document)
+        if isinstance(found, Rejected):
+            yield Raw(line, None, number, message=found)
+            continue
         for sub, route in enumerate(trigger.routes):
-            message: Event | Rejected = found if isinstance(found, Rejected) else bare(trigger, route, found, number)
-            yield Raw(line, None, number, sub, message=message)
+            yield Raw(line, None, number, sub, message=bare(trigger, route, found, number))
 
 
 def _read(line: bytes, read: Callable[[bytes], Any]) -> Any:
@@ -59,13 +61,25 @@ def _read(line: bytes, read: Callable[[bytes], Any]) -> Any:
     try:
         return read(line)
     except Rejected as cause:
-        return _why(line, cause)
-
-
-def _why(line: bytes, cause: Rejected) -> Rejected:
-    """NaN and infinities are no JSON, but many write them: they get the reason that tells what is wrong."""
-    if cause.reason != "json":
+        if cause.reason == "json" and _lenient(line) is not None:
+            return Rejected("not_finite", "NaN, an infinity, or a number too large for one")
         return cause
+
+
+def _document(line: bytes) -> dict[str, Any]:
+    """NaN and infinities are no JSON, but many write them. Such a document is read all the same: it is for the routes that read
+    the field to refuse it, as they do where it comes from MongoDB."""
+    try:
+        return decode_document(line)
+    except Rejected as cause:
+        found = _lenient(line) if cause.reason in ("json", "not_finite") else None
+        if isinstance(found, dict):
+            return found
+        raise
+
+
+def _lenient(line: bytes) -> Any:
+    """The JSON in a line that is JSON but for NaN, infinities or numbers too large for a float; None for any other line."""
     strange: list[str] = []
 
     def number(text: str) -> float:
@@ -74,8 +88,12 @@ def _why(line: bytes, cause: Rejected) -> Rejected:
             strange.append(text)
         return value
 
+    def constant(text: str) -> float:
+        strange.append(text)
+        return float(text)
+
     try:
-        json.loads(line, parse_float=number, parse_constant=strange.append)
+        found = json.loads(line, parse_float=number, parse_constant=constant)
     except (ValueError, RecursionError):
-        return cause
-    return Rejected("not_finite", "NaN, an infinity, or a number too large for one") if strange else cause
+        return None
+    return found if strange else None

@@ -137,3 +137,14 @@ def test_ids_of_any_types_have_an_order() -> None:
     ordered += [uuid, ObjectId("0" * 24), False, True, date(-1), date(1), b"other"]
     mixed = [*ordered[::3], *ordered[1::3], *ordered[2::3]]
     assert repr(sorted(mixed, key=order)) == repr(ordered)
+
+
+def test_nan_is_refused_by_the_routes_that_read_it(replay: Replay) -> None:
+    """card reads the amount, shop does not: as with a document that comes from MongoDB."""
+    lines = [
+        doc(_id=1, card="a", shop="x", amount=float("nan"), at=1000),
+        b'{"card": "a", "shop": "x", "amount": 1e999, "at": 1000}',
+    ]
+    found = health(replay([*lines, b"{not json"], BARE))
+    assert (found["records"], found["counted"], found["dead_letter"]) == (5, 2, 3)
+    assert found["dead_letters_by_reason"] == {"not_finite": 2, "json": 1}
