@@ -12,7 +12,6 @@ from config.specs import Trigger
 from consumer.record import Raw, bare
 from contract.codec import decode, decode_document
 from contract.errors import Rejected
-from contract.event import Event
 
 BOM = b"\xef\xbb\xbf"
 ENVELOPES = ({"kind", "id", "trigger", "route", "op", "cluster"}, {"kind", "cluster"})
