@@ -1,8 +1,10 @@
+# mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
 """One growing memory of 8-byte words for all state of an engine, and what can be built of it: blocks, hash maps, growing lists.
 
-`M` is int64, `X` the same memory as float64; inside kernels both are bare addresses (see windows/jit.py). A "pointer" is a word's index in M, 0 is none. Blocks come in classes: multiples of four
-words up to 128, then powers of two; a freed block goes to its class's list and is used again. The memory never grows inside a kernel:
-a kernel asks `room` before each thing that it does, and returns to Python to have it grown.
+`M` is int64, `X` the same memory as float64; inside kernels both are bare addresses (see windows/jit.py). A "pointer" is a word's
+index in M, 0 is none. Blocks come in classes: multiples of four words up to 128, then powers of two; a freed block goes to its
+class's list and is used again. The memory never grows inside a kernel: a kernel asks `room` before each thing that it does, and
+returns to Python to have it grown.
 """
 
 from __future__ import annotations

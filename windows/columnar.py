@@ -6,7 +6,7 @@ the kernels do not know (sessions, sets that retract) is kept by `rest`, an engi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
@@ -16,22 +16,23 @@ import numpy.typing as npt
 
 from windows import arena
 from windows import kernel_layout as w
-from windows.columnar_in import Inputs
+from windows.columnar_in import Inputs, reach, time_row
+from windows.columnar_memory import memory, with_room
 from windows.columnar_out import Outputs
-from windows.columnar_rest import Rest
+from windows.columnar_rest import OUTCOMES, Rest, join
 from windows.columnar_state import dump_key, load_key
 from windows.columns import Interner
-from windows.engine import BY_IDLE, COUNTED, END, LATE_DROP, LATE_KEEP, NEVER, Columns, Key, RollingBlock, StepResult
-from windows.kernel_entry import finish, key_due, key_free, key_wipe, root_new, run, tidy, timers_new
+from windows.engine import BY_IDLE, END, NEVER, Columns, Key, RollingBlock, StepResult
+from windows.kernel_close import CLOSINGS
+from windows.kernel_entry import finish, key_due, key_free, key_wipe, root_new, run, tidy
 from windows.kernel_run import FULL, GROW, READ
-from windows.kernel_slices import CLOSINGS, KEPT, REFUSED
-from windows.layout import Plan, every_of
+from windows.layout import Plan
+from windows.layout_grid import span_of
 from windows.naive_state import Pack, Packer, Unpack
 from windows.spec import Rolling, Sliding, Tumbling, WindowSet
-from windows.zone_tables import ZoneTables
+from windows.zone_tables import zone_tables
 
 ENDLESS = 1 << 62
-FIRST_WORDS = 1 << 16
 Words = npt.NDArray[np.int64]
 
 
@@ -55,28 +56,20 @@ class ColumnarEngine:
         self.roots = np.zeros(64, np.int64)
         self._free_slots: list[int] = []
         self._generation = 0
-        self.zones = _zone_tables(self.plan)
+        self.zones = zone_tables(self.plan.sets, self.plan.slices_in_zones())
         self._memory()
         self.outputs = Outputs(self)
         self._ended = False
 
     def _memory(self) -> None:
-        spans = [s.kind.size // every_of(s) + 2 for s, g in zip(self.sets, self.plan.group_of, strict=True) if g and g.grid]
-        self.reserve = 5 * (CLOSINGS + sum(spans) + 4 * len(self.sets) + 8)
+        spans = sum(span_of(s) for s, g in zip(self.sets, self.plan.group_of, strict=True) if g is not None and g.grid is not None)
+        self.reserve = 5 * (CLOSINGS + spans + 4 * len(self.sets) + 8)
         self.out = np.zeros(self.reserve + 4096, np.int64)
         self.scratch = np.zeros(4096, np.int64)
         self.stamps = np.zeros(1024, np.int64)
         self.late = np.zeros(max(len(self.sets), 1), np.int64)
         self.R, self.T = np.zeros(self.plan.registers), np.zeros(self.plan.registers, np.int64)
-        measures = sum(len(s.measures) + 1 for s in self.sets)
-        self.M = np.empty(FIRST_WORDS, np.int64)
-        self.M[: arena.HEAD] = 0
-        self.M[arena.BUMP] = arena.HEAD
-        words = sum(g.cells.words for g in self.plan.groups) + sum(self.plan.root_words)
-        self.M[arena.SLACK] = 4096 + 16 * words + 64 * sum(len(g.cells.columns) + 4 for g in self.plan.groups)
-        self.M[arena.GROWERS] = 4 + measures
-        self.M[arena.WATERMARK] = NEVER
-        timers_new(self.M)
+        self.M = memory(self.plan, sum(len(s.measures) + 1 for s in self.sets))
 
     @property
     def watermark(self) -> int:
@@ -95,7 +88,7 @@ class ColumnarEngine:
         marks = batch.mark
         over = begin + np.flatnonzero(marks[begin:] >= END)
         stop = int(over[0]) if len(over) else batch.n
-        self.zones.cover(*_reach(batch, begin, stop))
+        self.zones.cover(*reach(batch, begin, stop))
         columns = self.inputs.columns(batch, slot)
         outcome = np.zeros(batch.n, np.int8)
         features = np.full((int(self.plan.P[w.P_FEATURES]), batch.n), np.nan)
@@ -110,7 +103,7 @@ class ColumnarEngine:
 
     def advance(self, watermark: int, cause: int = BY_IDLE, budget: int | None = None) -> StepResult:
         if watermark < END:
-            return replace(self.step(_time_row(watermark, cause), 0, budget), outcome=np.zeros(0, np.int8))
+            return replace(self.step(time_row(watermark, cause), 0, budget), outcome=np.zeros(0, np.int8))
         self._start()
         done = int(self._finish(budget))
         rest = self.rest.advance(watermark, cause, None) if self.rest and done else None
@@ -154,7 +147,7 @@ class ColumnarEngine:
         for key in keys:
             slot = self.slots.pop(key, None)
             if slot is not None:
-                key_free(self.M, self.plan.P, self.roots[slot], self.root_words(key))
+                key_free(self.M, self.plan.P, self.roots[slot], self.plan.root_words[self.plan.routes.index(key[0])])
                 self.roots[slot] = 0
                 self.keys[slot] = None
                 self._free_slots.append(slot)
@@ -165,10 +158,6 @@ class ColumnarEngine:
 
     def loaded(self) -> Collection[Key]:
         return self.slots.keys()
-
-    def root_words(self, key: Key) -> int:
-        """Size of the key's root."""
-        return self.plan.root_words[self.plan.routes.index(key[0])]
 
     def new_slot(self, key: Key) -> int:
         """A slot with an empty root for a key that is not loaded."""
@@ -190,12 +179,7 @@ class ColumnarEngine:
 
     def make_room(self, more: int = 0) -> None:
         """Memory for the next thing that a kernel does and so many words more, and stamps for all codes."""
-        need = more + int(self.M[arena.BUMP] + self.M[arena.SLACK] + 2 * self.M[arena.GROWERS] * self.M[arena.BIGGEST])
-        if need >= self.M.size:
-            used = int(self.M[arena.BUMP])
-            grown = np.empty(max(2 * self.M.size, 2 * need), np.int64)
-            grown[:used] = self.M[:used]
-            self.M = grown
+        self.M = with_room(self.M, more)
         if len(self.out) <= int(self.M[arena.OUTN]) + self.reserve:
             self.out = np.concatenate([self.out, np.zeros_like(self.out)])
         if len(self.stamps) <= len(self.codes.values_by_code):
@@ -228,12 +212,13 @@ class ColumnarEngine:
         self, batch: Columns, begin: int, end: int, slot: Words, columns: Any, features: Any, outcome: Any, budget: int | None
     ) -> tuple[int, int]:
         most = ENDLESS if budget is None else max(budget, 1)
+        numbers, flags, codes = columns
         while True:
             self.make_room()
             begin, code = run(
                 self.M, self.plan.P, self.zones.Z, self.roots, begin, end, batch.kind, batch.cause, batch.mark,
-                batch.stream, slot, batch.at, batch.put, *columns, self.scratch, self.stamps, self.R, self.T, features, self.out,
-                self.late, outcome, self.reserve, most,
+                batch.stream, slot, batch.at, batch.put, numbers, flags, codes, self.scratch, self.stamps, self.R, self.T, features,
+                self.out, self.late, outcome, self.reserve, most,
             )  # fmt: skip
             if code == READ:
                 self.outputs.read_closed()
@@ -259,39 +244,5 @@ class ColumnarEngine:
         result = StepResult(done, self.watermark, OUTCOMES[verdicts], late=late)
         self.outputs.collect(result, features, batch, begin, done)
         if rest is not None:
-            result.windows += rest.windows
-            result.removed += rest.removed
-            result.rolling += rest.rolling
-            result.features += rest.features
-            result.late.update(rest.late)
-            result.changed |= rest.changed
+            join(result, rest)
         return result
-
-
-OUTCOMES = np.full(8, COUNTED, np.int8)  # of a row's verdict: TOOK | REFUSED | KEPT
-OUTCOMES[REFUSED], OUTCOMES[REFUSED | KEPT] = LATE_DROP, LATE_KEEP
-
-
-def _time_row(watermark: int, cause: int) -> Columns:
-    one: Callable[..., Any] = np.array
-    return Columns(
-        n=1, kind=one([2], np.int8), cause=one([cause], np.int8), mark=one([watermark]), stream=one([-1], np.int16),
-        key=one([-1], np.int32), keys=(), at=one([0]), old_at=one([0]), put=one([False]), take=one([False]), doc=None, number={},
-        flag={}, value={},
-    )  # fmt: skip
-
-
-def _reach(batch: Columns, begin: int, end: int) -> tuple[int, int]:
-    """The least and the greatest time that a step can ask a zone's table for."""
-    times = batch.at[begin:end][batch.put[begin:end]]
-    marks = batch.mark[begin:end]
-    marks = marks[marks > w.LONG_AGO]
-    both = [int(x) for part in (times, marks) if len(part) for x in (part.min(), part.max())]
-    return min(both, default=0), max(both, default=0)
-
-
-def _zone_tables(plan: Plan) -> ZoneTables:
-    heads = len(plan.sets) + len(plan.groups)
-    groups = {len(plan.sets) + n: g.sets for n, g in enumerate(plan.groups) if g.grid is not None and g.grid[0] is not None}
-    grids = {i: plan.sets[i] for members in groups.values() for i in members}
-    return ZoneTables(grids, groups, heads)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from windows import kernel_layout as w
 from windows.columns import Codes, Interner
 from windows.engine import CHANGE, Columns, Key
 from windows.expr import Expr, FieldKind
@@ -69,7 +70,7 @@ class Inputs:
         codes = keys.codes[used]
         slots = own[codes]
         for code in np.unique(codes[slots < 0]).tolist():
-            own[code] = slot_of(table[code])  # type: ignore[arg-type]
+            own[code] = slot_of(table[code])
         return own[codes]
 
     def columns(self, batch: Columns, slot: Words) -> tuple[Any, Any, Any]:
@@ -112,5 +113,23 @@ class Inputs:
 
 
 def _expressions(sets: Sequence[WindowSet]) -> set[Expr]:
-    found = {e for s in sets for e in (s.where, *(x for m in s.measures for x in (m.where, m.expr))) if e is not None}
-    return found
+    return {e for s in sets for e in (s.where, *(x for m in s.measures for x in (m.where, m.expr))) if e is not None}
+
+
+def time_row(watermark: int, cause: int) -> Columns:
+    """A batch of one row, by which time alone passes."""
+    one: Callable[..., Any] = np.array
+    return Columns(
+        n=1, kind=one([2], np.int8), cause=one([cause], np.int8), mark=one([watermark]), stream=one([-1], np.int16),
+        key=one([-1], np.int32), keys=(), at=one([0]), old_at=one([0]), put=one([False]), take=one([False]), doc=None, number={},
+        flag={}, value={},
+    )  # fmt: skip
+
+
+def reach(batch: Columns, begin: int, end: int) -> tuple[int, int]:
+    """The least and the greatest time that a step can ask a zone's table for."""
+    times = batch.at[begin:end][batch.put[begin:end]]
+    marks = batch.mark[begin:end]
+    marks = marks[marks > w.LONG_AGO]
+    both = [int(x) for part in (times, marks) if len(part) for x in (part.min(), part.max())]
+    return min(both, default=0), max(both, default=0)

@@ -13,8 +13,8 @@ from windows import kernel_layout as w
 from windows.blocks import Column, Once, Turn, numbers, whole
 from windows.engine import CAUSES, CHANGE, Columns, FeatureBlock, RollingBlock, StepResult, WindowBlock
 from windows.kernel_entry import emit_views, emit_windows, first_due, open_windows
-from windows.kernel_slices import Q_CLOSED, Q_KEY, Q_SLICE, Q_VIEW
-from windows.layout import every_of
+from windows.kernel_queue import Q_CLOSED, Q_KEY, Q_SLICE, Q_VIEW
+from windows.layout_grid import span_of
 from windows.spec import Rolling
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Outputs:
         queue = engine.out[: int(engine.M[arena.OUTN])].reshape(-1, 5).copy()
         what = queue[:, 0]
         keys = engine.keys
-        result.changed = {keys[slot] for slot in queue[what == Q_KEY, 1].tolist()}  # type: ignore[misc]
+        result.changed = {key for slot in queue[what == Q_KEY, 1].tolist() if (key := keys[slot]) is not None}
         self.read_closed()
         result.windows += [self._closed(i, parts) for i, parts in self._read.items()]
         self._read = {}
@@ -109,7 +109,7 @@ class Outputs:
     def _open(self, i: int, rows: Words) -> WindowBlock:
         """The windows on touched slices that are open after the step; put together when they are read."""
         engine, check = self._engine, self._guard()
-        span = engine.sets[i].kind.size // every_of(engine.sets[i]) + 2  # type: ignore[union-attr]
+        span = span_of(engine.sets[i])
 
         def make() -> Sequence[npt.NDArray[Any]]:
             check()
@@ -216,4 +216,3 @@ def _parts(rows: Words) -> list[tuple[int, Words]]:
     if not len(rows):
         return []
     return [(at, rows[rows[:, 1] == at]) for at in dict.fromkeys(rows[:, 1].tolist())]
-

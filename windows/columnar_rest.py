@@ -8,14 +8,17 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from windows.engine import COUNTED, NEVER, Columns, Key, StepResult
-from windows.kernel_slices import KEPT, REFUSED, TOOK
+from windows.engine import COUNTED, LATE_DROP, LATE_KEEP, NEVER, Columns, Key, StepResult
+from windows.kernel_queue import KEPT, REFUSED, TOOK
 from windows.naive import NaiveEngine
 from windows.naive_rows import Rows
 from windows.naive_set import REFUSED as SET_REFUSED
 from windows.naive_set import TOOK as SET_TOOK
 from windows.naive_state import Pack, Unpack
 from windows.spec import WindowSet, streams
+
+OUTCOMES = np.full(8, COUNTED, np.int8)  # of a row's verdict: TOOK | REFUSED | KEPT
+OUTCOMES[REFUSED], OUTCOMES[REFUSED | KEPT] = LATE_DROP, LATE_KEEP
 
 
 class Rest(NaiveEngine):
@@ -53,3 +56,13 @@ class Rest(NaiveEngine):
         if self.verdicts[row - self._begin] & TOOK:
             self._touch(key, wm)
         return COUNTED
+
+
+def join(result: StepResult, rest: StepResult) -> None:
+    """Add to a step's result what the other sets did in it."""
+    result.windows += rest.windows
+    result.removed += rest.removed
+    result.rolling += rest.rolling
+    result.features += rest.features
+    result.late.update(rest.late)
+    result.changed |= rest.changed

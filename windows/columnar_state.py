@@ -2,10 +2,11 @@
 
     byte 0      VERSION
     bytes 1-4   CRC-32 of the rest, big endian
-    rest        msgpack [floor, values, [section, ...], {fingerprint of a set: its own words}, bytes of the other engine]
+    rest        msgpack [floor, values, [section, ...], {fingerprint: a set's own words}, bytes of the other engine]
 
-A section is slices or a history with the sets that may read it: {"kind", "sets": [fingerprint], "parts": [text], "words": bytes, ...}. Its
-parts (cells; conditions and fields) are named by what they mean, so that a set which is still there finds its own in another plan.
+A section is slices or a history with the sets that may read it: {"kind", "sets": [fingerprint], "parts": [text], "words", ...}.
+Its parts (cells; conditions and fields) are named by what they mean, so that a set which is still there finds its own in another
+plan.
 A set reads a section only if its fingerprint stands there: a changed set starts empty.
 """
 
@@ -19,12 +20,21 @@ import numpy as np
 import numpy.typing as npt
 
 from windows import kernel_layout as w
-from windows.engine import NEVER, Key, StateMismatch
 from windows.arena import EMPTY
+from windows.engine import NEVER, Key, StateMismatch
 from windows.kernel_entry import (
-    history_dump, history_load, history_new, record_put, records_dump, set_watch, slices_dump, slices_load, slices_masks,
+    history_dump,
+    history_load,
+    history_new,
+    record_put,
+    records_dump,
+    set_watch,
+    slices_dump,
+    slices_load,
+    slices_masks,
 )  # fmt: skip
 from windows.layout import Group
+from windows.layout_names import bit_names, cell_names, field_names
 
 if TYPE_CHECKING:
     from windows.columnar import ColumnarEngine
@@ -62,7 +72,9 @@ class Values:
 def dump_key(engine: ColumnarEngine, key: Key, rest: bytes) -> bytes:
     """The bytes of a key."""
     slot = engine.slots.get(key)
-    values, sections, own, floor = Values(engine), [], {}, NEVER
+    values, floor = Values(engine), NEVER
+    sections: list[Any] = []
+    own: dict[str, bytes] = {}
     if slot is not None:
         root = int(engine.roots[slot])
         floor = int(engine.M[root + w.R_FLOOR])
@@ -133,7 +145,7 @@ def _dump_slices(engine: ColumnarEngine, group: Group, root: int, values: Values
         words, coded, newest = slices_dump(engine.M, engine.plan.P, engine.zones.Z, group.at, root, mask)
         if not len(words):
             continue
-        section = {"kind": "slices", "sets": _names(engine, group, mask), "parts": engine.plan.cell_names(group)}
+        section = {"kind": "slices", "sets": _names(engine, group, mask), "parts": cell_names(engine.plan, group)}
         sections.append({**section, "reach": [int(words[0]), int(newest)]})
         values.later(sections[-1], "words", words, coded)
     return sections
@@ -149,7 +161,7 @@ def _dump_histories(engine: ColumnarEngine, group: Group, root: int, values: Val
         coded = np.full(rows.shape, -1, np.int64)
         own = np.array([column < 0 for column in group.cells.columns], np.bool_)
         coded[:, w.V_EXTRA :][:, own] = np.arange(rows[:, w.V_EXTRA :][:, own].size).reshape(len(rows), -1)
-        bits, fields = engine.plan.bit_names(group), engine.plan.field_names(group)
+        bits, fields = bit_names(engine.plan, group), field_names(engine.plan, group)
         names = _names(engine, group, int(engine.M[h + w.H_MASK]))
         sections.append({"kind": "history", "sets": names, "parts": bits, "fields": fields})
         values.later(sections[-1], "words", rows.ravel(), coded.ravel())
@@ -177,7 +189,7 @@ def _load_section(engine: ColumnarEngine, group: Group, root: int, section: Any,
     if group.grid is None:
         _load_history(engine, group, root, mask, section, words, codes)
         return mask
-    here = {name: n for n, name in enumerate(engine.plan.cell_names(group))}
+    here = {name: n for n, name in enumerate(cell_names(engine.plan, group))}
     rows = np.array(group.cells.rows(), np.int64).reshape(-1, w.C_WORDS)
     places = np.array([rows[here[name], w.C_AT] if name in here else -1 for name in section["parts"]], np.int64)
     kinds = np.array([int(name.partition(" ")[0]) for name in section["parts"]], np.int64)
@@ -195,11 +207,11 @@ def _load_history(
     rows[:, w.V_T] = theirs[:, w.V_T]
     bits = {name: b for b, name in enumerate(section["parts"])}
     rows[:, w.V_MASK] = 0
-    for b, name in enumerate(engine.plan.bit_names(group)):
+    for b, name in enumerate(bit_names(engine.plan, group)):
         if name in bits:
             rows[:, w.V_MASK] |= (theirs[:, w.V_MASK] >> bits[name] & 1) << b
     fields = {name: n for n, name in enumerate(section["fields"])}
-    for c, (name, column) in enumerate(zip(engine.plan.field_names(group), columns, strict=True)):
+    for c, (name, column) in enumerate(zip(field_names(engine.plan, group), columns, strict=True)):
         if name not in fields:
             rows[:, w.V_EXTRA + c] = -1
             continue

@@ -9,15 +9,14 @@ import numpy as np
 
 from windows.engine import Ints
 
-
 TABLES = 8  # tables of values that are remembered, the latest ones
 
 
 class Codes(Sequence[Hashable]):
     """A column of values that a decoder has numbered: value i is table[codes[i]], None where the code is negative.
 
-    codes: int64 (n,). table: the values by code; it may grow at its end while it is used, and its entries never change. Batches that
-    share one table object are numbered anew only once a value.
+    codes: int64 (n,). table: the values by code; it may grow at its end while it is used, and its entries never change. Batches
+    that share one table object are numbered anew only once a value.
     """
 
     __slots__ = ("codes", "table")

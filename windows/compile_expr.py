@@ -13,7 +13,7 @@ ARITHMETIC = {"+": 0, "-": 1, "*": 2, "/": 3, "%": 4}
 
 
 class Columns:
-    """The columns that an engine reads of a batch, numbered: numbers, flags (and expressions that only Python can judge), values."""
+    """The columns that an engine reads of a batch, numbered: numbers, flags (and expressions for Python to judge), values."""
 
     def __init__(self, intern: Callable[[Hashable], int]) -> None:
         self.numbers: dict[str, int] = {}
@@ -46,10 +46,7 @@ class Machine:
 
     def add(self, expr: Expr) -> int:
         """The register that holds the expression's flag."""
-        if ordered_values(expr.tree):
-            register = self._op(k.O_FLAG, self._columns.flag(expr))
-        else:
-            register = self._tree(expr.tree, "flag")
+        register = self._op(k.O_FLAG, self._columns.flag(expr)) if ordered_values(expr.tree) else self._tree(expr.tree, "flag")
         self.sources.setdefault(register, repr(expr.tree))
         return register
 

@@ -10,14 +10,14 @@ import hashlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 from numba import types
 from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., Any])
-PURE = bool(numba.config.DISABLE_JIT)  # kernels as plain Python, for debugging
+PURE = bool(getattr(numba.config, "DISABLE_JIT", False))  # kernels as plain Python, for debugging
 HERE = Path(__file__).parent
 PARTS = ("arena", "jit", "kernel_*", "timers")
 
@@ -47,8 +47,8 @@ forget_stale()
 
 def kernel(function: F) -> F:
     """Compiled at its first call, and kept on disk. Division by zero gives inf or nan, as in numpy."""
-    compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    return compiled
+    compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    return cast("F", compiled)
 
 
 def _pointer(kind: Any) -> Callable[..., Any]:
@@ -59,7 +59,8 @@ def _pointer(kind: Any) -> Callable[..., Any]:
             data = context.make_array(signature.args[0])(context, builder, args[0]).data
             return builder.bitcast(data, context.get_value_type(signature.return_type))
 
-        return types.CPointer(kind)(array), code
+        pointer: Any = types.CPointer
+        return pointer(kind)(array), code
 
     made: Callable[..., Any] = intrinsic(build)
     return made

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
 """Cells: the parts of measures that slices and nodes keep, and that can be combined but are never reverted.
 
 A window is given as `items` in the scratch S, three words each: (place of a node's cells, -1, 0), or (leaf, from, to) for single
@@ -9,145 +10,78 @@ from __future__ import annotations
 
 import numpy as np
 
-from windows.arena import (
-    EMPTY, LIST_DATA, LIST_N, MAP_N, STRIDE, list_free, list_new, list_push, map_add, map_find, map_free, map_grown, map_new,
-)  # fmt: skip
+from windows import kernel_layout as w
+from windows.arena import LIST_DATA, LIST_N, STRIDE, list_free, list_new, list_push
 from windows.jit import kernel
-from windows.kernel_layout import (
-    C_AT, C_BIT, C_CNT, C_COL, C_SUM, C_TYPE, C_WORDS, CNT, DISTINCT, FIRST, G_CELLS, G_NCELLS, INLINE, LAST, M2, MAX, MIN,
-    N_CAP, QUANT, SUM, V_MASK, V_T,
-)  # fmt: skip
-
-SMALL = 8  # a set of values is a list up to this many
+from windows.kernel_values import values_add, values_free
 
 
 @kernel
 def cells_clear(M, X, P, g, base):
     """A node's cells of nothing."""
-    for c in range(P[g + G_CELLS], P[g + G_CELLS] + P[g + G_NCELLS] * C_WORDS, C_WORDS):
-        at = base + P[c + C_AT]
-        kind = P[c + C_TYPE]
+    for c in range(P[g + w.G_CELLS], P[g + w.G_CELLS] + P[g + w.G_NCELLS] * w.C_WORDS, w.C_WORDS):
+        at = base + P[c + w.C_AT]
+        kind = P[c + w.C_TYPE]
         M[at] = 0
-        if kind == SUM:
+        if kind == w.SUM:
             M[at + 1] = 0
-        elif kind == MIN:
+        elif kind == w.MIN:
             X[at] = np.inf
-        elif kind == MAX:
+        elif kind == w.MAX:
             X[at] = -np.inf
-        elif kind == FIRST or kind == LAST:
+        elif kind == w.FIRST or kind == w.LAST:
             M[at + 1] = -1
 
 
 @kernel
 def cells_free(M, P, g, base):
     """Let go of what cells keep elsewhere."""
-    for c in range(P[g + G_CELLS], P[g + G_CELLS] + P[g + G_NCELLS] * C_WORDS, C_WORDS):
-        at = base + P[c + C_AT]
+    for c in range(P[g + w.G_CELLS], P[g + w.G_CELLS] + P[g + w.G_NCELLS] * w.C_WORDS, w.C_WORDS):
+        at = base + P[c + w.C_AT]
         if M[at] != 0:
-            if P[c + C_TYPE] == DISTINCT:
+            if P[c + w.C_TYPE] == w.DISTINCT:
                 values_free(M, at)
-            elif P[c + C_TYPE] == QUANT:
+            elif P[c + w.C_TYPE] == w.QUANT:
                 list_free(M, M[at])
-
-
-@kernel
-def values_free(M, at):
-    """Let go of what a cell of distinct values keeps elsewhere."""
-    if M[at] < 0:
-        map_free(M, -M[at])
-    elif M[at] > INLINE:
-        list_free(M, M[at])
-    M[at] = 0
-
-
-@kernel
-def values_count(M, at):
-    """How many values a cell of distinct values holds."""
-    values = M[at]
-    if 0 <= values <= INLINE:
-        return values
-    return M[abs(values) + (LIST_N if values > 0 else MAP_N)]
-
-
-@kernel
-def values_add(M, at, code):
-    """One more value into a cell of distinct values: in the cell itself, then in a list, then in a map (its negative place)."""
-    values = M[at]
-    if values < 0:
-        new = map_grown(M, -values)
-        p = map_find(M, new, code)
-        if M[p] == EMPTY:
-            M[p] = code
-            M[new + MAP_N] += 1
-        M[at] = -new
-        return
-    n = values if values <= INLINE else M[values + LIST_N]
-    first = at + 1 if values <= INLINE else values + LIST_DATA
-    for i in range(first, first + n):
-        if M[i] == code:
-            return
-    if n < INLINE:
-        M[first + n] = code
-        M[at] = n + 1
-    elif n == INLINE or n < SMALL:
-        if n == INLINE and values <= INLINE:
-            values = list_new(M, SMALL)
-            for i in range(n):
-                values = list_push(M, values, M[first + i])
-        M[at] = list_push(M, values, code)
-    else:
-        values_spread(M, at, code)
-
-
-@kernel
-def values_spread(M, at, code):
-    """From a list to a map."""
-    values = M[at]
-    new = map_new(M, 32)
-    for i in range(values + LIST_DATA, values + LIST_DATA + M[values + LIST_N]):
-        map_add(M, new, M[i], 1)
-    map_add(M, new, code, 1)
-    list_free(M, values)
-    M[at] = -new
 
 
 @kernel
 def cells_add(M, X, P, g, base, mask, t, NUM, CODE, i):
     """One event's values into a slice's cells. A square stands before its count and sum, which it needs as they were."""
-    c = P[g + G_CELLS]
-    end = c + P[g + G_NCELLS] * C_WORDS
+    c = P[g + w.G_CELLS]
+    end = c + P[g + w.G_NCELLS] * w.C_WORDS
     while c < end:
-        if (mask >> P[c + C_BIT]) & 1:
-            at = base + P[c + C_AT]
-            kind = P[c + C_TYPE]
-            if kind == CNT:
+        if (mask >> P[c + w.C_BIT]) & 1:
+            at = base + P[c + w.C_AT]
+            kind = P[c + w.C_TYPE]
+            if kind == w.CNT:
                 M[at] += 1
-            elif kind <= MAX:
-                number_add(M, X, P, c, kind, base, at, NUM[P[c + C_COL] * M[STRIDE] + i])
-            elif kind == QUANT:
+            elif kind <= w.MAX:
+                number_add(M, X, P, c, kind, base, at, NUM[P[c + w.C_COL] * M[STRIDE] + i])
+            elif kind == w.QUANT:
                 if M[at] == 0:
                     M[at] = list_new(M, 2)
                 M[at] = list_push(M, M[at], 0)
-                X[M[at] + LIST_DATA + M[M[at] + LIST_N] - 1] = NUM[P[c + C_COL] * M[STRIDE] + i]
+                X[M[at] + LIST_DATA + M[M[at] + LIST_N] - 1] = NUM[P[c + w.C_COL] * M[STRIDE] + i]
             else:
-                value_add(M, kind, at, t, CODE[P[c + C_COL] * M[STRIDE] + i])
-        c += C_WORDS
+                value_add(M, kind, at, t, CODE[P[c + w.C_COL] * M[STRIDE] + i])
+        c += w.C_WORDS
 
 
 @kernel
 def number_add(M, X, P, c, kind, base, at, x):
-    if kind == SUM:
+    if kind == w.SUM:
         s = X[at] + x
         b = s - X[at]
         X[at + 1] += (X[at] - (s - b)) + (x - b)
         X[at] = s
-    elif kind == M2:
-        n = M[base + P[c + C_CNT]]
+    elif kind == w.M2:
+        n = M[base + P[c + w.C_CNT]]
         if n > 0:
-            total = base + P[c + C_SUM]
+            total = base + P[c + w.C_SUM]
             apart = x - (X[total] + X[total + 1]) / n
             X[at] += apart * apart * (n / (n + 1.0))
-    elif kind == MIN:
+    elif kind == w.MIN:
         if x < X[at]:
             X[at] = x
     elif x > X[at]:
@@ -157,9 +91,9 @@ def number_add(M, X, P, c, kind, base, at, x):
 @kernel
 def value_add(M, kind, at, t, code):
     """Into a first, a last or a set of values."""
-    if kind == DISTINCT:
+    if kind == w.DISTINCT:
         values_add(M, at, code)
-    elif M[at + 1] < 0 or (kind == FIRST and t < M[at]) or (kind == LAST and t >= M[at]):
+    elif M[at + 1] < 0 or (kind == w.FIRST and t < M[at]) or (kind == w.LAST and t >= M[at]):
         M[at] = t
         M[at + 1] = code
 
@@ -173,7 +107,7 @@ def count_of(M, P, S, at, n, D, bit, cell):
         if S[j + 1] < 0:
             total += M[p + cell]
         else:
-            m = p + D + V_MASK * M[p + N_CAP]
+            m = p + D + w.V_MASK * M[p + w.N_CAP]
             for e in range(m + S[j + 1], m + S[j + 2]):
                 total += (M[e] >> bit) & 1
     return total
@@ -193,8 +127,8 @@ def sum_of(M, X, S, at, n, D, bit, col, cell):
             lo += (hi - (s - b)) + (x - b) + X[p + cell + 1]
             hi = s
         else:
-            m = p + D + V_MASK * M[p + N_CAP]
-            v = p + D + col * M[p + N_CAP]
+            m = p + D + w.V_MASK * M[p + w.N_CAP]
+            v = p + D + col * M[p + w.N_CAP]
             for e in range(S[j + 1], S[j + 2]):
                 if (M[m + e] >> bit) & 1:
                     x = X[v + e]
@@ -217,8 +151,8 @@ def squares_of(M, X, S, at, n, D, bit, col, mean, cell, count, total):
                 apart = (X[p + total] + X[p + total + 1]) / k - mean
                 squares += X[p + cell] + k * apart * apart
         else:
-            m = p + D + V_MASK * M[p + N_CAP]
-            v = p + D + col * M[p + N_CAP]
+            m = p + D + w.V_MASK * M[p + w.N_CAP]
+            v = p + D + col * M[p + w.N_CAP]
             for e in range(S[j + 1], S[j + 2]):
                 if (M[m + e] >> bit) & 1:
                     apart = X[v + e] - mean
@@ -235,8 +169,8 @@ def extreme_of(M, X, S, at, n, D, bit, col, cell, sign):
         if S[j + 1] < 0:
             best = max(best, sign * X[p + cell])
         else:
-            m = p + D + V_MASK * M[p + N_CAP]
-            v = p + D + col * M[p + N_CAP]
+            m = p + D + w.V_MASK * M[p + w.N_CAP]
+            v = p + D + col * M[p + w.N_CAP]
             for e in range(S[j + 1], S[j + 2]):
                 if (M[m + e] >> bit) & 1 and sign * X[v + e] > best:
                     best = sign * X[v + e]
@@ -255,9 +189,9 @@ def edge_of(M, S, at, n, D, bit, col, cell, last):
                 t = M[p + cell]
                 code = M[p + cell + 1]
         else:
-            cap = M[p + N_CAP]
+            cap = M[p + w.N_CAP]
             for e in range(S[j + 1], S[j + 2]):
-                if (M[p + D + V_MASK * cap + e] >> bit) & 1 and (last or code < 0):
-                    t = M[p + D + V_T * cap + e]
+                if (M[p + D + w.V_MASK * cap + e] >> bit) & 1 and (last or code < 0):
+                    t = M[p + D + w.V_T * cap + e]
                     code = M[p + D + col * cap + e]
     return t, code

@@ -1,19 +1,17 @@
+# mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
 """What changed, as columns: windows put together from their slices, views asked of their histories."""
 
 from __future__ import annotations
 
+from windows import kernel_layout as w
 from windows.arena import EMPTY, SCRATCH, WATERMARK, alloc, room
 from windows.jit import kernel
+from windows.kernel_close import grid_due, may_read
 from windows.kernel_grid import ends, first_past, last_at, record, record_find, starts
-from windows.kernel_layout import (
-    E_ASOF, E_DUE, E_LAST, E_LO, E_N, E_OPEN, F_WORDS, G_CHAIN, G_ROUTE, GRID, L_CELLS, L_FROM, L_NEXT, L_PREV, L_TO, LONG_AGO, NONE,
-    P_NSETS, P_SETS, R_FLOOR, R_GENERATION, R_ORDER, R_ROUTE, R_SLOT, S_CNT, S_ENT, S_GROUP, S_KIND, S_LAT, S_MEASURES, S_NMEASURES, S_WORDS,
-    W_KEY, W_LATE, W_REVISION,
-)  # fmt: skip
 from windows.kernel_measures import forget_sums, measure_of
-from windows.kernel_rolling import expires, history_of, rolling_due, rolling_values
+from windows.kernel_rolling import rolling_values
 from windows.kernel_run import index_in, judge
-from windows.kernel_slices import grid_due, may_read
+from windows.kernel_views import expires, history_of, rolling_due
 
 START, END_AT, EVENTS, REVISION, LATE_N = 0, 1, 2, 3, 4
 
@@ -24,9 +22,9 @@ def open_windows(M, P, Z, ROOTS, s, n, SLOT, FROM, slots, numbers):
     found = 0
     for i in range(n):
         root = ROOTS[SLOT[i]]
-        e = root + P[s + S_ENT]
+        e = root + P[s + w.S_ENT]
         wm = judge(M, root, M[WATERMARK])
-        k = max(first_past(P, Z, s, FROM[i]), max(M[e + E_OPEN], first_past(P, Z, s, wm - P[s + S_LAT])))
+        k = max(first_past(P, Z, s, FROM[i]), M[e + w.E_OPEN], first_past(P, Z, s, wm - P[s + w.S_LAT]))
         for number in range(k, last_at(P, Z, s, FROM[i]) + 1):
             slots[found] = SLOT[i]
             numbers[found] = number
@@ -37,24 +35,24 @@ def open_windows(M, P, Z, ROOTS, s, n, SLOT, FROM, slots, numbers):
 @kernel
 def window_items(M, P, s, g, root, start, end, S):
     """A window's slices as items, the oldest first: how many; so many less than none where the scratch is too small for them."""
-    node = M[root + P[g + G_CHAIN]]
-    while node != 0 and M[node + L_FROM] >= end:
-        node = M[node + L_NEXT]
+    node = M[root + P[g + w.G_CHAIN]]
+    while node != 0 and M[node + w.L_FROM] >= end:
+        node = M[node + w.L_NEXT]
     oldest = 0
     n = 0
-    while node != 0 and M[node + L_FROM] >= start:
+    while node != 0 and M[node + w.L_FROM] >= start:
         oldest = node
-        node = M[node + L_NEXT]
+        node = M[node + w.L_NEXT]
         n += 1
     if 3 * n > M[SCRATCH]:
         return -3 * n
     n = 0
-    while oldest != 0 and M[oldest + L_FROM] < end:
-        if M[oldest + L_TO] <= end and may_read(M, P, s, g, oldest):
-            S[3 * n] = oldest + L_CELLS
+    while oldest != 0 and M[oldest + w.L_FROM] < end:
+        if M[oldest + w.L_TO] <= end and may_read(M, P, s, g, oldest):
+            S[3 * n] = oldest + w.L_CELLS
             S[3 * n + 1] = -1
             n += 1
-        oldest = M[oldest + L_PREV]
+        oldest = M[oldest + w.L_PREV]
     return n
 
 
@@ -62,10 +60,10 @@ def window_items(M, P, s, g, root, start, end, S):
 def emit_windows(M, X, P, PX, Z, ROOTS, s, begin, n, SLOT, K, S, STAMP, VALUES, INTS):
     """n windows of one set from the one at `begin` on: measures into VALUES[j * n + i], start, end, events, revision and late into
     INTS. Where to go on with how much scratch."""
-    g = P[s + S_GROUP]
+    g = P[s + w.S_GROUP]
     for i in range(begin, n):
         root = ROOTS[SLOT[i]]
-        e = root + P[s + S_ENT]
+        e = root + P[s + w.S_ENT]
         start = starts(P, Z, s, K[i])
         end = ends(P, Z, s, K[i])
         items = window_items(M, P, s, g, root, start, end, S)
@@ -73,32 +71,32 @@ def emit_windows(M, X, P, PX, Z, ROOTS, s, begin, n, SLOT, K, S, STAMP, VALUES, 
             return i, -items
         events = 0
         for j in range(items):
-            events += M[S[3 * j] + P[s + S_CNT]]
+            events += M[S[3 * j] + P[s + w.S_CNT]]
         INTS[START * n + i] = start
         INTS[END_AT * n + i] = end
         INTS[EVENTS * n + i] = events
         r = record_find(M, e, K[i])
-        known = r < M[e + E_N] and M[record(M, e, r) + W_KEY] == K[i]
-        INTS[REVISION * n + i] = M[record(M, e, r) + W_REVISION] if known else 0
-        INTS[LATE_N * n + i] = M[record(M, e, r) + W_LATE] if known else 0
+        known = r < M[e + w.E_N] and M[record(M, e, r) + w.W_KEY] == K[i]
+        INTS[REVISION * n + i] = M[record(M, e, r) + w.W_REVISION] if known else 0
+        INTS[LATE_N * n + i] = M[record(M, e, r) + w.W_LATE] if known else 0
         forget_sums(M)
-        for j in range(P[s + S_NMEASURES]):
-            VALUES[j * n + i] = measure_of(M, X, P, PX, P[s + S_MEASURES] + j * F_WORDS, S, 0, items, 0, STAMP)
+        for j in range(P[s + w.S_NMEASURES]):
+            VALUES[j * n + i] = measure_of(M, X, P, PX, P[s + w.S_MEASURES] + j * w.F_WORDS, S, 0, items, 0, STAMP)
     return n, 0
 
 
 @kernel
 def emit_views(M, X, P, PX, ROOTS, s, begin, n, SLOT, S, STAMP, VALUES, INTS, as_of):
     """n views of one rolling set, from row `begin` on until memory is short: measures, as_of and expires_at. Where to go on."""
-    g = P[s + S_GROUP]
+    g = P[s + w.S_GROUP]
     j = index_in(P, g, s)
     for i in range(begin, n):
         if not room(M):
             return i
         root = ROOTS[SLOT[i]]
-        e = root + P[s + S_ENT]
+        e = root + P[s + w.S_ENT]
         h = history_of(M, P, g, root, j)
-        now = M[e + E_ASOF] if as_of == EMPTY else as_of
+        now = M[e + w.E_ASOF] if as_of == EMPTY else as_of
         INTS[i] = now
         rolling_values(M, X, P, PX, g, s, e, h, now, S, STAMP, VALUES, i, n)
         INTS[n + i] = expires(M, P, g, s, h, now)
@@ -108,11 +106,11 @@ def emit_views(M, X, P, PX, ROOTS, s, begin, n, SLOT, S, STAMP, VALUES, INTS, as
 @kernel
 def set_due(M, P, Z, s, root):
     """When something happens next for one set at one key, NONE if never."""
-    g = P[s + S_GROUP]
-    if g < 0 or P[g + G_ROUTE] != M[root + R_ROUTE]:
-        return NONE
-    e = root + P[s + S_ENT]
-    if P[s + S_KIND] == GRID:
+    g = P[s + w.S_GROUP]
+    if g < 0 or P[g + w.G_ROUTE] != M[root + w.R_ROUTE]:
+        return w.NONE
+    e = root + P[s + w.S_ENT]
+    if P[s + w.S_KIND] == w.GRID:
         return grid_due(M, P, Z, s, g, root, judge(M, root, M[WATERMARK]))
     return rolling_due(M, P, g, s, e, history_of(M, P, g, root, index_in(P, g, s)))
 
@@ -120,9 +118,9 @@ def set_due(M, P, Z, s, root):
 @kernel
 def key_due(M, P, Z, root):
     """When something happens next for a key, NONE if never."""
-    due = NONE
-    for n in range(P[P_NSETS]):
-        due = min(due, set_due(M, P, Z, P[P_SETS] + n * S_WORDS, root))
+    due = w.NONE
+    for n in range(P[w.P_NSETS]):
+        due = min(due, set_due(M, P, Z, P[w.P_SETS] + n * w.S_WORDS, root))
     return due
 
 
@@ -132,20 +130,20 @@ def root_new(M, P, words, slot, generation, route, order):
     root = alloc(M, words)
     for i in range(words):
         M[root + i] = 0
-    M[root + R_FLOOR] = EMPTY
-    M[root + R_GENERATION] = generation
-    M[root + R_SLOT] = slot
-    M[root + R_ROUTE] = route
-    M[root + R_ORDER] = order
-    for n in range(P[P_NSETS]):
-        s = P[P_SETS] + n * S_WORDS
-        if P[s + S_GROUP] < 0 or P[P[s + S_GROUP] + G_ROUTE] != route:
+    M[root + w.R_FLOOR] = EMPTY
+    M[root + w.R_GENERATION] = generation
+    M[root + w.R_SLOT] = slot
+    M[root + w.R_ROUTE] = route
+    M[root + w.R_ORDER] = order
+    for n in range(P[w.P_NSETS]):
+        s = P[w.P_SETS] + n * w.S_WORDS
+        if P[s + w.S_GROUP] < 0 or P[P[s + w.S_GROUP] + w.G_ROUTE] != route:
             continue
-        e = root + P[s + S_ENT]
-        M[e + E_DUE] = NONE
-        if P[s + S_KIND] == GRID:
-            M[e + E_OPEN] = LONG_AGO
+        e = root + P[s + w.S_ENT]
+        M[e + w.E_DUE] = w.NONE
+        if P[s + w.S_KIND] == w.GRID:
+            M[e + w.E_OPEN] = w.LONG_AGO
         else:
-            M[e + E_LAST] = EMPTY
-            M[e + E_LO] = 1
+            M[e + w.E_LAST] = EMPTY
+            M[e + w.E_LO] = 1
     return root

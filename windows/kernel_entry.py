@@ -1,50 +1,79 @@
-"""The kernels that Python calls: arrays come in, and go on as bare addresses. Everything behind these is compiled with one of them."""
+# mypy: allow-untyped-calls, no-warn-return-any
+"""The kernels that Python calls: arrays come in, and go on as bare addresses. All else is compiled with these."""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from windows import kernel_emit, kernel_grid, kernel_history, kernel_run, kernel_state, timers
+from windows import kernel_dump, kernel_emit, kernel_grid, kernel_history, kernel_run, kernel_state, timers
+from windows import kernel_layout as w
 from windows.arena import OUT_SIZE, SCRATCH, SIZE, STRIDE
 from windows.jit import bytes_of, floats, kernel, words
-from windows.kernel_layout import G_NCOLS, H_N
 
+Words = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bytes = npt.NDArray[np.int8]
 emit_views_, emit_windows_, open_windows_ = kernel_emit.emit_views, kernel_emit.emit_windows, kernel_emit.open_windows
 run_, finish_ = kernel_run.run, kernel_run.finish
-slices_dump_, slices_size_, slices_masks_ = kernel_state.slices_dump, kernel_state.slices_size, kernel_state.slices_masks
-slices_load_, history_load_, history_dump_ = kernel_state.slices_load, kernel_state.history_load, kernel_state.history_dump
-records_dump_, set_watch_, first_due_ = kernel_state.records_dump, kernel_state.set_watch, kernel_state.first_due
+slices_dump_, slices_size_, slices_masks_ = kernel_dump.slices_dump, kernel_dump.slices_size, kernel_dump.slices_masks
+slices_load_, history_load_, history_dump_ = kernel_dump.slices_load, kernel_dump.history_load, kernel_dump.history_dump
+records_dump_, set_watch_, first_due_ = kernel_dump.records_dump, kernel_state.set_watch, kernel_state.first_due
 key_free_, key_wipe_, tidy_ = kernel_state.key_free, kernel_state.key_wipe, kernel_state.tidy
 key_due_, root_new_ = kernel_emit.key_due, kernel_emit.root_new
 record_put_, history_new_, timers_new_ = kernel_grid.record_put, kernel_history.history_new, timers.timers_new
 
 
 @kernel
-def timers_new(M):
+def timers_new(M: Words) -> None:
     timers_new_(words(M))
 
 
 @kernel
 def run(
-    M, P, Z, ROOTS, begin, end, kind, cause, mark, stream, slot, at, put, NUM, FLAG, CODE, S, STAMP, R, T, FEATURES, OUT, LATE,
-    OUTCOME, reserve, budget,
-):  # fmt: skip
+    M: Words,
+    P: Words,
+    Z: Words,
+    ROOTS: Words,
+    begin: int,
+    end: int,
+    kind: Bytes,
+    cause: Bytes,
+    mark: Words,
+    stream: npt.NDArray[np.int16],
+    slot: Words,
+    at: Words,
+    put: npt.NDArray[np.bool_],
+    NUM: Floats,
+    FLAG: Bytes,
+    CODE: Words,
+    S: Words,
+    STAMP: Words,
+    R: Floats,
+    T: Words,
+    FEATURES: Floats,
+    OUT: Words,
+    LATE: Words,
+    OUTCOME: Bytes,
+    reserve: int,
+    budget: int,
+) -> tuple[int, int]:
     M[SIZE], M[OUT_SIZE], M[SCRATCH], M[STRIDE] = M.size, OUT.size, S.size, slot.size
     return run_(
         words(M), floats(M), words(P), floats(P), words(Z), words(ROOTS), begin, end, kind, cause, mark, stream, words(slot),
-        at, put, floats(NUM), bytes_of(FLAG), words(CODE), words(S), words(STAMP), floats(R), words(T), floats(FEATURES), words(OUT),
-        words(LATE), bytes_of(OUTCOME), reserve, budget,
+        at, put, floats(NUM), bytes_of(FLAG), words(CODE), words(S), words(STAMP), floats(R), words(T), floats(FEATURES),
+        words(OUT), words(LATE), bytes_of(OUTCOME), reserve, budget,
     )  # fmt: skip
 
 
 @kernel
-def finish(M, P, Z, ROOTS, nroots, far, OUT, reserve, budget):
+def finish(M: Words, P: Words, Z: Words, ROOTS: Words, nroots: int, far: int, OUT: Words, reserve: int, budget: int) -> int:
     M[SIZE], M[OUT_SIZE] = M.size, OUT.size
     return finish_(words(M), floats(M), words(P), words(Z), words(ROOTS), nroots, far, words(OUT), reserve, budget)
 
 
 @kernel
-def open_windows(M, P, Z, ROOTS, s, SLOT, FROM, span):
+def open_windows(M: Words, P: Words, Z: Words, ROOTS: Words, s: int, SLOT: Words, FROM: Words, span: int) -> tuple[Words, Words]:
     slots = np.empty(SLOT.size * span, np.int64)
     numbers = np.empty(SLOT.size * span, np.int64)
     n = open_windows_(
@@ -54,7 +83,20 @@ def open_windows(M, P, Z, ROOTS, s, SLOT, FROM, span):
 
 
 @kernel
-def emit_windows(M, P, Z, ROOTS, s, begin, SLOT, K, S, STAMP, VALUES, INTS):
+def emit_windows(
+    M: Words,
+    P: Words,
+    Z: Words,
+    ROOTS: Words,
+    s: int,
+    begin: int,
+    SLOT: Words,
+    K: Words,
+    S: Words,
+    STAMP: Words,
+    VALUES: Floats,
+    INTS: Words,
+) -> tuple[int, int]:
     M[SIZE], M[SCRATCH] = M.size, S.size
     return emit_windows_(
         words(M), floats(M), words(P), floats(P), words(Z), words(ROOTS), s, begin, SLOT.size, words(SLOT), words(K), words(S),
@@ -63,7 +105,19 @@ def emit_windows(M, P, Z, ROOTS, s, begin, SLOT, K, S, STAMP, VALUES, INTS):
 
 
 @kernel
-def emit_views(M, P, ROOTS, s, begin, SLOT, S, STAMP, VALUES, INTS, as_of):
+def emit_views(
+    M: Words,
+    P: Words,
+    ROOTS: Words,
+    s: int,
+    begin: int,
+    SLOT: Words,
+    S: Words,
+    STAMP: Words,
+    VALUES: Floats,
+    INTS: Words,
+    as_of: int,
+) -> int:
     M[SIZE], M[SCRATCH] = M.size, S.size
     return emit_views_(
         words(M), floats(M), words(P), floats(P), words(ROOTS), s, begin, SLOT.size, words(SLOT), words(S), words(STAMP),
@@ -72,43 +126,43 @@ def emit_views(M, P, ROOTS, s, begin, SLOT, S, STAMP, VALUES, INTS, as_of):
 
 
 @kernel
-def key_due(M, P, Z, root):
+def key_due(M: Words, P: Words, Z: Words, root: int) -> int:
     return key_due_(words(M), words(P), words(Z), root)
 
 
 @kernel
-def first_due(M, P, Z, ROOTS):
+def first_due(M: Words, P: Words, Z: Words, ROOTS: Words) -> int:
     return first_due_(words(M), words(P), words(Z), words(ROOTS))
 
 
 @kernel
-def root_new(M, P, size, slot, generation, route, order):
+def root_new(M: Words, P: Words, size: int, slot: int, generation: int, route: int, order: int) -> int:
     return root_new_(words(M), words(P), size, slot, generation, route, order)
 
 
 @kernel
-def key_free(M, P, root, size):
+def key_free(M: Words, P: Words, root: int, size: int) -> None:
     key_free_(words(M), words(P), root, size)
 
 
 @kernel
-def key_wipe(M, P, root):
+def key_wipe(M: Words, P: Words, root: int) -> None:
     key_wipe_(words(M), words(P), root)
 
 
 @kernel
-def tidy(M, P, Z, ROOTS):
+def tidy(M: Words, P: Words, Z: Words, ROOTS: Words) -> None:
     tidy_(words(M), words(P), words(Z), words(ROOTS))
 
 
 @kernel
-def slices_masks(M, P, g, root):
+def slices_masks(M: Words, P: Words, g: int, root: int) -> Words:
     masks = np.empty(64, np.int64)
     return masks[: slices_masks_(words(M), words(P), g, root, words(masks), masks.size)]
 
 
 @kernel
-def slices_dump(M, P, Z, g, root, mask):
+def slices_dump(M: Words, P: Words, Z: Words, g: int, root: int, mask: int) -> tuple[Words, Words, int]:
     n, newest = slices_size_(words(M), words(P), words(Z), g, root, mask)
     out = np.empty(n, np.int64)
     coded = np.empty(n, np.int64)
@@ -117,7 +171,9 @@ def slices_dump(M, P, Z, g, root, mask):
 
 
 @kernel
-def slices_load(M, P, Z, g, root, dumped, kinds, places, codes, mask):
+def slices_load(
+    M: Words, P: Words, Z: Words, g: int, root: int, dumped: Words, kinds: Words, places: Words, codes: Words, mask: int
+) -> None:
     slices_load_(
         words(M), floats(M), words(P), words(Z), g, root, words(dumped), dumped.size, words(kinds), words(places), kinds.size,
         words(codes), mask,
@@ -125,34 +181,34 @@ def slices_load(M, P, Z, g, root, dumped, kinds, places, codes, mask):
 
 
 @kernel
-def records_dump(M, P, Z, s, root, most):
+def records_dump(M: Words, P: Words, Z: Words, s: int, root: int, most: int) -> Words:
     rows = np.empty((most, 4), np.int64)
     return rows[: records_dump_(words(M), words(P), words(Z), s, root, words(rows))]
 
 
 @kernel
-def record_put(M, e, i, key):
+def record_put(M: Words, e: int, i: int, key: int) -> int:
     return record_put_(words(M), e, i, key)
 
 
 @kernel
-def history_new(M, P, g, mask):
+def history_new(M: Words, P: Words, g: int, mask: int) -> int:
     return history_new_(words(M), words(P), g, mask)
 
 
 @kernel
-def history_dump(M, P, g, h):
-    rows = np.empty((M[h + H_N], P[g + G_NCOLS]), np.int64)
+def history_dump(M: Words, P: Words, g: int, h: int) -> Words:
+    rows = np.empty((M[h + w.H_N], P[g + w.G_NCOLS]), np.int64)
     history_dump_(words(M), words(P), g, h, words(rows))
     return rows
 
 
 @kernel
-def history_load(M, P, g, h, rows, begin):
+def history_load(M: Words, P: Words, g: int, h: int, rows: Words, begin: int) -> int:
     M[SIZE] = M.size
     return history_load_(words(M), words(P), g, h, words(rows), begin, rows.shape[0])
 
 
 @kernel
-def set_watch(M, P, Z, s, root):
+def set_watch(M: Words, P: Words, Z: Words, s: int, root: int) -> None:
     set_watch_(words(M), words(P), words(Z), s, root)

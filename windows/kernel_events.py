@@ -1,42 +1,37 @@
+# mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
 """Events into and out of a history, and any stretch of its time as items (see kernel_cells)."""
 
 from __future__ import annotations
 
+from windows import kernel_layout as w
 from windows.arena import SCRATCH
 from windows.jit import kernel
 from windows.kernel_cells import count_of, edge_of, extreme_of, squares_of, sum_of
 from windows.kernel_history import data_of, dirty, leaf_bigger, leaf_drop, leaf_for, leaf_split, place_in
-from windows.kernel_layout import (
-    C_AT, C_BIT, C_CNT, C_COL, C_SUM, C_TYPE, C_WORDS, CNT, FAN, FIRST, G_CELLS, G_NCELLS, G_NCOLS, H_FIRST, H_LAST, H_N, H_ROOT,
-    LAST, LEAF, M2, MAX, MIN, N_CAP, N_CELLS, N_DIRTY, N_LEVEL, N_N, N_NEXT, N_PARENT, SUM, V_T,
-)  # fmt: skip
 
 
 @kernel
 def event_room(M, P, g, h, t):
     """Room for an event behind all up to its time: (leaf, place), its time written."""
     D = data_of(P, g)
-    leaf = M[h + H_LAST]
-    n = M[leaf + N_N]
+    leaf = M[h + w.H_LAST]
+    n = M[leaf + w.N_N]
     if n > 0 and t < M[leaf + D + n - 1]:
         leaf = leaf_for(M, P, g, h, t)
-    if M[leaf + N_N] == M[leaf + N_CAP]:
-        if M[leaf + N_CAP] < LEAF:
-            leaf = leaf_bigger(M, P, g, h, leaf)
-        else:
-            leaf = leaf_split(M, P, g, h, leaf, t)
-    n = M[leaf + N_N]
-    cap = M[leaf + N_CAP]
+    if M[leaf + w.N_N] == M[leaf + w.N_CAP]:
+        leaf = leaf_bigger(M, P, g, h, leaf) if M[leaf + w.N_CAP] < w.LEAF else leaf_split(M, P, g, h, leaf, t)
+    n = M[leaf + w.N_N]
+    cap = M[leaf + w.N_CAP]
     pos = n
     while pos > 0 and M[leaf + D + pos - 1] > t:
         pos -= 1
-    for c in range(P[g + G_NCOLS]):
+    for c in range(P[g + w.G_NCOLS]):
         d = leaf + D + c * cap
         for j in range(n, pos, -1):
             M[d + j] = M[d + j - 1]
     M[leaf + D + pos] = t
-    M[leaf + N_N] = n + 1
-    M[h + H_N] += 1
+    M[leaf + w.N_N] = n + 1
+    M[h + w.H_N] += 1
     dirty(M, leaf)
     if pos == 0:
         lower(M, P, g, leaf, t)
@@ -46,30 +41,30 @@ def event_room(M, P, g, h, t):
 @kernel
 def lower(M, P, g, node, t):
     """The lowest time under a node came down to t."""
-    parent = M[node + N_PARENT]
+    parent = M[node + w.N_PARENT]
     while parent != 0:
         i = place_in(M, P, g, parent, node)
-        d = parent + data_of(P, g) + FAN + i
+        d = parent + data_of(P, g) + w.FAN + i
         if M[d] > t:
             M[d] = t
         if i > 0:
             return
         node = parent
-        parent = M[node + N_PARENT]
+        parent = M[node + w.N_PARENT]
 
 
 @kernel
 def events_cut(M, P, g, h, leaf, i, k):
     """Take k events out of a leaf, from place i on."""
-    n = M[leaf + N_N]
-    for c in range(P[g + G_NCOLS]):
-        d = leaf + data_of(P, g) + c * M[leaf + N_CAP]
+    n = M[leaf + w.N_N]
+    for c in range(P[g + w.G_NCOLS]):
+        d = leaf + data_of(P, g) + c * M[leaf + w.N_CAP]
         for j in range(i + k, n):
             M[d + j - k] = M[d + j]
-    M[leaf + N_N] = n - k
-    M[h + H_N] -= k
+    M[leaf + w.N_N] = n - k
+    M[h + w.H_N] -= k
     dirty(M, leaf)
-    if n == k and M[h + H_ROOT] != leaf:
+    if n == k and M[h + w.H_ROOT] != leaf:
         leaf_drop(M, P, g, h, leaf)
 
 
@@ -78,11 +73,11 @@ def forget_before(M, P, g, h, useless):
     """Free the leaves that hold nothing from a time on; where one leaf is all, its events before that time."""
     D = data_of(P, g)
     while True:
-        leaf = M[h + H_FIRST]
-        n = M[leaf + N_N]
+        leaf = M[h + w.H_FIRST]
+        n = M[leaf + w.N_N]
         if n == 0:
             return
-        if M[leaf + N_NEXT] == 0:
+        if M[leaf + w.N_NEXT] == 0:
             k = 0
             while k < n and M[leaf + D + k] < useless:
                 k += 1
@@ -101,9 +96,9 @@ def refreshed(M, X, P, g, node, S, at):
     now = node
     while True:
         child = 0
-        if M[now + N_LEVEL] > 0:
-            for i in range(M[now + N_N]):
-                if M[M[now + D + i] + N_DIRTY]:
+        if M[now + w.N_LEVEL] > 0:
+            for i in range(M[now + w.N_N]):
+                if M[M[now + D + i] + w.N_DIRTY]:
                     child = M[now + D + i]
         if child != 0:
             now = child
@@ -111,7 +106,7 @@ def refreshed(M, X, P, g, node, S, at):
         cells_make(M, X, P, g, now, S, at)
         if now == node:
             return
-        now = M[now + N_PARENT]
+        now = M[now + w.N_PARENT]
 
 
 @kernel
@@ -121,46 +116,46 @@ def cells_make(M, X, P, g, node, S, at):
     n = 1
     S[at] = node
     S[at + 1] = 0
-    S[at + 2] = M[node + N_N]
-    if M[node + N_LEVEL] > 0:
-        n = M[node + N_N]
+    S[at + 2] = M[node + w.N_N]
+    if M[node + w.N_LEVEL] > 0:
+        n = M[node + w.N_N]
         for i in range(n):
-            S[at + 3 * i] = M[node + D + i] + N_CELLS
+            S[at + 3 * i] = M[node + D + i] + w.N_CELLS
             S[at + 3 * i + 1] = -1
-    base = node + N_CELLS
-    for i in range(P[g + G_NCELLS] - 1, -1, -1):  # counts and sums stand behind the squares that need them
-        c = P[g + G_CELLS] + i * C_WORDS
-        cell_make(M, X, P, c, P[c + C_TYPE], base, base + P[c + C_AT], S, at, n, D)
-    M[node + N_DIRTY] = 0
+    base = node + w.N_CELLS
+    for i in range(P[g + w.G_NCELLS] - 1, -1, -1):  # counts and sums stand behind the squares that need them
+        c = P[g + w.G_CELLS] + i * w.C_WORDS
+        cell_make(M, X, P, c, P[c + w.C_TYPE], base, base + P[c + w.C_AT], S, at, n, D)
+    M[node + w.N_DIRTY] = 0
 
 
 @kernel
 def cell_make(M, X, P, c, kind, base, to, S, at, n, D):
-    bit = P[c + C_BIT]
-    col = P[c + C_COL]
-    cell = P[c + C_AT]
-    if kind == CNT:
+    bit = P[c + w.C_BIT]
+    col = P[c + w.C_COL]
+    cell = P[c + w.C_AT]
+    if kind == w.CNT:
         M[to] = count_of(M, P, S, at, n, D, bit, cell)
-    elif kind == SUM:
+    elif kind == w.SUM:
         X[to], X[to + 1] = sum_of(M, X, S, at, n, D, bit, col, cell)
-    elif kind == M2:
-        k = M[base + P[c + C_CNT]]
-        total = base + P[c + C_SUM]
+    elif kind == w.M2:
+        k = M[base + P[c + w.C_CNT]]
+        total = base + P[c + w.C_SUM]
         mean = (X[total] + X[total + 1]) / k if k > 0 else 0.0
-        X[to] = squares_of(M, X, S, at, n, D, bit, col, mean, cell, P[c + C_CNT], P[c + C_SUM])
-    elif kind == MIN:
+        X[to] = squares_of(M, X, S, at, n, D, bit, col, mean, cell, P[c + w.C_CNT], P[c + w.C_SUM])
+    elif kind == w.MIN:
         X[to] = -extreme_of(M, X, S, at, n, D, bit, col, cell, -1.0)
-    elif kind == MAX:
+    elif kind == w.MAX:
         X[to] = extreme_of(M, X, S, at, n, D, bit, col, cell, 1.0)
-    elif kind == FIRST or kind == LAST:
-        M[to], M[to + 1] = edge_of(M, S, at, n, D, bit, col, cell, kind == LAST)
+    elif kind == w.FIRST or kind == w.LAST:
+        M[to], M[to + 1] = edge_of(M, S, at, n, D, bit, col, cell, kind == w.LAST)
 
 
 @kernel
 def stretch(M, X, P, g, h, lo, hi, S):
     """The events with lo <= time <= hi as items from S[0] on, in order: how many. The end of S is a stack of (node, whole)."""
-    root = M[h + H_ROOT]
-    if M[root + N_LEVEL] == 0:
+    root = M[h + w.H_ROOT]
+    if M[root + w.N_LEVEL] == 0:
         return leaf_item(M, P, g, root, lo, hi, S, 0)
     D = data_of(P, g)
     n = 0
@@ -172,21 +167,21 @@ def stretch(M, X, P, g, h, lo, hi, S):
         whole = S[top + 1]
         top += 2
         if whole:
-            if M[node + N_DIRTY]:
+            if M[node + w.N_DIRTY]:
                 refreshed(M, X, P, g, node, S, 3 * n)
-            S[3 * n] = node + N_CELLS
+            S[3 * n] = node + w.N_CELLS
             S[3 * n + 1] = -1
             n += 1
-        elif M[node + N_LEVEL] == 0:
+        elif M[node + w.N_LEVEL] == 0:
             n = leaf_item(M, P, g, node, lo, hi, S, n)
         else:
-            for i in range(M[node + N_N] - 1, -1, -1):
-                low = M[node + D + FAN + i]
-                last = i == M[node + N_N] - 1
-                if low <= hi and (last or M[node + D + FAN + i + 1] >= lo):
+            for i in range(M[node + w.N_N] - 1, -1, -1):
+                low = M[node + D + w.FAN + i]
+                last = i == M[node + w.N_N] - 1
+                if low <= hi and (last or M[node + D + w.FAN + i + 1] >= lo):
                     top -= 2
                     S[top] = M[node + D + i]
-                    S[top + 1] = low >= lo and not last and M[node + D + FAN + i + 1] <= hi
+                    S[top + 1] = low >= lo and not last and M[node + D + w.FAN + i + 1] <= hi
     return n
 
 
@@ -195,7 +190,7 @@ def leaf_item(M, P, g, leaf, lo, hi, S, n):
     """The events of one leaf between two times as an item, if there are any."""
     d = leaf + data_of(P, g)
     a = 0
-    b = M[leaf + N_N]
+    b = M[leaf + w.N_N]
     while a < b and M[d + a] < lo:
         a += 1
     while b > a and M[d + b - 1] > hi:
@@ -214,8 +209,8 @@ def place_of(M, P, g, h, t):
     D = data_of(P, g)
     leaf = leaf_for(M, P, g, h, t - 1)
     while leaf != 0:
-        for i in range(M[leaf + N_N]):
+        for i in range(M[leaf + w.N_N]):
             if M[leaf + D + i] >= t:
                 return leaf, i
-        leaf = M[leaf + N_NEXT]
+        leaf = M[leaf + w.N_NEXT]
     return leaf, 0

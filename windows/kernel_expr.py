@@ -1,15 +1,16 @@
+# mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
 """Conditions over a row: a small machine of registers, three-valued, compiled once from the trees of windows/expr.py.
 
-An operation is four words: [what, to, a, b]. A register is a number R[i] and a state T[i]: for numbers 0 null, 1 known; for flags -1
-null, 0, 1; for values the code, -1 null. Constants stand in PX.
+An operation is four words: [what, to, a, b]. A register is a number R[i] and a state T[i]: for numbers 0 null, 1 known; for flags
+-1 null, 0, 1; for values the code, -1 null. Constants stand in PX.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from windows import kernel_layout as w
 from windows.jit import kernel
-from windows.kernel_layout import B_KNOWN, B_NUMBER, B_TRUE, G_BITS, G_NBITS, ST_CODE, ST_CODEN
 
 O_NUMBER, O_FLAG, O_CODE, O_CONST, O_CONST_FLAG, O_CONST_CODE = 0, 1, 2, 3, 4, 5
 O_CMP, O_SAME, O_IN_NUMBERS, O_IN_CODES, O_AND, O_OR, O_NOT, O_IS_NULL = 10, 20, 22, 23, 24, 25, 26, 27
@@ -82,7 +83,7 @@ def one_known(op, to, a, b, R, T, P, PX):
         T[to] = T[a] if T[a] < 0 else 1 - T[a]
     elif op == O_IS_NULL:
         T[to] = T[a] < 0
-    elif op == O_IN_NUMBERS or op == O_IN_CODES:
+    elif op in (O_IN_NUMBERS, O_IN_CODES):
         known = T[a] > 0 if op == O_IN_NUMBERS else T[a] >= 0
         found = 0
         for i in range(P[b]):
@@ -97,8 +98,8 @@ def one_known(op, to, a, b, R, T, P, PX):
 @kernel
 def evaluate(P, PX, st, i, n, NUM, FLAG, CODE, R, T):
     """All conditions of a stream over row i of n, into the registers."""
-    p = P[st + ST_CODE]
-    for _ in range(P[st + ST_CODEN]):
+    p = P[st + w.ST_CODE]
+    for _ in range(P[st + w.ST_CODEN]):
         op = P[p]
         to = P[p + 1]
         a = P[p + 2]
@@ -125,17 +126,17 @@ def evaluate(P, PX, st, i, n, NUM, FLAG, CODE, R, T):
 def bits_of(P, g, i, n, NUM, CODE, T):
     """Which of a group's conditions hold for row i of n; a condition is a list of terms that must all hold."""
     mask = np.int64(0)
-    for b in range(P[g + G_NBITS]):
-        p = P[P[g + G_BITS] + b]
+    for b in range(P[g + w.G_NBITS]):
+        p = P[P[g + w.G_BITS] + b]
         holds = True
         for j in range(P[p]):
             what = P[p + 1 + 2 * j]
             which = P[p + 2 + 2 * j]
-            if what == B_TRUE:
+            if what == w.B_TRUE:
                 holds = holds and T[which] == 1
-            elif what == B_KNOWN:
+            elif what == w.B_KNOWN:
                 holds = holds and T[which] >= 0
-            elif what == B_NUMBER:
+            elif what == w.B_NUMBER:
                 holds = holds and not np.isnan(NUM[which * n + i])
             else:
                 holds = holds and CODE[which * n + i] >= 0

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
 """Where windows and slices of a fixed grid lie. Windows have whole numbers k; in a time zone their edges stand in a table.
 
 Z holds, for a set in a zone: [first k, how many, starts..., ends...]; for a group in a zone: [how many, edges...].
@@ -5,11 +6,9 @@ Z holds, for a set in a zone: [first k, how many, starts..., ends...]; for a gro
 
 from __future__ import annotations
 
+from windows import kernel_layout as w
 from windows.arena import alloc, release
 from windows.jit import kernel
-from windows.kernel_layout import (
-    E_CAP, E_HEAD, E_N, E_RECORDS, G_NRES, G_PERIOD, G_RES, G_ZONE, LONG_AGO, S_EVERY, S_OFF, S_SIZE, S_ZONE, W_KEY, W_WORDS,
-)  # fmt: skip
 
 
 @kernel
@@ -28,50 +27,50 @@ def after(Z, at, n, t):
 
 @kernel
 def starts(P, Z, s, k):
-    z = P[s + S_ZONE]
+    z = P[s + w.S_ZONE]
     if z < 0:
-        return P[s + S_OFF] + k * P[s + S_EVERY]
+        return P[s + w.S_OFF] + k * P[s + w.S_EVERY]
     return Z[Z[z] + 2 + k - Z[Z[z]]]
 
 
 @kernel
 def ends(P, Z, s, k):
-    z = P[s + S_ZONE]
+    z = P[s + w.S_ZONE]
     if z < 0:
-        return P[s + S_OFF] + k * P[s + S_EVERY] + P[s + S_SIZE]
+        return P[s + w.S_OFF] + k * P[s + w.S_EVERY] + P[s + w.S_SIZE]
     return Z[Z[z] + 2 + Z[Z[z] + 1] + k - Z[Z[z]]]
 
 
 @kernel
 def last_at(P, Z, s, t):
     """The last window that starts at or before t."""
-    z = P[s + S_ZONE]
+    z = P[s + w.S_ZONE]
     if z < 0:
-        return (t - P[s + S_OFF]) // P[s + S_EVERY]
+        return (t - P[s + w.S_OFF]) // P[s + w.S_EVERY]
     return Z[Z[z]] + after(Z, Z[z] + 2, Z[Z[z] + 1], t) - 1
 
 
 @kernel
 def first_past(P, Z, s, t):
     """The first window that ends after t."""
-    z = P[s + S_ZONE]
+    z = P[s + w.S_ZONE]
     if z < 0:
-        return (t - P[s + S_OFF] - P[s + S_SIZE]) // P[s + S_EVERY] + 1
+        return (t - P[s + w.S_OFF] - P[s + w.S_SIZE]) // P[s + w.S_EVERY] + 1
     n = Z[Z[z] + 1]
     before = after(Z, Z[z] + 2 + n, n, t)
-    return Z[Z[z]] + before if before > 0 else LONG_AGO  # the table reaches over all that is kept, not over all time
+    return Z[Z[z]] + before if before > 0 else w.LONG_AGO  # the table reaches over all that is kept, not over all time
 
 
 @kernel
 def slice_at(P, Z, g, t):
     """The slice [from, to) of a group that holds t."""
-    if P[g + G_ZONE] >= 0:
-        z = Z[P[g + G_ZONE]]
+    if P[g + w.G_ZONE] >= 0:
+        z = Z[P[g + w.G_ZONE]]
         i = after(Z, z + 1, Z[z], t)
         return Z[z + i], Z[z + 1 + i]
-    period = P[g + G_PERIOD]
-    r = P[g + G_RES]
-    n = P[g + G_NRES]
+    period = P[g + w.G_PERIOD]
+    r = P[g + w.G_RES]
+    n = P[g + w.G_NRES]
     base = t - (t - P[r]) % period - P[r]
     i = n - 1
     while base + P[r + i] > t:
@@ -82,17 +81,17 @@ def slice_at(P, Z, g, t):
 @kernel
 def record(M, e, i):
     """The place of a set's i-th record of a window."""
-    return M[e + E_RECORDS] + W_WORDS * (M[e + E_HEAD] + i)
+    return M[e + w.E_RECORDS] + w.W_WORDS * (M[e + w.E_HEAD] + i)
 
 
 @kernel
 def record_find(M, e, key):
     """How many records stand before this key."""
     lo = 0
-    hi = M[e + E_N]
+    hi = M[e + w.E_N]
     while lo < hi:
         mid = (lo + hi) >> 1
-        if M[record(M, e, mid) + W_KEY] < key:
+        if M[record(M, e, mid) + w.W_KEY] < key:
             lo = mid + 1
         else:
             hi = mid
@@ -102,26 +101,26 @@ def record_find(M, e, key):
 @kernel
 def record_put(M, e, i, key):
     """A new record of zeros at place i."""
-    n = M[e + E_N]
-    cap = M[e + E_CAP]
-    if M[e + E_HEAD] + n == cap:
-        if 2 * M[e + E_HEAD] > cap:
-            records_move(M, e, M[e + E_RECORDS])
+    n = M[e + w.E_N]
+    cap = M[e + w.E_CAP]
+    if M[e + w.E_HEAD] + n == cap:
+        if 2 * M[e + w.E_HEAD] > cap:
+            records_move(M, e, M[e + w.E_RECORDS])
         else:
-            new = alloc(M, W_WORDS * (2 * cap + 2))
-            old = M[e + E_RECORDS]
+            new = alloc(M, w.W_WORDS * (2 * cap + 2))
+            old = M[e + w.E_RECORDS]
             records_move(M, e, new)
             if cap > 0:
-                release(M, old, W_WORDS * cap)
-            M[e + E_CAP] = 2 * cap + 2
+                release(M, old, w.W_WORDS * cap)
+            M[e + w.E_CAP] = 2 * cap + 2
     base = record(M, e, 0)
-    for j in range(base + W_WORDS * n - 1, base + W_WORDS * i - 1, -1):
-        M[j + W_WORDS] = M[j]
-    r = base + W_WORDS * i
-    for j in range(W_WORDS):
+    for j in range(base + w.W_WORDS * n - 1, base + w.W_WORDS * i - 1, -1):
+        M[j + w.W_WORDS] = M[j]
+    r = base + w.W_WORDS * i
+    for j in range(w.W_WORDS):
         M[r + j] = 0
-    M[r + W_KEY] = key
-    M[e + E_N] = n + 1
+    M[r + w.W_KEY] = key
+    M[e + w.E_N] = n + 1
     return r
 
 
@@ -129,24 +128,24 @@ def record_put(M, e, i, key):
 def records_move(M, e, to):
     """All records to the front of a block."""
     base = record(M, e, 0)
-    for j in range(W_WORDS * M[e + E_N]):
+    for j in range(w.W_WORDS * M[e + w.E_N]):
         M[to + j] = M[base + j]
-    M[e + E_RECORDS] = to
-    M[e + E_HEAD] = 0
+    M[e + w.E_RECORDS] = to
+    M[e + w.E_HEAD] = 0
 
 
 @kernel
 def record_drop(M, e, i):
     """Take record i out."""
     if i == 0:
-        M[e + E_HEAD] += 1
+        M[e + w.E_HEAD] += 1
     else:
         base = record(M, e, 0)
-        for j in range(base + W_WORDS * i, base + W_WORDS * (M[e + E_N] - 1)):
-            M[j] = M[j + W_WORDS]
-    M[e + E_N] -= 1
-    if M[e + E_N] == 0:
-        M[e + E_HEAD] = 0
-        if M[e + E_CAP] > 2:
-            release(M, M[e + E_RECORDS], W_WORDS * M[e + E_CAP])
-            M[e + E_CAP] = 0
+        for j in range(base + w.W_WORDS * i, base + w.W_WORDS * (M[e + w.E_N] - 1)):
+            M[j] = M[j + w.W_WORDS]
+    M[e + w.E_N] -= 1
+    if M[e + w.E_N] == 0:
+        M[e + w.E_HEAD] = 0
+        if M[e + w.E_CAP] > 2:
+            release(M, M[e + w.E_RECORDS], w.W_WORDS * M[e + w.E_CAP])
+            M[e + w.E_CAP] = 0

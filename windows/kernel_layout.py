@@ -51,7 +51,8 @@ I_MAP, I_SORTED = 0, 1
 # terms of a bit: (what, index)
 B_TRUE, B_KNOWN, B_NUMBER, B_VALUE = 0, 1, 2, 3
 
-# root of a key: [floor, generation, changed in step, slot, route, place in the order of keys], then chains of groups (two words), then entities of sets
+# root of a key: [floor, generation, changed in step, slot, route, place in the order of keys], then chains of groups (two words),
+# then entities of sets
 R_FLOOR, R_GENERATION, R_CHANGED, R_SLOT, R_ROUTE, R_ORDER, R_DATA = 0, 1, 2, 3, 4, 5, 6
 
 # entity of a set at a key. Grid and session: records of windows in a block, [key, ...] by rising key
@@ -66,7 +67,8 @@ E_ROLLING_WORDS = 6  # and one for each thing kept incrementally
 W_KEY, W_REVISION, W_LATE, W_CAUSE, W_STAMP = 0, 1, 2, 3, 4
 W_WORDS = 5
 
-# a slice: next (older), previous (newer), [from, to), sets that may read it, no set is late before, all is frozen at, queued in step
+# a slice: next (older), previous (newer), [from, to), sets that may read it, no set is late before, all is frozen at, step of
+# queueing
 L_NEXT, L_PREV, L_FROM, L_TO, L_MASK, L_SAFE, L_DEAD, L_STAMP, L_CELLS = 0, 1, 2, 3, 4, 5, 6, 7, 8
 
 # a history: next history of this key, sets that it serves, root, first and last leaf, events

@@ -1,40 +1,39 @@
+# mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
 """What a measure is worth over a window's items (see kernel_cells): numbers as float64, nothing as nan, values as their codes."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from windows import kernel_layout as w
 from windows.arena import EMPTY, LIST_DATA, LIST_N, MAP_DATA, MAP_MASK, MEMO, UNIQUE
 from windows.jit import kernel
-from windows.kernel_cells import count_of, edge_of, extreme_of, squares_of, sum_of, values_count
-from windows.kernel_layout import (
-    F_BIT, F_BIT2, F_CELL, F_CNT, F_CNT2, F_COL, F_COUNT, F_DISTINCT, F_FIRST, F_FN, F_LAST, F_MAX, F_MEAN, F_MIN, F_Q, F_QUANTILE,
-    F_SHARE, F_STD, F_SUM, F_TOTAL, INLINE, N_CAP, V_MASK,
-)  # fmt: skip
+from windows.kernel_cells import count_of, edge_of, extreme_of, squares_of, sum_of
+from windows.kernel_values import values_count
 
 
 @kernel
 def measure_of(M, X, P, PX, f, S, at, n, D, STAMP):
     """The value of the measure at P[f] over n items."""
-    fn = P[f + F_FN]
-    bit = P[f + F_BIT]
-    if fn == F_COUNT:
-        return float(known_count(M, P, S, at, n, D, bit, P[f + F_CNT]))
-    if fn <= F_STD and fn != F_MIN and fn != F_MAX:
+    fn = P[f + w.F_FN]
+    bit = P[f + w.F_BIT]
+    if fn == w.F_COUNT:
+        return float(known_count(M, P, S, at, n, D, bit, P[f + w.F_CNT]))
+    if fn <= w.F_STD and fn != w.F_MIN and fn != w.F_MAX:
         return moment_of(M, X, P, f, fn, S, at, n, D)
-    if fn == F_MIN or fn == F_MAX:
-        sign = 1.0 if fn == F_MAX else -1.0
-        best = extreme_of(M, X, S, at, n, D, bit, P[f + F_COL], P[f + F_CELL], sign)
+    if fn == w.F_MIN or fn == w.F_MAX:
+        sign = 1.0 if fn == w.F_MAX else -1.0
+        best = extreme_of(M, X, S, at, n, D, bit, P[f + w.F_COL], P[f + w.F_CELL], sign)
         return np.nan if best == -np.inf else sign * best
-    if fn == F_DISTINCT:
-        return float(distinct_of(M, S, at, n, D, bit, P[f + F_COL], P[f + F_CELL], STAMP))
-    if fn == F_FIRST or fn == F_LAST:
-        t, code = edge_of(M, S, at, n, D, bit, P[f + F_COL], P[f + F_CELL], fn == F_LAST)
+    if fn == w.F_DISTINCT:
+        return float(distinct_of(M, S, at, n, D, bit, P[f + w.F_COL], P[f + w.F_CELL], STAMP))
+    if fn == w.F_FIRST or fn == w.F_LAST:
+        _t, code = edge_of(M, S, at, n, D, bit, P[f + w.F_COL], P[f + w.F_CELL], fn == w.F_LAST)
         return np.nan if code < 0 else float(code)
-    if fn == F_QUANTILE:
-        return quantile_of(M, X, S, at, n, D, bit, P[f + F_COL], P[f + F_CELL], PX[P[f + F_Q]])
-    known = count_of(M, P, S, at, n, D, P[f + F_BIT2], P[f + F_CNT2])
-    return count_of(M, P, S, at, n, D, bit, P[f + F_CNT]) / known if known > 0 else np.nan
+    if fn == w.F_QUANTILE:
+        return quantile_of(M, X, S, at, n, D, bit, P[f + w.F_COL], P[f + w.F_CELL], PX[P[f + w.F_Q]])
+    known = count_of(M, P, S, at, n, D, P[f + w.F_BIT2], P[f + w.F_CNT2])
+    return count_of(M, P, S, at, n, D, bit, P[f + w.F_CNT]) / known if known > 0 else np.nan
 
 
 @kernel
@@ -56,21 +55,21 @@ def known_count(M, P, S, at, n, D, bit, cell):
 @kernel
 def moment_of(M, X, P, f, fn, S, at, n, D):
     """sum, mean, var or std."""
-    bit = P[f + F_BIT]
-    if M[MEMO] != P[f + F_SUM] + 1:
-        M[MEMO] = P[f + F_SUM] + 1
-        X[MEMO + 1], X[MEMO + 2] = sum_of(M, X, S, at, n, D, bit, P[f + F_COL], P[f + F_SUM])
+    bit = P[f + w.F_BIT]
+    if M[MEMO] != P[f + w.F_SUM] + 1:
+        M[MEMO] = P[f + w.F_SUM] + 1
+        X[MEMO + 1], X[MEMO + 2] = sum_of(M, X, S, at, n, D, bit, P[f + w.F_COL], P[f + w.F_SUM])
     total = X[MEMO + 1] + X[MEMO + 2]
-    if fn == F_TOTAL:
+    if fn == w.F_TOTAL:
         return total
-    k = known_count(M, P, S, at, n, D, bit, P[f + F_CNT])
-    if fn == F_MEAN:
+    k = known_count(M, P, S, at, n, D, bit, P[f + w.F_CNT])
+    if fn == w.F_MEAN:
         return total / k if k > 0 else np.nan
     if k < 2:
         return np.nan
-    squares = squares_of(M, X, S, at, n, D, bit, P[f + F_COL], total / k, P[f + F_CELL], P[f + F_CNT], P[f + F_SUM])
+    squares = squares_of(M, X, S, at, n, D, bit, P[f + w.F_COL], total / k, P[f + w.F_CELL], P[f + w.F_CNT], P[f + w.F_SUM])
     var = squares / (k - 1)
-    return np.sqrt(var) if fn == F_STD else var
+    return np.sqrt(var) if fn == w.F_STD else var
 
 
 @kernel
@@ -87,8 +86,8 @@ def distinct_of(M, S, at, n, D, bit, col, cell, STAMP):
             total += unseen(M, p + cell, STAMP, mark)
             continue
         for e in range(S[j + 1], S[j + 2]):
-            if (M[p + D + V_MASK * M[p + N_CAP] + e] >> bit) & 1:
-                code = M[p + D + col * M[p + N_CAP] + e]
+            if (M[p + D + w.V_MASK * M[p + w.N_CAP] + e] >> bit) & 1:
+                code = M[p + D + col * M[p + w.N_CAP] + e]
                 if STAMP[code] != mark:
                     STAMP[code] = mark
                     total += 1
@@ -101,7 +100,7 @@ def unseen(M, at, STAMP, mark):
     values = M[at]
     total = np.int64(0)
     if values >= 0:
-        first = at + 1 if values <= INLINE else values + LIST_DATA
+        first = at + 1 if values <= w.INLINE else values + LIST_DATA
         for p in range(first, first + values_count(M, at)):
             if STAMP[M[p]] != mark:
                 STAMP[M[p]] = mark
@@ -134,8 +133,8 @@ def quantile_of(M, X, S, at, n, D, bit, col, cell, q):
                     k += 1
             continue
         for e in range(S[j + 1], S[j + 2]):
-            if (M[p + D + V_MASK * M[p + N_CAP] + e] >> bit) & 1:
-                values[k] = X[p + D + col * M[p + N_CAP] + e]
+            if (M[p + D + w.V_MASK * M[p + w.N_CAP] + e] >> bit) & 1:
+                values[k] = X[p + D + col * M[p + w.N_CAP] + e]
                 k += 1
     values = np.sort(values[:k])
     return between(values, 0, k, q)

@@ -1,19 +1,25 @@
+# mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
 """The one pass over a batch: per row time passes and rings, then each group of the row's stream takes the value."""
 
 from __future__ import annotations
 
+from windows import kernel_layout as w
 from windows.arena import CAUSE, DOCS, EMPTY, OUT_SIZE, OUTN, STRIDE, T_HEAP, T_N, WATERMARK, release, room
 from windows.jit import kernel
+from windows.kernel_close import grid_due, grid_ring
 from windows.kernel_expr import bits_of, evaluate
-from windows.kernel_layout import (
-    E_ASOF, E_LAST, E_N, G_CHAIN, G_KIND, G_ROUTE, G_SETS, GRID, LONG_AGO, P_HOLD, P_NSETS, P_SETS, P_STREAMS, R_FLOOR, R_GENERATION, R_ROUTE, S_ENT,
-    S_GROUP, S_KIND, S_LAT, S_WORDS, SLICES, ST_GROUPS, ST_NGROUPS, ST_WORDS,
-)  # fmt: skip
-from windows.kernel_rolling import leaves_after, rolling_put, rolling_ring, view_touch
-from windows.kernel_slices import TOOK, grid_due, grid_ring, key_changed, slices_put, spoils
+from windows.kernel_queue import TOOK, key_changed
+from windows.kernel_rolling import rolling_put
+from windows.kernel_slices import slices_put, spoils
+from windows.kernel_views import leaves_after, rolling_ring, view_touch
 from windows.timers import NODE, SET_BITS, ring_next
 
-DONE, GROW, FULL, READ = 0, 1, 2, 3  # why a pass ended: all done; memory or room is short; budget spent; closed windows must be read
+DONE, GROW, FULL, READ = (
+    0,
+    1,
+    2,
+    3,
+)  # why a pass ended: all done; memory or room is short; budget spent; closed windows must be read
 CHANGE_ROW = 1
 BY_END = 3
 
@@ -22,7 +28,7 @@ BY_END = 3
 def index_in(P, g, s):
     """Which of its group's sets a set is."""
     j = 0
-    while P[P[g + G_SETS] + j] != s:
+    while P[P[g + w.G_SETS] + j] != s:
         j += 1
     return j
 
@@ -30,7 +36,7 @@ def index_in(P, g, s):
 @kernel
 def judge(M, root, mark):
     """The watermark that judges a key: what it has closed stays closed, whatever shard it came from."""
-    return max(max(mark, M[root + R_FLOOR]), LONG_AGO)
+    return max(mark, M[root + w.R_FLOOR], w.LONG_AGO)
 
 
 @kernel
@@ -38,17 +44,17 @@ def ring(M, X, P, Z, ROOTS, OUT, target):
     """Do what the next timer asks for."""
     rung = min(M[M[T_HEAP]], target)
     node = ring_next(M)
-    s = P[P_SETS] + (M[node + 1] & ((1 << SET_BITS) - 1)) * S_WORDS
+    s = P[w.P_SETS] + (M[node + 1] & ((1 << SET_BITS) - 1)) * w.S_WORDS
     slot = M[node + 1] >> SET_BITS
     generation = M[node + 2]
     release(M, node, NODE)
     root = ROOTS[slot]
-    if root == 0 or M[root + R_GENERATION] != generation:
+    if root == 0 or M[root + w.R_GENERATION] != generation:
         return
-    g = P[s + S_GROUP]
+    g = P[s + w.S_GROUP]
     wm = judge(M, root, target)
-    if P[s + S_KIND] == GRID:
-        grid_ring(M, P, Z, s, g, root, OUT, wm, max(rung, min(wm, M[root + R_FLOOR])), M[CAUSE])
+    if P[s + w.S_KIND] == w.GRID:
+        grid_ring(M, P, Z, s, g, root, OUT, wm, max(rung, min(wm, M[root + w.R_FLOOR])), M[CAUSE])
     else:
         rolling_ring(M, X, P, g, s, index_in(P, g, s), root, OUT, wm)
 
@@ -77,9 +83,9 @@ def pass_time(M, X, P, Z, ROOTS, OUT, mark, reserve, budget):
 def must_read(M, P, Z, st, root, t):
     """Whether windows that were closed in this step must be put together before a value comes in."""
     wm = judge(M, root, M[WATERMARK])
-    for j in range(P[st + ST_NGROUPS]):
-        g = P[P[st + ST_GROUPS] + j]
-        if P[g + G_KIND] == SLICES and spoils(M, P, Z, g, t, wm):
+    for j in range(P[st + w.ST_NGROUPS]):
+        g = P[P[st + w.ST_GROUPS] + j]
+        if P[g + w.G_KIND] == w.SLICES and spoils(M, P, Z, g, t, wm):
             return True
     return False
 
@@ -90,10 +96,10 @@ def change(M, X, P, PX, Z, st, root, i, at, NUM, FLAG, CODE, R, T, S, STAMP, FEA
     wm = judge(M, root, M[WATERMARK])
     evaluate(P, PX, st, i, M[STRIDE], NUM, FLAG, CODE, R, T)
     verdict = 0
-    for j in range(P[st + ST_NGROUPS]):
-        g = P[P[st + ST_GROUPS] + j]
+    for j in range(P[st + w.ST_NGROUPS]):
+        g = P[P[st + w.ST_GROUPS] + j]
         mask = bits_of(P, g, i, M[STRIDE], NUM, CODE, T)
-        if P[g + G_KIND] == SLICES:
+        if P[g + w.G_KIND] == w.SLICES:
             verdict |= slices_put(M, X, P, Z, g, root, mask, at, i, NUM, CODE, OUT, wm, LATE)
         else:
             verdict |= rolling_put(M, X, P, PX, g, root, mask, at, i, NUM, CODE, S, STAMP, FEATURES, OUT, wm, LATE)
@@ -104,8 +110,8 @@ def change(M, X, P, PX, Z, st, root, i, at, NUM, FLAG, CODE, R, T, S, STAMP, FEA
 
 @kernel
 def run(
-    M, X, P, PX, Z, ROOTS, begin, end, kind, cause, mark, stream, slot, at, put, NUM, FLAG, CODE, S, STAMP, R, T, FEATURES, OUT, LATE,
-    OUTCOME, reserve, budget,
+    M, X, P, PX, Z, ROOTS, begin, end, kind, cause, mark, stream, slot, at, put, NUM, FLAG, CODE, S, STAMP, R, T, FEATURES, OUT,
+    LATE, OUTCOME, reserve, budget,
 ):  # fmt: skip
     """Rows [begin, end) in order: (the first row that is not finished, why)."""
     for i in range(begin, end):
@@ -121,9 +127,9 @@ def run(
             continue
         if not space(M, reserve):
             return i, GROW
-        st = P[P_STREAMS] + stream[i] * ST_WORDS
+        st = P[w.P_STREAMS] + stream[i] * w.ST_WORDS
         root = ROOTS[slot[i]]
-        if at[i] < M[WATERMARK] - P[P_HOLD] and must_read(M, P, Z, st, root, at[i]):
+        if at[i] < M[WATERMARK] - P[w.P_HOLD] and must_read(M, P, Z, st, root, at[i]):
             return i, READ
         OUTCOME[i] = change(M, X, P, PX, Z, st, root, i, at[i], NUM, FLAG, CODE, R, T, S, STAMP, FEATURES, OUT, LATE)
     return end, DONE
@@ -136,10 +142,10 @@ def finish(M, X, P, Z, ROOTS, nroots, far, OUT, reserve, budget):
         root = ROOTS[slot]
         if root == 0:
             continue
-        for n in range(P[P_NSETS]):
-            s = P[P_SETS] + n * S_WORDS
-            g = P[s + S_GROUP]
-            if g < 0 or M[root + R_ROUTE] != P[g + G_ROUTE]:
+        for n in range(P[w.P_NSETS]):
+            s = P[w.P_SETS] + n * w.S_WORDS
+            g = P[s + w.S_GROUP]
+            if g < 0 or M[root + w.R_ROUTE] != P[g + w.G_ROUTE]:
                 continue
             code = finish_set(M, P, Z, s, g, root, far, OUT, reserve, budget)
             if code != DONE:
@@ -156,20 +162,20 @@ def finish_set(M, P, Z, s, g, root, far, OUT, reserve, budget):
             return FULL
         if not space(M, reserve):
             return GROW
-        if P[s + S_KIND] == GRID:
-            floor = M[root + R_FLOOR]
+        if P[s + w.S_KIND] == w.GRID:
+            floor = M[root + w.R_FLOOR]
             more = grid_due(M, P, Z, s, g, root, far) <= far
             if more:
                 grid_ring(M, P, Z, s, g, root, OUT, far, far, BY_END)
-            elif M[root + P[g + G_CHAIN]] != 0 or M[root + P[s + S_ENT] + E_N] > 0:
+            elif M[root + P[g + w.G_CHAIN]] != 0 or M[root + P[s + w.S_ENT] + w.E_N] > 0:
                 key_changed(M, OUT, root, far)
-            M[root + R_FLOOR] = floor  # the end of a file judges no later value
+            M[root + w.R_FLOOR] = floor  # the end of a file judges no later value
             continue
         more = False
-        e = root + P[s + S_ENT]
+        e = root + P[s + w.S_ENT]
         wm = judge(M, root, M[WATERMARK])
-        known = M[e + E_LAST] != EMPTY and M[e + E_LAST] + leaves_after(P, s) > wm - P[s + S_LAT]
-        if known and M[e + E_ASOF] < wm:
+        known = M[e + w.E_LAST] != EMPTY and M[e + w.E_LAST] + leaves_after(P, s) > wm - P[s + w.S_LAT]
+        if known and M[e + w.E_ASOF] < wm:
             view_touch(M, P, s, e, root, OUT, wm)
             key_changed(M, OUT, root, wm)
     return DONE

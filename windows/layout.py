@@ -1,4 +1,4 @@
-"""From window sets to the plan that the kernels read: streams, groups that share slices or a history, cells, measures, laid flat."""
+"""From window sets to the plan that kernels read: streams, groups that share slices or a history, cells, measures, laid flat."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from windows import kernel_layout as w
 from windows.compile_expr import Columns, Machine
 from windows.expr import Expr
 from windows.kernel_expr import O_CONST, OP_WORDS
 from windows.layout_cells import Cells, Term
-from windows.spec import Rolling, Sliding, Tumbling, WindowSet, streams
+from windows.layout_grid import Edges, every_of, hold_of, leaves_after, natural
+from windows.spec import Rolling, Session, Sliding, Tumbling, WindowSet, streams
 
 MOST = 60  # sets, and conditions, of one group: they are bits of a word
 LATE = {"update": w.UPDATE, "dead_letter": w.DEAD_LETTER, "drop": w.DROP}
@@ -24,7 +24,7 @@ class Group:
     """Sets of one stream on one structure. grid: (zone, period, rising edges in [0, period)) of slices, None for a history."""
 
     stream: int
-    grid: tuple[str | None, int, tuple[int, ...]] | None
+    grid: Edges | None
     sets: list[int] = field(default_factory=list)
     cells: Cells = field(default_factory=Cells)
     at: int = -1
@@ -34,7 +34,7 @@ class Group:
 class Plan:
     """The plan `P` (int64; `PX` the same as float64) of window sets that are tumbling, sliding or rolling and never retract.
 
-    group_of[i] is the group of set i, None for sets that are not in this plan. root_words[r] is the size of a key's root of route r.
+    group_of[i] is the group of set i, None for sets that are not in this plan. root_words[r]: size of a key's root of route r.
     """
 
     def __init__(self, sets: Sequence[WindowSet], inside: Sequence[bool], intern: Callable[[Hashable], int]) -> None:
@@ -67,36 +67,14 @@ class Plan:
         """Place of a set's row in P."""
         return self.words[w.P_SETS] + number * w.S_WORDS
 
+    def slices_in_zones(self) -> dict[int, list[int]]:
+        """Groups of slices in a time zone: place in Z's head -> numbers of their sets."""
+        heads = {len(self.sets) + n: g for n, g in enumerate(self.groups)}
+        return {head: g.sets for head, g in heads.items() if g.grid is not None and g.grid[0] is not None}
+
     def is_rolling(self, number: int) -> bool:
         """Whether a set is a rolling one."""
         return isinstance(self.sets[number].kind, Rolling)
-
-    def bit_names(self, g: Group) -> list[str]:
-        """What a group's conditions mean, as text."""
-        return [" & ".join(self._term_name(g, term) for term in bit) for bit in g.cells.bits]
-
-    def cell_names(self, g: Group) -> list[str]:
-        """What a group's cells hold, as text: kind, field, condition."""
-        bits, rows = self.bit_names(g), g.cells.rows()
-        names = []
-        for at in range(0, len(rows), w.C_WORDS):
-            kind, bit, col = rows[at : at + 3]
-            path = "" if kind == w.CNT else self._path(kind in (w.SUM, w.M2, w.MIN, w.MAX, w.QUANT), col)
-            names.append(f"{kind} {path} | {bits[bit]}")
-        return names
-
-    def field_names(self, g: Group) -> list[str]:
-        """The fields of a history's events, as text."""
-        return [f"number {self._path(True, c)}" if c >= 0 else f"value {self._path(False, -1 - c)}" for c in g.cells.columns]
-
-    def _path(self, number: bool, col: int) -> str:
-        return list(self.columns.numbers if number else self.columns.values)[col]
-
-    def _term_name(self, g: Group, term: Term) -> str:
-        what, which = term
-        if what in (w.B_TRUE, w.B_KNOWN):
-            return f"{what} {self.machines[g.stream].sources[which]}"
-        return f"{what} {self._path(what == w.B_NUMBER, which)}"
 
     def _group(self) -> None:
         order = sorted(range(len(self.sets)), key=lambda i: every_of(self.sets[i]))
@@ -105,7 +83,8 @@ class Plan:
             if not self.inside[i]:
                 continue
             stream = self.streams.index((spec.trigger, spec.key))
-            grid = None if isinstance(spec.kind, Rolling) else natural(spec.kind)  # type: ignore[arg-type]
+            assert not isinstance(spec.kind, Session)
+            grid = None if isinstance(spec.kind, Rolling) else natural(spec.kind)
             need = 1 + 2 * len(spec.measures)
             home = next((g for g in self.groups if g.stream == stream and self._fits(g, spec, grid, need)), None)
             if home is None:
@@ -115,7 +94,7 @@ class Plan:
             home.cells.expected += need
             self.group_of[i] = home
 
-    def _fits(self, g: Group, spec: WindowSet, grid: tuple[str | None, int, tuple[int, ...]] | None, need: int) -> bool:
+    def _fits(self, g: Group, spec: WindowSet, grid: Edges | None, need: int) -> bool:
         if g.cells.expected + need > MOST or len(g.sets) >= MOST or (g.grid is None) is not (grid is None):
             return False
         if g.grid is None or grid is None or g.grid == grid:
@@ -123,7 +102,8 @@ class Plan:
         zone, period, edges = g.grid
         if zone is not None or grid[0] is not None or len(edges) > 1:
             return False
-        size = spec.kind.size  # type: ignore[union-attr]
+        assert isinstance(spec.kind, (Tumbling, Sliding))
+        size = spec.kind.size
         return grid[1] % period == 0 and all((e - edges[0]) % period == 0 for e in grid[2]) and size // period <= 64
 
     def _cells(self) -> None:
@@ -134,7 +114,7 @@ class Plan:
                 continue
             machine = self.machines[home.stream]
             where = self._terms(machine, spec.where)
-            home.cells.add_set(i, where, spec, lambda e, m=machine: m.add(e), self.columns, history=home.grid is None)
+            home.cells.add_set(i, where, spec, machine.add, self.columns, history=home.grid is None)
             if isinstance(spec.kind, Rolling):
                 self.feature_at[i] = column
                 column += len(spec.measures)
@@ -249,26 +229,3 @@ class Plan:
         for row, measure in zip(rows, self.sets[i].measures, strict=True):
             row[w.F_Q] = self._list([0.5 if measure.q is None else float(measure.q)]) + 1
         return self._put([x for row in rows for x in row])
-
-
-def every_of(spec: WindowSet) -> int:
-    """How far windows of a fixed grid lie apart; rolling sets come last."""
-    kind = spec.kind
-    return kind.every if isinstance(kind, Sliding) else kind.size if isinstance(kind, Tumbling) else 1 << 62
-
-
-def hold_of(spec: WindowSet) -> int:
-    """How long after its end a window may still change."""
-    return spec.lateness + (spec.retain if spec.late == "update" else 0)
-
-
-def natural(kind: Tumbling | Sliding) -> tuple[str | None, int, tuple[int, ...]]:
-    """The coarsest slices that serve a set: the windows' edges, which come again with each period."""
-    every = kind.every if isinstance(kind, Sliding) else kind.size
-    return kind.zone, every, tuple(sorted({kind.offset % every, (kind.offset + kind.size) % every}))
-
-
-def leaves_after(spec: WindowSet) -> int:
-    """How long after an event a rolling view is without it again."""
-    assert isinstance(spec.kind, Rolling)
-    return spec.kind.size + spec.kind.delay + (spec.kind.closed == "both")

@@ -1,7 +1,8 @@
+# mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
 """What is due when: a heap of the distinct due times, and for each a list of tokens. Many windows share a due time.
 
-A token is (window set, slot, the slot's generation, the key's place in the order of keys). A timer may ring early or twice, never late:
-who is rung looks for himself. Tokens of one due time ring in the order of their keys, however they came to be there.
+A token is (window set, slot, the slot's generation, the key's place in the order of keys). A timer may ring early or twice, never
+late: who is rung looks for himself. Tokens of one due time ring in the order of their keys, however they came to be there.
 """
 
 from __future__ import annotations
@@ -9,7 +10,19 @@ from __future__ import annotations
 import numpy as np
 
 from windows.arena import (
-    EMPTY, MAP_N, T_CAP, T_HEAP, T_MAP, T_N, T_SORTED, alloc, map_find, map_grown, map_new, map_remove, release,
+    EMPTY,
+    MAP_N,
+    T_CAP,
+    T_HEAP,
+    T_MAP,
+    T_N,
+    T_SORTED,
+    alloc,
+    map_find,
+    map_grown,
+    map_new,
+    map_remove,
+    release,
 )  # fmt: skip
 from windows.jit import kernel
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -19,7 +19,7 @@ class ZoneTables:
     grids: number of a set -> the set. groups: place in Z's head -> numbers of the sets that share slices.
     """
 
-    def __init__(self, grids: dict[int, WindowSet], groups: dict[int, Sequence[int]], heads: int) -> None:
+    def __init__(self, grids: Mapping[int, WindowSet], groups: Mapping[int, Sequence[int]], heads: int) -> None:
         self._grids: dict[int, Grid] = {}
         for number, spec in grids.items():
             assert isinstance(spec.kind, (Tumbling, Sliding))
@@ -55,3 +55,9 @@ class ZoneTables:
         first = (self._low - far - grid.offset) // grid.every
         last = (self._high + far - grid.offset) // grid.every
         return first, [grid._span(k) for k in range(first, last + 1)]
+
+
+def zone_tables(sets: Sequence[WindowSet], groups: Mapping[int, Sequence[int]]) -> ZoneTables:
+    """The tables of those sets that share slices in a time zone; heads: one a set, then one a group."""
+    grids = {i: sets[i] for members in groups.values() for i in members}
+    return ZoneTables(grids, groups, max(groups, default=len(sets)) + 1)

@@ -1,0 +1,37 @@
+"""The arena as Python sees it: made empty, and grown before a kernel runs short."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from windows import arena
+from windows.engine import NEVER
+from windows.kernel_entry import timers_new
+from windows.layout import Plan
+
+FIRST_WORDS = 1 << 16
+Words = npt.NDArray[np.int64]
+
+
+def memory(plan: Plan, measures: int) -> Words:
+    """An arena for a plan: nothing in it but its head. `measures`: how many things may double in one row."""
+    words = np.zeros(FIRST_WORDS, np.int64)
+    words[arena.BUMP] = arena.HEAD
+    cells = sum(g.cells.words for g in plan.groups) + sum(plan.root_words)
+    words[arena.SLACK] = 4096 + 16 * cells + 64 * sum(len(g.cells.columns) + 4 for g in plan.groups)
+    words[arena.GROWERS] = 4 + measures
+    words[arena.WATERMARK] = NEVER
+    timers_new(words)
+    return words
+
+
+def with_room(words: Words, more: int) -> Words:
+    """An arena with memory for the next thing that a kernel does and so many words more: the same, or a copy at least twice as large."""
+    need = more + int(words[arena.BUMP] + words[arena.SLACK] + 2 * words[arena.GROWERS] * words[arena.BIGGEST])
+    if need < words.size:
+        return words
+    used = int(words[arena.BUMP])
+    grown = np.empty(max(2 * words.size, 2 * need), np.int64)
+    grown[:used] = words[:used]
+    return grown

@@ -1,0 +1,122 @@
+# mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
+"""What a rolling set keeps beside its history, for the stretch [lo, hi] that was asked for last: counts of values, sorted values.
+
+To ask for another stretch it is moved there event by event: whole numbers are counted up and down, values go into their place and
+out of it again.
+"""
+
+from __future__ import annotations
+
+from windows import kernel_layout as w
+from windows.arena import LIST_DATA, LIST_N, list_free, list_new, list_push, map_add, map_free, map_grown, map_new
+from windows.jit import kernel
+from windows.kernel_events import place_of
+from windows.kernel_history import data_of
+
+
+@kernel
+def inc_apply(M, X, P, s, e, leaf, D, i, sign):
+    """One event into (sign 1) or out of (-1) what a set keeps incrementally."""
+    cap = M[leaf + w.N_CAP]
+    mask = M[leaf + D + w.V_MASK * cap + i]
+    for j in range(P[s + w.S_NINC]):
+        c = P[s + w.S_INC] + j * w.I_WORDS
+        if not (mask >> P[c + w.I_BIT]) & 1:
+            continue
+        at = leaf + D + P[c + w.I_COL] * cap + i
+        word = e + w.E_INC + j
+        if P[c + w.I_KIND] == w.I_MAP:
+            M[word] = map_grown(M, M[word]) if M[word] != 0 else map_new(M, 4)
+            map_add(M, M[word], M[at], sign)
+        elif sign > 0:
+            M[word] = sorted_put(M, X, M[word], X[at])
+        else:
+            sorted_drop(M, X, M[word], X[at])
+
+
+@kernel
+def sorted_place(M, X, values, x):
+    """How many of the sorted values are less than x."""
+    lo = 0
+    hi = M[values + LIST_N]
+    while lo < hi:
+        mid = (lo + hi) >> 1
+        if X[values + LIST_DATA + mid] < x:
+            lo = mid + 1
+        else:
+            hi = mid
+    return lo
+
+
+@kernel
+def sorted_put(M, X, values, x):
+    if values == 0:
+        values = list_new(M, 6)
+    values = list_push(M, values, 0)
+    n = M[values + LIST_N] - 1
+    M[values + LIST_N] = n
+    place = sorted_place(M, X, values, x)
+    for j in range(values + LIST_DATA + n, values + LIST_DATA + place, -1):
+        X[j] = X[j - 1]
+    X[values + LIST_DATA + place] = x
+    M[values + LIST_N] = n + 1
+    return values
+
+
+@kernel
+def sorted_drop(M, X, values, x):
+    place = sorted_place(M, X, values, x)
+    n = M[values + LIST_N] - 1
+    for j in range(values + LIST_DATA + place, values + LIST_DATA + n):
+        X[j] = X[j + 1]
+    M[values + LIST_N] = n
+
+
+@kernel
+def inc_walk(M, X, P, g, s, e, h, lo, hi, sign):
+    """All events of a stretch into or out of what a set keeps incrementally."""
+    if lo > hi:
+        return
+    D = data_of(P, g)
+    leaf, i = place_of(M, P, g, h, lo)
+    while leaf != 0:
+        n = M[leaf + w.N_N]
+        while i < n:
+            if M[leaf + D + i] > hi:
+                return
+            inc_apply(M, X, P, s, e, leaf, D, i, sign)
+            i += 1
+        leaf = M[leaf + w.N_NEXT]
+        i = 0
+
+
+@kernel
+def inc_move(M, X, P, g, s, e, h, lo, hi):
+    """What a set keeps incrementally, moved to the stretch [lo, hi]."""
+    a = M[e + w.E_LO]
+    b = M[e + w.E_HI]
+    if a > b or lo > b or hi < a:
+        inc_walk(M, X, P, g, s, e, h, a, b, -1)
+        inc_walk(M, X, P, g, s, e, h, lo, hi, 1)
+    else:
+        inc_walk(M, X, P, g, s, e, h, a, lo - 1, -1)
+        inc_walk(M, X, P, g, s, e, h, lo, a - 1, 1)
+        inc_walk(M, X, P, g, s, e, h, hi + 1, b, -1)
+        inc_walk(M, X, P, g, s, e, h, b + 1, hi, 1)
+    M[e + w.E_LO] = lo
+    M[e + w.E_HI] = hi
+
+
+@kernel
+def inc_free(M, P, s, e):
+    """Let go of what a set keeps incrementally."""
+    for j in range(P[s + w.S_NINC]):
+        word = e + w.E_INC + j
+        if M[word] != 0:
+            if P[P[s + w.S_INC] + j * w.I_WORDS + w.I_KIND] == w.I_MAP:
+                map_free(M, M[word])
+            else:
+                list_free(M, M[word])
+            M[word] = 0
+    M[e + w.E_LO] = 1
+    M[e + w.E_HI] = 0
