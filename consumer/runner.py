@@ -13,7 +13,7 @@ left them, and the records behind the cursor come again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import TypeVar
@@ -22,9 +22,9 @@ from config.specs import Pipeline
 from consumer.batch import Raw
 from consumer.patience import patiently
 from consumer.pipeline import Part, Seen, ShardPipeline
-from consumer.store import Cursor, HashRange, ShardId, Store
+from consumer.store import Cursor, HashRange, KeyState, ShardId, Store
 from consumer.work import Budget, Work
-from windows.engine import BY_END, BY_IDLE, END, Engine, Key
+from windows.engine import BY_END, BY_IDLE, END, Engine, Key, StateMismatch
 from windows.naive import NaiveEngine
 
 T = TypeVar("T")
@@ -139,10 +139,19 @@ class Runner:
         known = self._pipeline.book.known
         missing = [key for key in keys if key not in known]
         if missing and self._durable:
-            self._pipeline.book.load(self._patiently(lambda: self._store.load(missing)))
+            self._take_up(self._patiently(lambda: self._store.load(missing)))
         for key in keys:
             self._used.pop(key, None)
             self._used[key] = None
+
+    def _take_up(self, states: Mapping[Key, KeyState]) -> None:
+        try:
+            self._pipeline.book.load(states)
+        except StateMismatch as error:
+            raise Misconfigured(
+                f"saved key states: {error}. Run the version of Eddy that wrote them; or drop the views database and delete KCL's "
+                "tables, and the stream is read again from its oldest record"
+            ) from error
 
     def _commit(self, part: Part) -> int:
         """Makes a part last, and gives its `done`."""

@@ -9,9 +9,9 @@ import pytest
 
 from consumer.memory_store import MemoryStore
 from consumer.runner import Runner
-from consumer.store import Cursor, Effects, HashRange, ShardId
+from consumer.store import Cursor, Effects, HashRange, KeyState, ShardId
 from consumer.work import Budget
-from contract.errors import Fenced, Retryable
+from contract.errors import Fenced, Misconfigured, Retryable
 from contract.keys import kinesis_hash, partition_key
 from tests.consumer.stream import SHARD, SPEC, Crash, S, Watched, beat, change, feed, raws, result, run, whole
 from windows.engine import Key
@@ -211,3 +211,16 @@ def test_an_observer_sees_each_event_once_and_after_its_commit() -> None:
         ("000001/shop", {}),
         ("000002/card", {"recent": {"n": 2, "spend": 6.0}, "habit": {"n": 1, "mean": 2.0}}),
     ]
+
+
+class Foreign(MemoryStore):
+    """Gives back states that another version wrote."""
+
+    def load(self, keys: Collection[Key]) -> dict[Key, KeyState]:
+        return {key: KeyState(key, 0, None, b"\x95\x63") for key in keys}
+
+
+def test_saved_states_of_another_version_stop_the_start_and_say_what_to_do() -> None:
+    runner = Runner(SPEC, Foreign(SPEC), SHARD)
+    with pytest.raises(Misconfigured, match="Run the version of Eddy that wrote them"):
+        runner.feed(raws([change(1, "pay", "card", "a", 1 * S, amount=2, shop="x")]))
