@@ -24,6 +24,7 @@ from consumer.patience import patiently
 from consumer.pipeline import Part, Seen, ShardPipeline
 from consumer.store import Cursor, HashRange, KeyState, ShardId, Store
 from consumer.work import Budget, Work
+from contract.errors import Misconfigured
 from windows.engine import BY_END, BY_IDLE, END, Engine, Key, StateMismatch
 from windows.naive import NaiveEngine
 
