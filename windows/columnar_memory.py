@@ -27,7 +27,7 @@ def memory(plan: Plan, measures: int) -> Words:
 
 
 def with_room(words: Words, more: int) -> Words:
-    """An arena with memory for the next thing that a kernel does and so many words more: the same, or a copy at least twice as large."""
+    """The arena, or a copy at least twice as large: with memory for the next thing that a kernel does and so many words more."""
     need = more + int(words[arena.BUMP] + words[arena.SLACK] + 2 * words[arena.GROWERS] * words[arena.BIGGEST])
     if need < words.size:
         return words

@@ -1,0 +1,124 @@
+"""What only the columnar engine has: columns that come with codes, blocks made when they are read, memory, shared state."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.windows.build import Driver, columns, drive, window_set
+from tests.windows.test_properties import assert_same, plain
+from windows import arena
+from windows.columnar import ColumnarEngine
+from windows.columns import Codes
+from windows.engine import StateMismatch
+from windows.naive import NaiveEngine
+from windows.spec import Kind, Rolling, Sliding, Tumbling, WindowSet
+
+MEASURES = {"n": "count()", "s": "sum(x)", "d": "distinct(shop)", "f": "first(shop)"}
+
+
+def sets(**options: Any) -> list[WindowSet]:
+    kinds: dict[str, Kind] = {"a": Tumbling(60), "b": Sliding(600, 60), "c": Rolling(300)}
+    return [window_set(name, kind, measures=MEASURES, **options) for name, kind in kinds.items()]
+
+
+def stream(n: int, keys: int = 3, shops: int = 40) -> list[dict[str, Any]]:
+    return [
+        {"at": 7 * i, "key": f"k{i * i % keys}", "fields": {"x": 0.1 * i, "shop": f"s{i * 31 % shops}" if i % 5 else None}}
+        for i in range(n)
+    ]
+
+
+def test_tumbling_and_sliding_share_their_slices() -> None:
+    plan = ColumnarEngine(sets()).plan
+    assert [[plan.sets[i].name for i in g.sets] for g in plan.groups] == [["a", "b"], ["c"]]
+
+
+def test_columns_with_codes_are_the_same_as_plain_ones() -> None:
+    rows, spec = stream(400), sets()
+    table: list[Any] = []
+    keys: list[Any] = []
+
+    class Coded(ColumnarEngine):
+        def step(self, batch: Any, begin: int = 0, budget: int | None = None) -> Any:
+            table.extend(v for v in dict.fromkeys(batch.value["shop"]) if v is not None and v not in table)
+            keys.extend(k for k in batch.keys if k not in keys)
+            shops = Codes(np.array([-1 if v is None else table.index(v) for v in batch.value["shop"]], np.int64), table)
+            coded = Codes(np.array([keys.index(k) for k in batch.keys], np.int64), keys)
+            return super().step(replace(batch, value={"shop": shops}, keys=coded), begin, budget)
+
+    cuts = range(0, 400, 90)
+    assert_same(plain(drive(Coded, spec, rows, cuts)), plain(drive(NaiveEngine, spec, rows)))
+
+
+def test_a_block_must_be_read_before_the_engine_goes_on() -> None:
+    spec = sets()
+    engine = ColumnarEngine(spec)
+    result = engine.step(columns(spec, stream(3)))
+    engine.advance(30)
+    with pytest.raises(RuntimeError, match="read before"):
+        list(result.rolling[0].as_of)
+
+
+def test_all_memory_comes_back_and_is_used_again() -> None:
+    spec = sets(retain=100)
+    driver = Driver(ColumnarEngine, spec)
+    engine = driver.engine
+    assert isinstance(engine, ColumnarEngine)
+    driver.feed([{"at": 0, "key": "first"}])
+    engine.evict(list(engine.loaded()))
+    engine.due()
+    sizes = []
+    for turn in range(6):
+        driver.feed([{**row, "at": row["at"] + 100_000 * turn, "key": f"{turn}{row['key']}"} for row in stream(500, 20)])
+        engine.evict(list(engine.loaded()))
+        sizes.append((int(engine.M[arena.USED]), int(engine.M[arena.BUMP]), len(engine.roots)))
+    assert sizes[-1][0] <= sizes[1][0] + 64
+    assert sizes[-1][1:] == sizes[2][1:]
+
+
+def test_a_changed_set_starts_empty_and_unchanged_ones_go_on() -> None:
+    before, rows = sets(), stream(200, 1)
+    engine = ColumnarEngine(before)
+    engine.step(columns(before, rows[:150]))
+    changed = [before[0], replace(before[1], lateness=1), before[2], window_set("e", Rolling(900), measures=MEASURES)]
+    anew = ColumnarEngine(changed)
+    anew.watermark = engine.watermark
+    anew.load(engine.dump(engine.loaded()))
+    driver = Driver(lambda _: anew, changed)
+    driver.feed(rows[150:])
+    driver.end()
+    whole, rest = plain(drive(NaiveEngine, before, rows)), plain(drive(NaiveEngine, changed, rows[150:]))
+    ours = plain(driver.folded)
+    last = max(start for _, start in whole["windows"]["a"])
+    assert_same(ours["rolling"]["c"], whole["rolling"]["c"])
+    assert_same(ours["windows"]["a"][("k", "k0"), last], whole["windows"]["a"][("k", "k0"), last])
+    assert_same(ours["windows"]["b"], rest["windows"]["b"])
+    assert_same(ours["rolling"]["e"], rest["rolling"]["e"])
+
+
+def test_bytes_of_another_version_or_damaged_ones_are_refused() -> None:
+    spec = sets()
+    engine = ColumnarEngine(spec)
+    engine.step(columns(spec, stream(10, 1)))
+    [(key, data)] = engine.dump(engine.loaded()).items()
+    for bad in (b"", bytes([data[0] + 1]) + data[1:], data[:-1] + bytes([data[-1] ^ 1])):
+        with pytest.raises(StateMismatch):
+            ColumnarEngine(spec).load({key: bad})
+
+
+@pytest.mark.parametrize("n", [20_000])
+def test_a_long_history_of_one_busy_key_stays_fast_and_small(n: int) -> None:
+    """30 days of one event every two minutes: the tree's height, not its length, is what an event costs."""
+    spec = [window_set("m", Rolling(30 * 86_400_000), measures={"n": "count()", "s": "sum(x)", "d": "distinct(shop)"})]
+    rows = [{"at": i * 120_000, "fields": {"x": 1.0, "shop": f"s{i % 9}"}} for i in range(n + 5_000)]
+    driver = Driver(ColumnarEngine, spec)
+    driver.feed(rows[:n])
+    assert isinstance(driver.engine, ColumnarEngine)
+    used = int(driver.engine.M[arena.USED])
+    driver.feed(rows[n:], n)
+    assert driver.folded.features["m"][n + 4_999] == {"n": 21_600, "s": 21_600.0, "d": 9}
+    assert int(driver.engine.M[arena.USED]) < 1.3 * used < 21_600 * 12
