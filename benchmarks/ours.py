@@ -55,7 +55,7 @@ def of_file(path: Path, specs: list[WindowSet], bare: bool, size: int, most: int
 def of_kcl(path: Path, specs: list[WindowSet]) -> Iterator[Columns]:
     """MultiLang lines, a batch a line."""
     scanner, protocol = feed.scanner(specs, True), FastIO(io.StringIO(), io.StringIO(), io.StringIO())
-    with path.open("rb") as lines:
+    with path.open("rb", buffering=1 << 20) as lines:
         for line in lines:
             batch = protocol.load_action(line).batch
             yield feed.columns(scanner.read(batch.data, batch.offsets))

@@ -81,12 +81,12 @@ def bare(p: int, box: int, row: int) -> int:
 @kernel
 def envelope(p: int, box: int, row: int) -> int:
     """The place after an envelope of our version."""
-    seen = 0
+    seen, found = 0, NO
     if load1(p) != 123:
         return NO
     p = spaces(p + 1)
     while True:
-        p, found = member(p, get8(box + 8 * NAMES), 0, E_ORIGIN + 1)
+        p, found = member(p, get8(box + 8 * NAMES), 0, E_ORIGIN + 1, found + 1)  # ours are in that order
         if p < 0 or (seen & (1 << max(found, 0)) and found >= 0):
             return NO
         if found < 0:
@@ -149,18 +149,18 @@ def said(p: int, field: int, box: int, row: int) -> int:
     names = get8(box + 8 * NAMES)
     good = True
     if field == E_KIND:
-        kind = which_name(names, p, q - p, W_KINDS, W_ORIGINS)
+        kind = which_name(names, p, q - p, W_KINDS, W_ORIGINS, NO)
         fix(box, KIND, row, kind - W_KINDS + EVENT)
         good = kind >= 0
     elif field == E_OP:
-        op = which_name(names, p, q - p, W_OPS, W_KINDS)
+        op = which_name(names, p, q - p, W_OPS, W_KINDS, NO)
         fix(box, OP, row, op - W_OPS)
         good = op >= 0
     elif field == E_ID:
         fix(box, ID, row, p)
         fix(box, ID_END, row, q)
     elif field == E_ORIGIN:
-        good = which_name(names, p, q - p, W_ORIGINS, W_END) >= 0
+        good = which_name(names, p, q - p, W_ORIGINS, W_END, NO) >= 0
     else:
         at = TRIGGER if field == E_TRIGGER else ROUTE
         good = field in (E_TRIGGER, E_ROUTE)

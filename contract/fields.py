@@ -48,8 +48,12 @@ def later(box: int, row: int, which: int, p: int, q: int) -> None:
 
 
 @kernel
-def which_name(names: int, p: int, length: int, first: int, last: int) -> int:
-    """The name of the plan, in a range of it, that stands at p; NO for any other."""
+def which_name(names: int, p: int, length: int, first: int, last: int, guess: int) -> int:
+    """The name of the plan, in a range of it, that stands at p; NO for any other. guess: which to try first."""
+    if first <= guess < last:
+        entry = names + 8 * NAME * guess
+        if get8(entry) == length and same(get8(entry + 8 * PLACE), p, length):
+            return guess
     for i in range(first, last):
         entry = names + 8 * NAME * i
         if get8(entry) == length and same(get8(entry + 8 * PLACE), p, length):
@@ -58,14 +62,14 @@ def which_name(names: int, p: int, length: int, first: int, last: int) -> int:
 
 
 @kernel
-def member(p: int, names: int, first: int, last: int) -> tuple[int, int]:
+def member(p: int, names: int, first: int, last: int, guess: int) -> tuple[int, int]:
     """(place of the value, name in the plan or NO) of the member of an object at p."""
     if load1(p) != 34:
         return NO, NO
     q, odd = text(p + 1, p + FAR)
     if q < 0 or odd & ESCAPED:
         return NO, NO
-    found = which_name(names, p + 1, q - p - 1, first, last)
+    found = which_name(names, p + 1, q - p - 1, first, last, guess)
     q = spaces(q + 1)
     return (spaces(q + 1) if load1(q) == 58 else NO), found
 
@@ -80,7 +84,7 @@ def document(p: int, first: int, last: int, box: int, row: int) -> int:
     if load1(p) == 125:
         return p + 1
     while True:
-        p, found = member(p, names, first, last)
+        p, found = member(p, names, first, last, NO)
         if p < 0:
             return NO
         if found < 0:
