@@ -144,7 +144,7 @@ class ColumnarEngine:
     def evict(self, keys: Collection[Key]) -> None:
         self._invalidate()
         freed: list[int] = []
-        for key in keys:
+        for key in list(keys):
             slot = self.slots.pop(key, None)
             if slot is not None:
                 key_free(self.M, self.plan.P, self.roots[slot], self.plan.root_words[self.plan.routes.index(key[0])])
