@@ -144,7 +144,8 @@ class ColumnarEngine:
     def evict(self, keys: Collection[Key]) -> None:
         self._invalidate()
         freed: list[int] = []
-        for key in list(keys):
+        keys = list(keys)  # what is loaded may be asked to go
+        for key in keys:
             slot = self.slots.pop(key, None)
             if slot is not None:
                 key_free(self.M, self.plan.P, self.roots[slot], self.plan.root_words[self.plan.routes.index(key[0])])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,14 +11,12 @@ import numpy.typing as npt
 from windows import arena
 from windows import kernel_layout as w
 from windows.blocks import Column, Once, Turn, numbers, whole
+from windows.columnar_parts import Memory
 from windows.engine import CAUSES, CHANGE, Columns, FeatureBlock, RollingBlock, StepResult, WindowBlock
 from windows.kernel_entry import emit_views, emit_windows, first_due, open_windows
 from windows.kernel_queue import Q_CLOSED, Q_KEY, Q_SLICE, Q_VIEW
 from windows.layout_grid import span_of
 from windows.spec import Rolling
-
-if TYPE_CHECKING:
-    from windows.columnar import ColumnarEngine
 
 Words = npt.NDArray[np.int64]
 Closed = tuple[Words, npt.NDArray[np.float64], Words, Words, Words]  # slots, measures, whole numbers, numbers of windows, causes
@@ -29,7 +27,7 @@ WHOLE, CODED = ("count", "distinct"), ("first", "last")
 class Outputs:
     """How an engine says what changed."""
 
-    def __init__(self, engine: ColumnarEngine) -> None:
+    def __init__(self, engine: Memory) -> None:
         self._engine = engine
         plan = engine.plan
         self._turns = [[self._turn(m.fn) for m in spec.measures] for spec in engine.sets]

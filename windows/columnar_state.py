@@ -13,7 +13,7 @@ A set reads a section only if its fingerprint stands there: a changed set starts
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from windows import kernel_layout as w
 from windows.arena import EMPTY
+from windows.columnar_parts import Memory
 from windows.engine import NEVER, Key, StateMismatch
 from windows.kernel_entry import (
     history_dump,
@@ -36,9 +37,6 @@ from windows.kernel_entry import (
 from windows.layout import Group
 from windows.layout_names import bit_names, cell_names, field_names
 
-if TYPE_CHECKING:
-    from windows.columnar import ColumnarEngine
-
 VERSION = 2
 Words = npt.NDArray[np.int64]
 
@@ -46,7 +44,7 @@ Words = npt.NDArray[np.int64]
 class Values:
     """The values that a dump names. Equal states give equal bytes: values stand in the order of their texts."""
 
-    def __init__(self, engine: ColumnarEngine) -> None:
+    def __init__(self, engine: Memory) -> None:
         self._engine = engine
         self._parts: list[tuple[Any, str, Words, Words]] = []
 
@@ -69,7 +67,7 @@ class Values:
         return [plain[code] for code in places]
 
 
-def dump_key(engine: ColumnarEngine, key: Key, rest: bytes) -> bytes:
+def dump_key(engine: Memory, key: Key, rest: bytes) -> bytes:
     """The bytes of a key."""
     slot = engine.slots.get(key)
     values, floor = Values(engine), NEVER
@@ -86,7 +84,7 @@ def dump_key(engine: ColumnarEngine, key: Key, rest: bytes) -> bytes:
     return bytes([VERSION]) + zlib.crc32(body).to_bytes(4, "big") + body
 
 
-def load_key(engine: ColumnarEngine, key: Key, data: bytes) -> None:
+def load_key(engine: Memory, key: Key, data: bytes) -> None:
     """Inverse of dump_key, for a key that is not loaded. Raises StateMismatch."""
     floor, plain, sections, own, rest = unseal(data)
     try:
@@ -119,7 +117,7 @@ def unseal(data: bytes) -> Any:
     return msgspec.msgpack.decode(data[5:])
 
 
-def _groups(engine: ColumnarEngine, key: Key) -> list[Group]:
+def _groups(engine: Memory, key: Key) -> list[Group]:
     return [g for g in engine.plan.groups if engine.plan.streams[g.stream][1] == key[0]]
 
 
@@ -127,7 +125,7 @@ def _full(group: Group) -> int:
     return (1 << len(group.sets)) - 1
 
 
-def _names(engine: ColumnarEngine, group: Group, mask: int) -> list[str]:
+def _names(engine: Memory, group: Group, mask: int) -> list[str]:
     return [engine.sets[i].fingerprint for j, i in enumerate(group.sets) if mask >> j & 1]
 
 
@@ -139,7 +137,7 @@ def _words(data: bytes) -> Words:
     return np.frombuffer(data, "<i8").astype(np.int64)
 
 
-def _dump_slices(engine: ColumnarEngine, group: Group, root: int, values: Values) -> list[Any]:
+def _dump_slices(engine: Memory, group: Group, root: int, values: Values) -> list[Any]:
     sections = []
     for mask in slices_masks(engine.M, engine.plan.P, group.at, root).tolist():
         words, coded, newest = slices_dump(engine.M, engine.plan.P, engine.zones.Z, group.at, root, mask)
@@ -151,7 +149,7 @@ def _dump_slices(engine: ColumnarEngine, group: Group, root: int, values: Values
     return sections
 
 
-def _dump_histories(engine: ColumnarEngine, group: Group, root: int, values: Values) -> list[Any]:
+def _dump_histories(engine: Memory, group: Group, root: int, values: Values) -> list[Any]:
     sections = []
     h = int(engine.M[root + group.chain])
     while h != 0:
@@ -169,7 +167,7 @@ def _dump_histories(engine: ColumnarEngine, group: Group, root: int, values: Val
     return sections
 
 
-def _dump_set(engine: ColumnarEngine, i: int, root: int, slices: bool) -> bytes:
+def _dump_set(engine: Memory, i: int, root: int, slices: bool) -> bytes:
     at = root + engine.plan.entity[i]
     if engine.plan.is_rolling(i):
         known = engine.M[at + w.E_LAST] != EMPTY
@@ -180,7 +178,7 @@ def _dump_set(engine: ColumnarEngine, i: int, root: int, slices: bool) -> bytes:
     return _bytes(np.concatenate([engine.M[[at + w.E_OPEN]], records.ravel()]))
 
 
-def _load_section(engine: ColumnarEngine, group: Group, root: int, section: Any, codes: Words) -> int:
+def _load_section(engine: Memory, group: Group, root: int, section: Any, codes: Words) -> int:
     """Take up what the group's sets may read of a section: which of them may."""
     mask = sum(1 << j for j, i in enumerate(group.sets) if engine.sets[i].fingerprint in section["sets"])
     if not mask or (section["kind"] == "slices") is (group.grid is None):
@@ -199,7 +197,7 @@ def _load_section(engine: ColumnarEngine, group: Group, root: int, section: Any,
 
 
 def _load_history(
-    engine: ColumnarEngine, group: Group, root: int, mask: int, section: Any, words: Words, codes: Words
+    engine: Memory, group: Group, root: int, mask: int, section: Any, words: Words, codes: Words
 ) -> None:  # fmt: skip
     theirs = words.reshape(-1, w.V_EXTRA + len(section["fields"]))
     columns = group.cells.columns
@@ -224,14 +222,14 @@ def _load_history(
         done = history_load(engine.M, engine.plan.P, group.at, h, rows, done)
 
 
-def _add_history(engine: ColumnarEngine, group: Group, root: int, mask: int) -> int:
+def _add_history(engine: Memory, group: Group, root: int, mask: int) -> int:
     h = int(history_new(engine.M, engine.plan.P, group.at, mask))
     engine.M[h + w.H_NEXT] = engine.M[root + group.chain]
     engine.M[root + group.chain] = h
     return h
 
 
-def _load_set(engine: ColumnarEngine, i: int, root: int, words: Words) -> None:
+def _load_set(engine: Memory, i: int, root: int, words: Words) -> None:
     at = root + engine.plan.entity[i]
     if engine.plan.is_rolling(i):
         engine.M[at + w.E_LAST], engine.M[at + w.E_ASOF] = words

@@ -1,0 +1,49 @@
+"""What the parts of the columnar engine see of it: its plan, its memory, and the room it lends."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from windows.columnar_rest import Rest
+from windows.columns import Interner
+from windows.engine import Key
+from windows.layout import Plan
+from windows.naive_state import Packer
+from windows.spec import WindowSet
+from windows.zone_tables import ZoneTables
+
+Words = npt.NDArray[np.int64]
+
+
+class Memory(Protocol):
+    """`M` is the arena (windows/arena.py); roots: the root of each slot's state in it; slots: key -> slot."""
+
+    sets: tuple[WindowSet, ...]
+    plan: Plan
+    codes: Interner
+    packer: Packer
+    rest: Rest
+    zones: ZoneTables
+    keys: list[Key | None]
+    slots: dict[Key, int]
+    roots: Words
+    out: Words
+    scratch: Words
+    stamps: Words
+    M: Words
+
+    @property
+    def watermark(self) -> int:
+        """Of the shard, in ms."""
+        ...
+
+    def make_room(self, more: int = 0) -> None:
+        """Memory for the next thing that a kernel does."""
+        ...
+
+    def new_slot(self, key: Key) -> int:
+        """A slot for a key that has none."""
+        ...
