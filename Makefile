@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Everything runs in .venv, which `make setup` makes and every other target asks for.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak lint run-producer run-consumer traffic query doctor sandbox-start sandbox-stop sandbox-clean
+.PHONY: help setup demo test soak bench bench-peers lint run-producer run-consumer traffic query doctor sandbox-start sandbox-stop sandbox-clean
 
 PY := .venv/bin/python
 DEMO_SECONDS ?= 90
@@ -24,9 +24,16 @@ demo: setup ## the whole way on real parts for DEMO_SECONDS (90; 0: until Ctrl-C
 test: setup ## the whole test suite, with ruff, mypy and the end-to-end test (TESTS="tests/windows -k late" for a part)
 	@$(PY) -m pytest $(TESTS)
 
-soak: setup ## the longer forms: a million changes, three demos in a row
+soak: setup ## the longer forms: a million changes, thousands of drawn streams, three demos in a row
 	@EDDY_SOAK=1 $(PY) -m pytest tests/e2e
+	@EDDY_SOAK=2000 $(PY) -m pytest --timeout 3600 tests/windows tests/consumer/test_batches.py
 	@for i in 1 2 3; do DEMO_SECONDS=$(DEMO_SECONDS) $(PY) -m sandbox demo || exit 1; done
+
+bench: setup ## measure the window engine and the protocol; writes benchmarks/results.md, non-zero where a line is not met
+	@$(PY) -m benchmarks.run $(ARGS)
+
+bench-peers: setup ## the same beside Flink and Bytewax, in an environment of their own (.venv-peers)
+	@$(PY) -m benchmarks.run --peers $(ARGS)
 
 lint: setup ## ruff and mypy --strict
 	@$(PY) -m ruff check --line-length 132 .

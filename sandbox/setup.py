@@ -5,6 +5,7 @@
     3 the packages                 all of requirements.lock; building amazon_kclpy downloads KCL's jars
     4 the jars                     all there, none damaged
     5 mongod                       its run bit; and that it starts
+    6 numba                        what it compiles once, ahead of the first batch
 
 A step that is done already is passed over. A download that fails is tried once more; then it says what to do. The stamp holds the
 lock file's hash, so that nothing is done again until that changes.
@@ -57,16 +58,18 @@ def main() -> int:
     if STAMP.exists() and STAMP.read_text().strip() == mark and PYTHON.exists():
         return 0
     begin = time.monotonic()
-    say("1/5 the virtual environment .venv")
+    say("1/6 the virtual environment .venv")
     environment()
-    say("2/5 what builds the packages: setuptools, wheel")
+    say("2/6 what builds the packages: setuptools, wheel")
     packages(BUILDERS)
-    say("3/5 the packages of requirements.lock (about 350 MB the first time, a few minutes)")
+    say("3/6 the packages of requirements.lock (about 350 MB the first time, a few minutes)")
     packages(None)
-    say("4/5 the jars of the Kinesis Client Library")
+    say("4/6 the jars of the Kinesis Client Library")
     jars()
-    say("5/5 mongod")
+    say("5/6 mongod")
     mongod()
+    say("6/6 what numba compiles once")
+    kernels()
     STAMP.write_text(mark + "\n")
     say(f"done in {time.monotonic() - begin:.0f} s")
     return 0
@@ -171,6 +174,14 @@ def mongod() -> None:
     checked = subprocess.run(ask, capture_output=True, text=True, cwd=ROOT, check=False)
     if checked.returncode != 0:
         say("no mongod starts here; `make doctor` says what it lacks. With MONGODB_URI set none is needed")
+
+
+def kernels() -> None:
+    """Compiled now and kept on disk, so that no process does it with work waiting. Without it the first batch just takes longer."""
+    warmed = subprocess.run([str(PYTHON), "-m", "consumer.warm"], capture_output=True, text=True, cwd=ROOT, check=False)
+    if warmed.returncode != 0:
+        lines = warmed.stderr.strip().splitlines() or ["no word why"]
+        say(f"numba could not compile ahead: {lines[-1]}")
 
 
 if __name__ == "__main__":
