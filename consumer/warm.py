@@ -1,4 +1,4 @@
-"""`python -m consumer.warm`: have numba compile what reads KCL's lines, and keep it on disk, so that no child does it at its first batch."""
+"""`python -m consumer.warm`: have numba compile what reads KCL's lines, ahead of a child's first batch, and keep it on disk."""
 
 from __future__ import annotations
 
