@@ -17,7 +17,7 @@ import numpy.typing as npt
 from windows import arena
 from windows import kernel_layout as w
 from windows.columnar_in import Inputs, reach, time_row
-from windows.columnar_memory import memory, with_room
+from windows.columnar_memory import forget_codes, memory, with_room
 from windows.columnar_out import Outputs
 from windows.columnar_rest import OUTCOMES, Rest, join
 from windows.columnar_state import dump_key, load_key
@@ -33,14 +33,15 @@ from windows.spec import Rolling, Sliding, Tumbling, WindowSet
 from windows.zone_tables import zone_tables
 
 ENDLESS = 1 << 62
+FEW_WORDS = 2_000  # less than the slack of any arena
 Words = npt.NDArray[np.int64]
 
 
 class ColumnarEngine:
     """Implements windows.engine.Engine. `pack` and `unpack` are as for NaiveEngine: values to bytes and back.
 
-    Blocks of windows that are still open, and of rolling views, are made when they are first read; they must be read before the
-    next call that changes the engine, and say so (RuntimeError) where they were not.
+    Blocks are made when they are first read (those of closed windows and features earlier): read them before the next call that
+    changes the engine; what cannot be had any more says so (RuntimeError).
     """
 
     def __init__(self, sets: Sequence[WindowSet], pack: Pack | None = None, unpack: Unpack | None = None) -> None:
@@ -49,6 +50,7 @@ class ColumnarEngine:
         self.codes = Interner()
         self.plan = Plan(self.sets, inside, self.codes.__getitem__)
         self.packer = Packer(pack, unpack)
+        self.codes.pin()
         self.rest = Rest([s for s, i in zip(sets, inside, strict=True) if not i], self.plan.streams, pack, unpack)
         self.inputs = Inputs(self.sets, self.plan, self.codes)
         self.slots: dict[Key, int] = {}
@@ -56,6 +58,7 @@ class ColumnarEngine:
         self.roots = np.zeros(64, np.int64)
         self._free_slots: list[int] = []
         self._generation = 0
+        self._unchecked = 0  # words of roots made since memory was last looked at
         self.zones = zone_tables(self.plan.sets, self.plan.slices_in_zones())
         self._memory()
         self.outputs = Outputs(self)
@@ -65,7 +68,7 @@ class ColumnarEngine:
         spans = sum(span_of(s) for s, g in zip(self.sets, self.plan.group_of, strict=True) if g is not None and g.grid is not None)
         self.reserve = 5 * (CLOSINGS + spans + 4 * len(self.sets) + 8)
         self.out = np.zeros(self.reserve + 4096, np.int64)
-        self.scratch = np.zeros(4096, np.int64)
+        self.scratch = np.zeros(3 * 2048, np.int64)
         self.stamps = np.zeros(1024, np.int64)
         self.late = np.zeros(max(len(self.sets), 1), np.int64)
         self.R, self.T = np.zeros(self.plan.registers), np.zeros(self.plan.registers, np.int64)
@@ -83,7 +86,7 @@ class ColumnarEngine:
 
     def step(self, batch: Columns, begin: int = 0, budget: int | None = None) -> StepResult:
         self._start()
-        slot, rows = self.inputs.slots(batch, begin, self._slot)
+        slot = self.inputs.slots(batch, begin, self._slot)
         self.make_room()
         marks = batch.mark
         over = begin + np.flatnonzero(marks[begin:] >= END)
@@ -99,7 +102,7 @@ class ColumnarEngine:
             marks[stop] = NEVER
             done, code = self._run(replace(batch, mark=marks), stop, stop + 1, slot, columns, features, outcome, budget)
         rest = self.rest.rows(batch, begin, done) if self.rest else None
-        return self._result(begin, done, outcome, features, batch, rows, rest)
+        return self._result(begin, done, outcome, features, batch, rest)
 
     def advance(self, watermark: int, cause: int = BY_IDLE, budget: int | None = None) -> StepResult:
         if watermark < END:
@@ -107,10 +110,9 @@ class ColumnarEngine:
         self._start()
         done = int(self._finish(budget))
         rest = self.rest.advance(watermark, cause, None) if self.rest and done else None
-        none = np.zeros(0, np.int8)
-        result = self._result(0, 0, none, np.zeros((0, 0)), None, None, rest)
+        result = replace(self._result(0, 0, np.zeros(0, np.int8), np.zeros((0, 0)), None, rest), done=done)
         self._wipe()
-        return replace(result, done=done)
+        return result
 
     def due(self) -> int | None:
         own = self.outputs.first_due()
@@ -142,7 +144,7 @@ class ColumnarEngine:
             load_key(self, key, data)
 
     def evict(self, keys: Collection[Key]) -> None:
-        self._invalidate()
+        self.M[arena.STEP] += 1  # blocks of before are too old now
         freed: list[int] = []
         keys = list(keys)  # what is loaded may be asked to go
         for key in keys:
@@ -171,7 +173,9 @@ class ColumnarEngine:
             self.keys.append(key)
             if slot == len(self.roots):
                 self.roots = np.concatenate([self.roots, np.zeros_like(self.roots)])
-        self.make_room()
+        self._unchecked += self.plan.root_words[route] + 4
+        if self._unchecked > FEW_WORDS:
+            self.make_room()
         self._generation += 1
         order = int.from_bytes(blake2b(repr(key).encode(), digest_size=8).digest(), "little", signed=True)
         self.roots[slot] = root_new(self.M, self.plan.P, self.plan.root_words[route], slot, self._generation, route, order)
@@ -180,7 +184,7 @@ class ColumnarEngine:
 
     def make_room(self, more: int = 0) -> None:
         """Memory for the next thing that a kernel does and so many words more, and stamps for all codes."""
-        self.M = with_room(self.M, more)
+        self.M, self._unchecked = with_room(self.M, more), 0
         if len(self.out) <= int(self.M[arena.OUTN]) + self.reserve:
             self.out = np.concatenate([self.out, np.zeros_like(self.out)])
         if len(self.stamps) <= len(self.codes.values_by_code):
@@ -190,13 +194,12 @@ class ColumnarEngine:
         slot = self.slots.get(key)
         return self.new_slot(key) if slot is None else slot
 
-    def _invalidate(self) -> None:
-        self.M[arena.STEP] += 1
-
     def _start(self) -> None:
-        self._invalidate()
+        self.M[arena.STEP] += 1  # blocks of before are too old now
         if self.M[arena.GARBAGE]:
             tidy(self.M, self.plan.P, self.zones.Z, self.roots)
+        if self.codes.crowded:
+            forget_codes(self)
         self.late[:] = 0
         self.M[arena.OUTN] = self.M[arena.DOCS] = 0
         self.M[arena.ENTRY_WM] = self.M[arena.READ_WM] = max(self.watermark, w.LONG_AGO)
@@ -230,15 +233,13 @@ class ColumnarEngine:
         most = ENDLESS if budget is None else max(budget, 1)
         while True:
             self.make_room()
-            code = finish(
-                self.M, self.plan.P, self.zones.Z, self.roots, len(self.keys), END, self.out, self.reserve, most
-            )  # fmt: skip
+            code = finish(self.M, self.plan.P, self.zones.Z, self.roots, len(self.keys), END, self.out, self.reserve, most)
             if code != GROW:
                 self._ended = code != FULL
                 return self._ended
 
     def _result(
-        self, begin: int, done: int, outcome: Any, features: Any, batch: Columns | None, rows: Any, rest: StepResult | None
+        self, begin: int, done: int, outcome: Any, features: Any, batch: Columns | None, rest: StepResult | None
     ) -> StepResult:
         late = {self.sets[i].name: int(n) for i, n in enumerate(self.late.tolist()) if n}
         verdicts = outcome[begin:done] | (self.rest.verdicts[: done - begin] if rest is not None and batch is not None else 0)

@@ -33,7 +33,7 @@ class Inputs:
             if isinstance(what, Expr)
         }
 
-    def slots(self, batch: Columns, begin: int, slot_of: Callable[[Key], int]) -> tuple[Words, Any]:
+    def slots(self, batch: Columns, begin: int, slot_of: Callable[[Key], int]) -> Words:
         """The slot of each row, -1 where a row is no change of a key that a set reads."""
         slot = np.full(batch.n, -1, np.int64)
         rows = np.flatnonzero((batch.kind[begin:] == CHANGE) & (batch.stream[begin:] >= 0) & (batch.key[begin:] >= 0)) + begin
@@ -41,10 +41,10 @@ class Inputs:
         if len(rows) < 8:
             for row, key in zip(rows.tolist(), used.tolist(), strict=True):
                 slot[row] = slot_of(batch.keys[key])
-            return slot, rows
+            return slot
         if isinstance(batch.keys, Codes):
             slot[rows] = self._known_slots(batch.keys, used, slot_of)
-            return slot, rows
+            return slot
         table = np.full(len(batch.keys), -1, np.int64)
         present = np.zeros(len(batch.keys), np.bool_)
         present[used] = True
@@ -52,7 +52,7 @@ class Inputs:
         for key in np.flatnonzero(present).tolist():
             table[key] = slot_of(keys[key])
         slot[rows] = table[used]
-        return slot, rows
+        return slot
 
     def forget(self, slots: Sequence[int]) -> None:
         """These slots are given to other keys from now on."""

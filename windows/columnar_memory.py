@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from windows import arena
+from windows.columnar_parts import Memory
 from windows.engine import NEVER
-from windows.kernel_entry import timers_new
+from windows.kernel_entry import codes_used, timers_new
 from windows.layout import Plan
 
 FIRST_WORDS = 1 << 16
@@ -35,3 +36,11 @@ def with_room(words: Words, more: int) -> Words:
     grown = np.empty(max(2 * words.size, 2 * need), np.int64)
     grown[:used] = words[:used]
     return grown
+
+
+def forget_codes(engine: Memory) -> None:
+    """Give free the codes of values that no key holds any more."""
+    used = np.zeros(len(engine.codes.values_by_code), np.int8)
+    groups = np.array([g.at for g in engine.plan.groups], np.int64)
+    codes_used(engine.M, engine.plan.P, engine.roots, len(engine.keys), groups, used)
+    engine.codes.keep(used.astype(np.bool_))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from windows import arena
 from windows import kernel_layout as w
 from windows.blocks import Column, Once, Turn, numbers, whole
 from windows.columnar_parts import Memory
-from windows.engine import CAUSES, CHANGE, Columns, FeatureBlock, RollingBlock, StepResult, WindowBlock
+from windows.engine import CAUSES, CHANGE, Columns, FeatureBlock, Key, RollingBlock, StepResult, WindowBlock
 from windows.kernel_entry import emit_views, emit_windows, first_due, open_windows
 from windows.kernel_queue import Q_CLOSED, Q_KEY, Q_SLICE, Q_VIEW
 from windows.layout_grid import span_of
@@ -44,7 +44,7 @@ class Outputs:
         queue = engine.out[: int(engine.M[arena.OUTN])].reshape(-1, 5).copy()
         what = queue[:, 0]
         keys = engine.keys
-        result.changed = {key for slot in queue[what == Q_KEY, 1].tolist() if (key := keys[slot]) is not None}
+        result.changed = set(map(cast("list[Key]", keys).__getitem__, queue[what == Q_KEY, 1].tolist()))
         self.read_closed()
         result.windows += [self._closed(i, parts) for i, parts in self._read.items()]
         self._read = {}
@@ -86,6 +86,23 @@ class Outputs:
             table = self._engine.codes.values_by_code
             return lambda array: [None if x != x else table[int(x)] for x in array.tolist()]
         return numbers
+
+    def _turns_now(self, i: int) -> list[Turn]:
+        """How the measures of set i turn into Python values, until the engine goes on: codes are given to other values then."""
+        return [self._fresh(t) if m.fn in CODED else t for t, m in zip(self._turns[i], self._engine.sets[i].measures, strict=True)]
+
+    def _fresh(self, turn: Turn) -> Turn:
+        check = self._guard()
+
+        def checked(array: npt.NDArray[Any]) -> list[Any]:
+            check()
+            return turn(array)
+
+        return checked
+
+    def _keys_of(self, array: npt.NDArray[Any]) -> list[Any]:
+        keys = self._engine.keys
+        return [keys[slot] for slot in array.tolist()]
 
     def _guard(self) -> Callable[[], None]:
         step = int(self._engine.M[arena.STEP])
@@ -131,26 +148,24 @@ class Outputs:
         values, whole_numbers = np.empty((len(self._names[i]), len(slots))), np.empty((5, len(slots)), np.int64)
         slots, windows, done = np.ascontiguousarray(slots), np.ascontiguousarray(windows), 0
         while done < len(slots):
-            done, need = emit_windows(
+            done = emit_windows(
                 engine.M, engine.plan.P, engine.zones.Z, engine.roots, engine.plan.set_at(i), done, slots, windows, engine.scratch,
                 engine.stamps, values, whole_numbers,
             )  # fmt: skip
-            if need > len(engine.scratch):
-                engine.scratch = np.zeros(2 * need, np.int64)
+            if done < len(slots):
+                engine.scratch = np.zeros(2 * len(engine.scratch), np.int64)
         return slots, values, whole_numbers
 
     def _window_block(self, i: int, once: Once) -> WindowBlock:
-        keys = self._engine.keys
-
         def part(place: int, row: int, turn: Turn) -> Column:
             return Column(lambda: once.get()[place][row], turn)
 
         return WindowBlock(
             set=self._engine.sets[i],
-            key=Column(lambda: once.get()[0], lambda a: [keys[slot] for slot in a.tolist()]),
+            key=Column(lambda: once.get()[0], self._fresh(self._keys_of)),
             start=part(2, 0, list_of),
             end=part(2, 1, list_of),
-            measures={n: part(1, j, t) for j, (n, t) in enumerate(zip(self._names[i], self._turns[i], strict=True))},
+            measures={n: part(1, j, t) for j, (n, t) in enumerate(zip(self._names[i], self._turns_now(i), strict=True))},
             events=part(2, 2, list_of),
             revision=part(2, 3, list_of),
             final=once.column(3, list_of),
@@ -176,14 +191,14 @@ class Outputs:
                 )  # fmt: skip
             return slots, values, whole_numbers
 
-        once, keys = Once(make), engine.keys
+        once = Once(make)
         return RollingBlock(
             set=engine.sets[i],
-            key=Column(lambda: slots, lambda a: [keys[slot] for slot in a.tolist()]),
+            key=Column(lambda: slots, self._fresh(self._keys_of)),
             as_of=Column(lambda: once.get()[2][0], list_of),
             measures={
                 n: Column(lambda j=j: once.get()[1][j], t)  # type: ignore[misc]
-                for j, (n, t) in enumerate(zip(self._names[i], self._turns[i], strict=True))
+                for j, (n, t) in enumerate(zip(self._names[i], self._turns_now(i), strict=True))
             },
             expires_at=Column(lambda: once.get()[2][1], lambda a: [None if x == w.NONE else x for x in a.tolist()]),
         )
@@ -198,7 +213,7 @@ class Outputs:
             made = [features[first + j, rows] for j in range(len(self._names[i]))]
             measures = {
                 n: Column(lambda j=j, made=made: made[j], t)  # type: ignore[misc]
-                for j, (n, t) in enumerate(zip(self._names[i], self._turns[i], strict=True))
+                for j, (n, t) in enumerate(zip(self._names[i], self._turns_now(i), strict=True))
             }
             result.features.append(FeatureBlock(self._engine.sets[i], Column(lambda rows=rows: rows, list_of), measures))  # type: ignore[misc]
 
@@ -213,4 +228,7 @@ def _parts(rows: Words) -> list[tuple[int, Words]]:
     """Rows by their second column."""
     if not len(rows):
         return []
-    return [(at, rows[rows[:, 1] == at]) for at in dict.fromkeys(rows[:, 1].tolist())]
+    second = rows[:, 1]
+    if (second == second[0]).all():
+        return [(int(second[0]), rows)]
+    return [(at, rows[second == at]) for at in np.unique(second).tolist()]

@@ -6,9 +6,11 @@ from collections.abc import Hashable, Sequence
 from typing import Any, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from windows.engine import Ints
 
+CROWD = 50_000  # so many codes are no crowd
 TABLES = 8  # tables of values that are remembered, the latest ones
 
 
@@ -50,6 +52,7 @@ class Interner(dict[Any, int]):
         super().__init__({None: -1})
         self.values_by_code: list[Any] = []
         self.free: list[int] = []
+        self._pinned = self._kept = 0
         self._tables: dict[int, tuple[Sequence[Hashable], Ints]] = {}
 
     def __missing__(self, value: Hashable) -> int:
@@ -69,12 +72,24 @@ class Interner(dict[Any, int]):
             return np.where(values.codes < 0, -1, own[values.codes]) if len(own) else values.codes
         return np.fromiter(map(self.__getitem__, values), np.int64, len(values))
 
-    def forget(self, codes: Sequence[int]) -> None:
-        """These codes are used nowhere any more."""
-        for code in codes:
+    def pin(self) -> None:
+        """All codes so far (constants of expressions) stay."""
+        self._pinned = len(self.values_by_code)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether it is time to look which codes are still used: twice as many as there were the last time."""
+        return len(self.values_by_code) - len(self.free) > 2 * self._kept + CROWD
+
+    def keep(self, used: npt.NDArray[np.bool_]) -> None:
+        """Give free the codes that are not used, so that new values get them. used: bool, one for each code."""
+        used[: self._pinned] = True
+        used[self.free] = True
+        for code in np.flatnonzero(~used).tolist():
             del self[self.values_by_code[code]]
             self.values_by_code[code] = None
-        self.free += codes
+            self.free.append(code)
+        self._kept = len(self.values_by_code) - len(self.free)
         self._tables.clear()
 
     def _table(self, table: Sequence[Hashable]) -> Ints:

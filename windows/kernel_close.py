@@ -37,6 +37,15 @@ def may_read(M, P, s, g, node):
 
 
 @kernel
+def first_open(M, P, Z, s, e, t):
+    """The first open window that ends after t; without a division where it is the first open one of all."""
+    k = M[e + w.E_OPEN]
+    if P[s + w.S_ZONE] < 0 and k > w.LONG_AGO and t < ends(P, Z, s, k):
+        return k
+    return max(k, first_past(P, Z, s, t))
+
+
+@kernel
 def grid_ring(M, P, Z, s, g, root, OUT, wm, rung, cause):
     """Close what is due at `rung`, and ring again for the rest. What is frozen is kept until this step's results are read."""
     e = root + P[s + w.S_ENT]
@@ -46,7 +55,7 @@ def grid_ring(M, P, Z, s, g, root, OUT, wm, rung, cause):
     node = oldest_open(M, P, Z, s, g, root)
     while node != 0 and due == w.NONE:
         if may_read(M, P, s, g, node):
-            k = max(M[e + w.E_OPEN], first_past(P, Z, s, M[node + w.L_FROM]))
+            k = first_open(M, P, Z, s, e, M[node + w.L_FROM])
             last = last_at(P, Z, s, M[node + w.L_FROM])
             while k <= last and closed < CLOSINGS and ends(P, Z, s, k) + P[s + w.S_LAT] <= rung:
                 window_close(M, P, Z, s, e, root, k, OUT, cause)

@@ -34,44 +34,39 @@ def open_windows(M, P, Z, ROOTS, s, n, SLOT, FROM, slots, numbers):
 
 @kernel
 def window_items(M, P, s, g, root, start, end, S):
-    """A window's slices as items, the oldest first: how many; so many less than none where the scratch is too small for them."""
+    """A window's slices as items at the end of the scratch, the oldest first: where they begin, -1 where it is too small."""
     node = M[root + P[g + w.G_CHAIN]]
     while node != 0 and M[node + w.L_FROM] >= end:
         node = M[node + w.L_NEXT]
-    oldest = 0
-    n = 0
+    at = M[SCRATCH]
     while node != 0 and M[node + w.L_FROM] >= start:
-        oldest = node
+        if M[node + w.L_TO] <= end and may_read(M, P, s, g, node):
+            at -= 3
+            if at < 0:
+                return -1
+            S[at] = node + w.L_CELLS
+            S[at + 1] = -1
         node = M[node + w.L_NEXT]
-        n += 1
-    if 3 * n > M[SCRATCH]:
-        return -3 * n
-    n = 0
-    while oldest != 0 and M[oldest + w.L_FROM] < end:
-        if M[oldest + w.L_TO] <= end and may_read(M, P, s, g, oldest):
-            S[3 * n] = oldest + w.L_CELLS
-            S[3 * n + 1] = -1
-            n += 1
-        oldest = M[oldest + w.L_PREV]
-    return n
+    return at
 
 
 @kernel
 def emit_windows(M, X, P, PX, Z, ROOTS, s, begin, n, SLOT, K, S, STAMP, VALUES, INTS):
     """n windows of one set from the one at `begin` on: measures into VALUES[j * n + i], start, end, events, revision and late into
-    INTS. Where to go on with how much scratch."""
+    INTS. Where to go on: with more scratch, if there are any left."""
     g = P[s + w.S_GROUP]
     for i in range(begin, n):
         root = ROOTS[SLOT[i]]
         e = root + P[s + w.S_ENT]
         start = starts(P, Z, s, K[i])
         end = ends(P, Z, s, K[i])
-        items = window_items(M, P, s, g, root, start, end, S)
-        if items < 0:
-            return i, -items
+        at = window_items(M, P, s, g, root, start, end, S)
+        if at < 0:
+            return i
+        items = (M[SCRATCH] - at) // 3
         events = 0
-        for j in range(items):
-            events += M[S[3 * j] + P[s + w.S_CNT]]
+        for j in range(at, M[SCRATCH], 3):
+            events += M[S[j] + P[s + w.S_CNT]]
         INTS[START * n + i] = start
         INTS[END_AT * n + i] = end
         INTS[EVENTS * n + i] = events
@@ -81,8 +76,8 @@ def emit_windows(M, X, P, PX, Z, ROOTS, s, begin, n, SLOT, K, S, STAMP, VALUES, 
         INTS[LATE_N * n + i] = M[record(M, e, r) + w.W_LATE] if known else 0
         forget_sums(M)
         for j in range(P[s + w.S_NMEASURES]):
-            VALUES[j * n + i] = measure_of(M, X, P, PX, P[s + w.S_MEASURES] + j * w.F_WORDS, S, 0, items, 0, STAMP)
-    return n, 0
+            VALUES[j * n + i] = measure_of(M, X, P, PX, P[s + w.S_MEASURES] + j * w.F_WORDS, S, at, items, 0, STAMP)
+    return n
 
 
 @kernel

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from windows import kernel_dump, kernel_emit, kernel_grid, kernel_history, kernel_run, kernel_state, timers
+from windows import kernel_codes, kernel_dump, kernel_emit, kernel_grid, kernel_history, kernel_run, kernel_state, timers
 from windows import kernel_layout as w
 from windows.arena import OUT_SIZE, SCRATCH, SIZE, STRIDE
 from windows.jit import bytes_of, floats, kernel, words
@@ -21,6 +21,7 @@ slices_load_, history_load_, history_dump_ = kernel_dump.slices_load, kernel_dum
 records_dump_, set_watch_, first_due_ = kernel_dump.records_dump, kernel_state.set_watch, kernel_state.first_due
 key_free_, key_wipe_, tidy_ = kernel_state.key_free, kernel_state.key_wipe, kernel_state.tidy
 key_due_, root_new_ = kernel_emit.key_due, kernel_emit.root_new
+codes_used_ = kernel_codes.codes_used
 record_put_, history_new_, timers_new_ = kernel_grid.record_put, kernel_history.history_new, timers.timers_new
 
 
@@ -96,7 +97,7 @@ def emit_windows(
     STAMP: Words,
     VALUES: Floats,
     INTS: Words,
-) -> tuple[int, int]:
+) -> int:
     M[SIZE], M[SCRATCH] = M.size, S.size
     return emit_windows_(
         words(M), floats(M), words(P), floats(P), words(Z), words(ROOTS), s, begin, SLOT.size, words(SLOT), words(K), words(S),
@@ -212,3 +213,8 @@ def history_load(M: Words, P: Words, g: int, h: int, rows: Words, begin: int) ->
 @kernel
 def set_watch(M: Words, P: Words, Z: Words, s: int, root: int) -> None:
     set_watch_(words(M), words(P), words(Z), s, root)
+
+
+@kernel
+def codes_used(M: Words, P: Words, ROOTS: Words, nroots: int, groups: Words, used: Bytes) -> None:
+    codes_used_(words(M), words(P), words(ROOTS), nroots, words(groups), groups.size, bytes_of(used))

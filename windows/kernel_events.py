@@ -186,15 +186,27 @@ def stretch(M, X, P, g, h, lo, hi, S):
 
 
 @kernel
+def first_from(M, d, n, t):
+    """How many of n rising times from M[d] on are before t."""
+    lo = 0
+    hi = n
+    while lo < hi:
+        mid = (lo + hi) >> 1
+        if M[d + mid] < t:
+            lo = mid + 1
+        else:
+            hi = mid
+    return lo
+
+
+@kernel
 def leaf_item(M, P, g, leaf, lo, hi, S, n):
     """The events of one leaf between two times as an item, if there are any."""
     d = leaf + data_of(P, g)
-    a = 0
     b = M[leaf + w.N_N]
-    while a < b and M[d + a] < lo:
-        a += 1
-    while b > a and M[d + b - 1] > hi:
-        b -= 1
+    a = first_from(M, d, b, lo)
+    if b > 0 and M[d + b - 1] > hi:
+        b = first_from(M, d, b, hi + 1)
     if a < b:
         S[3 * n] = leaf
         S[3 * n + 1] = a
@@ -209,8 +221,8 @@ def place_of(M, P, g, h, t):
     D = data_of(P, g)
     leaf = leaf_for(M, P, g, h, t - 1)
     while leaf != 0:
-        for i in range(M[leaf + w.N_N]):
-            if M[leaf + D + i] >= t:
-                return leaf, i
+        n = M[leaf + w.N_N]
+        if n > 0 and M[leaf + D + n - 1] >= t:
+            return leaf, first_from(M, leaf + D, n, t)
         leaf = M[leaf + w.N_NEXT]
     return leaf, 0

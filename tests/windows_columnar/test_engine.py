@@ -122,3 +122,16 @@ def test_a_long_history_of_one_busy_key_stays_fast_and_small(n: int) -> None:
     driver.feed(rows[n:], n)
     assert driver.folded.features["m"][n + 4_999] == {"n": 21_600, "s": 21_600.0, "d": 9}
     assert int(driver.engine.M[arena.USED]) < 1.3 * used < 21_600 * 12
+
+
+def test_codes_of_values_that_are_gone_are_given_to_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("windows.columns.CROWD", 50)
+    spec = [*sets(retain=10, where="shop != 'never'"), window_set("l", Tumbling(100), measures={"l": "last(shop)"}, retain=10)]
+    rows = [{"at": 7 * i, "key": "ab"[i % 2], "fields": {"x": 1.0, "shop": f"s{i // 3}"}} for i in range(3_000)]
+    driver = Driver(ColumnarEngine, spec)
+    for begin in range(0, 3_000, 40):
+        driver.feed(rows[begin : begin + 40], begin)
+    driver.end()
+    assert isinstance(driver.engine, ColumnarEngine)
+    assert len(driver.engine.codes.values_by_code) < 400
+    assert_same(plain(driver.folded), plain(drive(NaiveEngine, spec, rows)))
