@@ -36,15 +36,17 @@ def known(pid: int, port: int = 0, name: str = "") -> Known:
 
 
 def find(who: Known | None) -> psutil.Process | None:
-    """The process if it still is the same one and runs; a zombie does not run."""
+    """The process if it still is the same one and runs. A zombie does not run, once its other threads have ended too: until then
+    it holds its ports."""
     if who is None:
         return None
     try:
         process = psutil.Process(who.pid)
-        same = abs(process.create_time() - who.started) < 0.05 and process.status() != psutil.STATUS_ZOMBIE
+        same = abs(process.create_time() - who.started) < 0.05
+        runs = process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1
     except psutil.NoSuchProcess:
         return None
-    return process if same else None
+    return process if same and runs else None
 
 
 def spawn(

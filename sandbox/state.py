@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import msgspec
 from sandbox.processes import Known
 
 DIRECTORY = ".sandbox"
+PORTS = range(15_000, 30_000)
 
 
 class State(msgspec.Struct, frozen=True):
@@ -56,15 +58,19 @@ def write(home: Path, state: State) -> None:
 
 
 def free_port(wanted: int = 0, avoid: int = 0) -> int:
-    """A port on 127.0.0.1 that nobody listens on: `wanted` if it is free, never `avoid`."""
-    for port in (wanted, 0, 0, 0):
+    """A port on 127.0.0.1 that nobody listens on: `wanted` if it is free, never `avoid`.
+
+    Below the range that the kernel takes ports for outgoing connections from: somebody's connection would be in the way when
+    mongod starts again on its port.
+    """
+    for port in (wanted, *random.sample(PORTS, 200)):
+        if port in (0, avoid):
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            found = int(probe.getsockname()[1])
-        if found != avoid:
-            return found
+        return port
     raise OSError("no free port on 127.0.0.1")

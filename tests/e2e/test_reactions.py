@@ -147,7 +147,7 @@ def test_a_wrong_mongodb_credential_ends_the_start(
     uri = f"mongodb://{user + '@' if user else ''}127.0.0.1:{guarded}/?directConnection=true"
     status, said = ran(part, environment(parts, tmp_path, MONGODB_URI=uri))
     assert status == Misconfigured.status
-    assert re.search("credential|password|rights", said.replace(PASSWORD, ""))
+    assert re.search("credential|Authentication|Unauthorized", said)
     assert "good:wrong" not in said
     assert PASSWORD not in said
 
