@@ -182,12 +182,24 @@ def test_a_child_does_not_outlive_its_parent(place: Place) -> None:
     )  # fmt: skip
     assert parent.stdout is not None
     child = Path("/proc") / parent.stdout.readline().decode().strip()
-    eventually(lambda: any("pidfd" in str(fd.readlink()) for fd in (child / "fd").iterdir()), 20)
-    parent.kill()
-    parent.wait()
-    eventually(lambda: not child.exists() or " Z " in (child / "stat").read_text(), 5)
-    for end in (read, write, parent.stdout.fileno()):
-        os.close(end)
+    try:
+        eventually(lambda: watches(child), 20)
+        parent.kill()
+        parent.wait()
+        eventually(lambda: not child.exists() or " Z " in (child / "stat").read_text(), 5)
+    finally:
+        parent.kill()
+        for end in (read, write, parent.stdout.fileno()):  # at the end of its channel the child ends too
+            os.close(end)
+
+
+def watches(process: Path) -> bool:
+    """Whether a process has a pidfd open. Others may be closed while we look."""
+    for fd in (process / "fd").iterdir():
+        with suppress(FileNotFoundError):
+            if "pidfd" in str(fd.readlink()):
+                return True
+    return False
 
 
 def test_a_shard_that_continues_two_starts_where_the_slower_one_was(new: New, place: Place) -> None:
