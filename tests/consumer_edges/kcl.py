@@ -108,3 +108,12 @@ class Kcl:
 def payments(first: int, n: int) -> list[Record]:
     """Records of payments; the number is sequence number too."""
     return [(i, payment(i), 0) for i in range(first, first + n)]
+
+
+def watches(process: Path) -> bool:
+    """Whether a process has a pidfd open. Others may be closed while we look."""
+    for fd in (process / "fd").iterdir():
+        with suppress(FileNotFoundError):
+            if "pidfd" in str(fd.readlink()):
+                return True
+    return False

@@ -18,7 +18,7 @@ from consumer.status import Status
 from consumer.store import Doc
 from tests.conftest import free_port, initiate, start_mongod, stop
 from tests.consumer_edges.conftest import NOW, Place, eventually, heartbeat, make_place
-from tests.consumer_edges.kcl import ROOT, Kcl, payments
+from tests.consumer_edges.kcl import ROOT, Kcl, payments, watches
 
 SHARD = "shardId-000000000000"
 New = Callable[[], Kcl]
@@ -191,15 +191,6 @@ def test_a_child_does_not_outlive_its_parent(place: Place) -> None:
         parent.kill()
         for end in (read, write, parent.stdout.fileno()):  # at the end of its channel the child ends too
             os.close(end)
-
-
-def watches(process: Path) -> bool:
-    """Whether a process has a pidfd open. Others may be closed while we look."""
-    for fd in (process / "fd").iterdir():
-        with suppress(FileNotFoundError):
-            if "pidfd" in str(fd.readlink()):
-                return True
-    return False
 
 
 def test_a_shard_that_continues_two_starts_where_the_slower_one_was(new: New, place: Place) -> None:
