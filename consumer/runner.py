@@ -25,8 +25,8 @@ from consumer.pipeline import Part, Seen, ShardPipeline
 from consumer.store import Cursor, HashRange, KeyState, ShardId, Store
 from consumer.work import Budget, Work
 from contract.errors import Misconfigured
+from windows.columnar import ColumnarEngine
 from windows.engine import BY_END, BY_IDLE, END, Engine, Key, StateMismatch
-from windows.naive import NaiveEngine
 
 T = TypeVar("T")
 Observer = Callable[[Sequence[Seen]], None]
@@ -66,7 +66,7 @@ class Runner:
         self._used: dict[Key, None] = {}  # in order of use
         self._usable = True
         self.cursor = self._patiently(lambda: store.open(shard, parents))
-        engine = engine or naive(spec)
+        engine = engine or engine_of(spec)
         engine.watermark = self.cursor.watermark
         self._pipeline = ShardPipeline(spec, engine, budget, durable, observe is not None)
 
@@ -188,6 +188,6 @@ class Runner:
         self._usable = True
 
 
-def naive(spec: Pipeline) -> Engine:
-    """The engine that keeps everything and recomputes. Of the values in a batch it knows all but Decimals by itself."""
-    return NaiveEngine(spec.windows, pack=lambda v: str(v).encode(), unpack=lambda data: Decimal(data.decode()))
+def engine_of(spec: Pipeline) -> Engine:
+    """The engine of a pipeline's window sets. Of the values in a batch it knows all but Decimals by itself."""
+    return ColumnarEngine(spec.windows, pack=lambda v: str(v).encode(), unpack=lambda data: Decimal(data.decode()))

@@ -19,7 +19,7 @@ from windows import kernel_layout as w
 from windows.columnar_in import Inputs, reach, time_row
 from windows.columnar_memory import forget_codes, memory, with_room
 from windows.columnar_out import Outputs
-from windows.columnar_rest import OUTCOMES, Rest, join
+from windows.columnar_rest import OUTCOMES, Rest, join, left
 from windows.columnar_state import dump_key, load_key
 from windows.columns import Interner
 from windows.engine import BY_IDLE, END, NEVER, Columns, Key, RollingBlock, StepResult
@@ -35,6 +35,7 @@ from windows.zone_tables import zone_tables
 ENDLESS = 1 << 62
 FEW_WORDS = 2_000  # less than the slack of any arena
 Words = npt.NDArray[np.int64]
+NOTHING = np.zeros(0, np.int8)
 
 
 class ColumnarEngine:
@@ -57,8 +58,7 @@ class ColumnarEngine:
         self.keys: list[Key | None] = []
         self.roots = np.zeros(64, np.int64)
         self._free_slots: list[int] = []
-        self._generation = 0
-        self._unchecked = 0  # words of roots made since memory was last looked at
+        self._generation = self._unchecked = 0  # unchecked: words of roots made since memory was last looked at
         self.zones = zone_tables(self.plan.sets, self.plan.slices_in_zones())
         self._memory()
         self.outputs = Outputs(self)
@@ -92,10 +92,13 @@ class ColumnarEngine:
         over = begin + np.flatnonzero(marks[begin:] >= END)
         stop = int(over[0]) if len(over) else batch.n
         self.zones.cover(*reach(batch, begin, stop))
+        last, most = self.rest.share(batch, begin, stop, budget) if self.rest else (stop, budget)
+        if last < begin:
+            return self._result(begin, begin, NOTHING, NOTHING, None, self.rest.told())
         columns = self.inputs.columns(batch, slot)
         outcome = np.zeros(batch.n, np.int8)
         features = np.full((int(self.plan.P[w.P_FEATURES]), batch.n), np.nan)
-        done, code = self._run(batch, begin, stop, slot, columns, features, outcome, budget)
+        done, code = self._run(batch, begin, last, slot, columns, features, outcome, most)
         if done == stop < batch.n and code != FULL and self._finish(budget):
             # a row that vouches for the end of time: everything is due, and the row itself is taken under the watermark as it was
             marks = marks.copy()
@@ -106,11 +109,11 @@ class ColumnarEngine:
 
     def advance(self, watermark: int, cause: int = BY_IDLE, budget: int | None = None) -> StepResult:
         if watermark < END:
-            return replace(self.step(time_row(watermark, cause), 0, budget), outcome=np.zeros(0, np.int8))
+            return replace(self.step(time_row(watermark, cause), 0, budget), outcome=NOTHING)
         self._start()
-        done = int(self._finish(budget))
-        rest = self.rest.advance(watermark, cause, None) if self.rest and done else None
-        result = replace(self._result(0, 0, np.zeros(0, np.int8), np.zeros((0, 0)), None, rest), done=done)
+        rest = self.rest.advance(watermark, cause, budget) if self.rest else None
+        done = (rest is None or rest.done == 1) and self._finish(left(budget, rest))
+        result = replace(self._result(0, 0, NOTHING, NOTHING, None, rest), done=int(done))
         self._wipe()
         return result
 
@@ -119,13 +122,11 @@ class ColumnarEngine:
         return min((d for d in (own, self.rest.due()) if d is not None), default=None)
 
     def dues(self, keys: Collection[Key]) -> Mapping[Key, int | None]:
-        rest = self.rest.dues(keys)
-        dues = {}
-        for key in keys:
+        dues = dict(self.rest.dues(keys))
+        for key, rest in dues.items():
             slot = self.slots.get(key)
             own = w.NONE if slot is None else int(key_due(self.M, self.plan.P, self.zones.Z, self.roots[slot]))
-            both = [d for d in (own, rest.get(key)) if d is not None and d != w.NONE]
-            dues[key] = min(both, default=None)
+            dues[key] = rest if own == w.NONE else own if rest is None else min(own, rest)
         return dues
 
     def current(self, key: Key, as_of: int) -> list[RollingBlock]:
@@ -200,8 +201,7 @@ class ColumnarEngine:
             tidy(self.M, self.plan.P, self.zones.Z, self.roots)
         if self.codes.crowded:
             forget_codes(self)
-        self.late[:] = 0
-        self.M[arena.OUTN] = self.M[arena.DOCS] = 0
+        self.late[:] = self.M[arena.OUTN] = self.M[arena.DOCS] = 0
         self.M[arena.ENTRY_WM] = self.M[arena.READ_WM] = max(self.watermark, w.LONG_AGO)
         self._wipe()
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from windows.engine import COUNTED, LATE_DROP, LATE_KEEP, NEVER, Columns, Key, StepResult
+from windows.engine import CAUSES, CHANGE, COUNTED, LATE_DROP, LATE_KEEP, NEVER, VOID, Columns, Key, StepResult
 from windows.kernel_queue import KEPT, REFUSED, TOOK
 from windows.naive import NaiveEngine
 from windows.naive_rows import Rows
@@ -37,6 +37,25 @@ class Rest(NaiveEngine):
     def __bool__(self) -> bool:
         return self._some
 
+    def share(self, batch: Columns, begin: int, end: int, budget: int | None) -> tuple[int, int | None]:
+        """How a step shares its budget: (the row to end in front of, what is left for the other sets). Does what time alone brings
+        at the first row; begin - 1 if that is not done with the budget."""
+        if budget is None or begin >= batch.n:
+            return end, budget
+        if batch.kind[begin] != VOID and not self._pass(int(batch.mark[begin]), CAUSES[batch.cause[begin]], budget):
+            return begin - 1, 0
+        left = budget - sum(s.waiting() for s in self._sets)
+        marks = np.maximum.accumulate(batch.mark[begin:end])
+        cost = np.cumsum((self._map[batch.stream[begin:end]] >= 0) & (batch.kind[begin:end] == CHANGE))
+        first = self._timers.first()
+        if first is not None and len(marks) and first <= marks[-1]:
+            cost += np.searchsorted(np.sort(self._timers.dues(int(marks[-1]))), marks, side="right")
+        return min(end, begin + max(int(np.searchsorted(cost, left, side="right")), 1)), max(left, 1)
+
+    def told(self) -> StepResult:
+        """What has changed so far, in no row."""
+        return self._result(0, ())
+
     def rows(self, batch: Columns, begin: int, end: int) -> StepResult:
         """Take rows [begin, end)."""
         self._begin, self.verdicts = begin, np.zeros(end - begin, np.int8)
@@ -56,6 +75,13 @@ class Rest(NaiveEngine):
         if self.verdicts[row - self._begin] & TOOK:
             self._touch(key, wm)
         return COUNTED
+
+
+def left(budget: int | None, rest: StepResult | None) -> int | None:
+    """What is left of a budget after the documents of a result."""
+    if budget is None or rest is None:
+        return budget
+    return budget - sum(len(block.key) for block in rest.windows) - len(rest.removed)
 
 
 def join(result: StepResult, rest: StepResult) -> None:

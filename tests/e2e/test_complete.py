@@ -16,7 +16,7 @@ from pymongo import MongoClient
 from config.specs import Pipeline
 from consumer.keybook import unpack
 from consumer.mongo_store import MongoStore
-from consumer.runner import naive
+from consumer.runner import engine_of
 from contract.codec import decode, encode
 from contract.event import Event, Heartbeat
 from contract.keys import typed
@@ -154,7 +154,7 @@ def lines(file: Path) -> Iterator[Document]:
 
 def the_rolling_values_are_the_same(client: MongoClient[Document], out: Path, spec: Pipeline, as_of: int) -> None:
     """The states that the stack saved, asked for their values as of the end of the replay."""
-    store, engine = MongoStore(client, spec), naive(spec)
+    store, engine = MongoStore(client, spec), engine_of(spec)
     replayed = {s.name: by_id(lines(out / f"{s.name}.jsonl")) for s in spec.windows if isinstance(s.kind, Rolling)}
     keys = {("card_id", typed(d["key"])) for view in replayed.values() for d in view.values()}
     engine.load({key: windows for key, state in store.load(keys).items() if (windows := unpack(state.data).windows) is not None})
