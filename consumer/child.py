@@ -32,6 +32,7 @@ from contract.errors import Fatal
 
 UNHANDLED = 70
 ORPHANED = 71
+LINES = 1 << 18  # bytes that are read from KCL at once
 
 # (shard, how to wait) -> (its runner, what lets go of it)
 Claim = Callable[[str, Callable[[float], None]], tuple[Feedable, Callable[[], None]]]
@@ -107,7 +108,8 @@ def main(begin: Callable[[], tuple[Claim, int | None]], run: Path | None) -> NoR
     process = Process(run)
     try:
         process.how, idle = begin()
-        FastProcess(Shard(process, idle), sys.stdin.buffer, channel, sys.stderr).run()
+        with os.fdopen(0, "rb", buffering=LINES, closefd=False) as lines:  # a line of records has megabytes
+            FastProcess(Shard(process, idle), lines, channel, sys.stderr).run()
         process.end()
     except BaseException as error:
         process.give_up("start", error)

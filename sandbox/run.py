@@ -8,8 +8,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
+from config.environment import CONFIG
+from config.environment import environment as read_environment
 from config.load import load
 from config.specs import Pipeline
 from contract.errors import Misconfigured
@@ -23,11 +26,17 @@ AWS_NAMES = (
     "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE",
 )  # fmt: skip
+CONFIGURED = ("producer", "consumer", "query")
 STOP = "stop it with `make sandbox-stop`, forget it with `make sandbox-clean`"
 
 
 def execute(command: Sequence[str]) -> None:
-    """Become the command, with the environment that it needs. Does not return."""
+    """Become the command, with the environment that it needs. Does not return. What is wrong with the configuration of a command
+    of ours is told before anything is started for it."""
+    wrong = mistakes(command, os.environ)
+    if wrong:
+        say("\n".join(wrong))
+        raise SystemExit(Misconfigured.status)
     environment = {**os.environ, **where(os.environ, name_of(command))}
     sys.stdout.flush()
     sys.stderr.flush()
@@ -36,6 +45,22 @@ def execute(command: Sequence[str]) -> None:
         os.execvpe(program, [program, *command[1:]], environment)
     except OSError as error:
         raise Misconfigured(f"cannot run {command[0]}: {error.strerror}") from error
+
+
+def mistakes(command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """What is wrong with the configuration that a command of ours will read, and with its environment."""
+    given = list(command)
+    if "-m" not in given[:-1] or name_of(given) not in CONFIGURED or not {"-h", "--help", "replay"}.isdisjoint(given):
+        return []
+    path = given[given.index("--config") + 1] if "--config" in given[:-1] else None
+    path = path or next((word.partition("=")[2] for word in given if word.startswith("--config=")), None)
+    wrong = []
+    for check in (partial(load, path or environment.get("EDDY_CONFIG") or CONFIG), partial(read_environment, environment)):
+        try:
+            check()
+        except Misconfigured as error:
+            wrong.append(str(error))
+    return wrong
 
 
 def where(environment: Mapping[str, str], name: str) -> Mapping[str, str]:
@@ -70,7 +95,7 @@ def on_sandbox(home: Path, name: str, uri: str | None) -> Running:
 def configured() -> Pipeline | None:
     """pipeline.toml, or None where it is wrong: the command itself says what is wrong with it."""
     try:
-        return load(Path(os.environ.get("EDDY_CONFIG") or "pipeline.toml"))
+        return load(Path(os.environ.get("EDDY_CONFIG") or CONFIG))
     except (Misconfigured, OSError):
         return None
 

@@ -7,8 +7,8 @@
     5 mongod                       its run bit; and that it starts
     6 numba                        what it compiles once, ahead of the first batch
 
-A step that is done already is passed over. A download that fails is tried once more; then it says what to do. The stamp holds the
-lock file's hash, so that nothing is done again until that changes.
+A step that is done already is passed over. A download that fails is tried once more; then it says what to do. One stamp holds the
+lock file's hash, another one that of all sources that numba compiles, so that nothing is done again until one of them changes.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,6 +31,8 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOCK = ROOT / "requirements.lock"
 STAMP = VENV / "setup-done"
+WARM_STAMP = ROOT / "windows" / "__pycache__" / "setup-warm"  # goes when what numba keeps goes
+WARM = ("windows.warm", "consumer.warm")
 JARS = 79  # of amazon_kclpy 3.1.3, by its pom.xml
 BUILDERS = ("setuptools", "wheel", "packaging")
 HELP_DOWNLOAD = """\
@@ -55,7 +58,8 @@ class Failed(SystemExit):
 def main() -> int:
     """Do what is not done yet."""
     mark = hashlib.sha256(LOCK.read_bytes()).hexdigest()
-    if STAMP.exists() and STAMP.read_text().strip() == mark and PYTHON.exists():
+    if PYTHON.exists() and stamped(STAMP, mark):
+        kernels()
         return 0
     begin = time.monotonic()
     say("1/6 the virtual environment .venv")
@@ -68,7 +72,7 @@ def main() -> int:
     jars()
     say("5/6 mongod")
     mongod()
-    say("6/6 what numba compiles once")
+    say("6/6 numba")
     kernels()
     STAMP.write_text(mark + "\n")
     say(f"done in {time.monotonic() - begin:.0f} s")
@@ -178,10 +182,33 @@ def mongod() -> None:
 
 def kernels() -> None:
     """Compiled now and kept on disk, so that no process does it with work waiting. Without it the first batch just takes longer."""
-    warmed = subprocess.run([str(PYTHON), "-m", "consumer.warm"], capture_output=True, text=True, cwd=ROOT, check=False)
-    if warmed.returncode != 0:
+    mark = hashlib.sha256(b"".join(kernel_sources())).hexdigest()
+    if stamped(WARM_STAMP, mark):
+        return
+    say("compiling what reads records and keeps windows: about a minute and a half, once; then it is kept on disk")
+    for module in WARM:
+        warmed = subprocess.run([str(PYTHON), "-m", module], capture_output=True, text=True, cwd=ROOT, check=False)
         lines = warmed.stderr.strip().splitlines() or ["no word why"]
-        say(f"numba could not compile ahead: {lines[-1]}")
+        if warmed.returncode != 0:
+            say(f"numba could not compile ahead: {lines[-1]}")
+            return
+        say(lines[-1])
+    with suppress(OSError):  # a checkout that cannot be written: numba keeps its work elsewhere
+        WARM_STAMP.parent.mkdir(exist_ok=True)
+        WARM_STAMP.write_text(mark + "\n")
+
+
+def kernel_sources() -> Iterator[bytes]:
+    """The sources that numba compiles, and those beside them that say how."""
+    for path in sorted([*(ROOT / "windows").glob("*.py"), *(ROOT / "contract").glob("*.py"), ROOT / "consumer" / "warm.py"]):
+        source = path.read_bytes()
+        if b"kernel" in source:
+            yield source
+
+
+def stamped(stamp: Path, mark: str) -> bool:
+    """Whether a stamp says that all this is done."""
+    return stamp.exists() and stamp.read_text().strip() == mark
 
 
 if __name__ == "__main__":

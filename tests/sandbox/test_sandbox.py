@@ -153,6 +153,18 @@ def test_a_command_has_a_name(command: list[str], name: str) -> None:
     assert name_of(command) == name
 
 
+@pytest.mark.parametrize("words", [("consumer",), ("producer", "--config", "{file}"), ("query", "risks")])
+def test_a_wrong_configuration_is_told_before_anything_is_started(home: Path, tmp_path: Path, words: tuple[str, ...]) -> None:
+    file = tmp_path / "wrong.toml"
+    file.write_text('[stream]\nname = "x"\nnonsense = 1\n')
+    command = ("exec", "--", "python", "-m", *(word.format(file=file) for word in words))
+    process = sandbox(environment(home, EDDY_CONFIG=str(file), AWS_ENDPOINT_URL="nowhere"), *command)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (78, "")
+    assert [line.split(":")[0] for line in err.splitlines()] == ["stream.nonsense", "trigger", "AWS_ENDPOINT_URL"]
+    assert not home.exists()
+
+
 def test_clean_forgets_everything(home: Path) -> None:
     stack.up(home, leashed=True)
     stack.clean(home)

@@ -46,3 +46,28 @@ def test_nothing_is_done_twice(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     setup.packages(None)
     setup.jars()
     assert capsys.readouterr().out == ""
+
+
+def test_kernels_are_compiled_when_a_source_of_theirs_changes_and_else_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sources = [b"one"]
+    monkeypatch.setattr(setup, "WARM_STAMP", tmp_path / "made" / "stamp")
+    monkeypatch.setattr(setup, "kernel_sources", lambda: iter(sources))
+    monkeypatch.setattr(setup, "WARM", ("consumer.warm",))
+    for changed in (True, False, True, False):
+        setup.kernels()
+        said = capsys.readouterr().out
+        assert ("records can be read after" in said) == changed
+        sources += [b"two"] if not changed and len(sources) == 1 else []
+    monkeypatch.setattr(setup, "WARM", ("no_such_module",))
+    sources += [b"three"]
+    for _ in range(2):  # what failed is tried again
+        setup.kernels()
+        assert "numba could not compile ahead" in capsys.readouterr().out
+
+
+def test_sources_of_kernels_are_those_of_windows_and_contract() -> None:
+    found = b"".join(setup.kernel_sources())
+    assert b"def read_rows" in found
+    assert b"def grid_ring" in found
