@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from contract.scan import NO, UNICODE, kernel, load1, text
+from contract.scan import NO, kernel, load1
+from contract.texts import UNICODE, digits, text
 
 FAR = 1 << 40
 POWERS = 10.0 ** np.arange(23)
@@ -26,15 +27,6 @@ def spaces(p: int) -> int:
     while load1(p) == 32:
         p += 1
     return p
-
-
-@kernel
-def digits(p: int, value: int) -> tuple[int, int]:
-    """(place after, value with the digits at p behind it). Wrong, but harmless, beyond 18 digits: count them."""
-    while 48 <= load1(p) <= 57:
-        value = value * 10 + (load1(p) - 48)
-        p += 1
-    return p, value
 
 
 @kernel

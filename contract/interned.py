@@ -1,63 +1,89 @@
 """The distinct values in the bytes of records: each spelling gets a small number once, and is read by Python once.
 
-A table is a hash map from bytes to codes 0, 1, 2 .. in order of first sight, in memory that kernels reach by addresses.
+A table is a hash map from (tag, bytes) to codes 0, 1, 2 .. in order of first sight, in memory that kernels reach by addresses. An
+entry has 32 bytes, so that one look at memory is enough for a short spelling: code + 1 with the tag above it (0: free), the hash,
+and two words that are the spelling itself, its length in the last byte, or, where that is longer than 15 bytes, the place where it
+is kept and its length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Hashable, Sequence
+from itertools import pairwise
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from contract.scan import Ints, Words, address, below, get8, kernel, load8, same, set8, store8
+from contract.scan import Ints, Words, address, get8, kernel, load8, set8, store8
+from contract.texts import below, same
 
 T = TypeVar("T", bound=Hashable)
-MASK, SLOTS, PLACES, NAMES, COUNT, USED, HEAD = range(7)  # of a table's head, 8 bytes each
+MASK, SLOTS, PLACES, NAMES, COUNT, USED, FIRST, BAD, ALIASED, ANY_BAD, HEAD = range(11)  # of a table's head, 8 bytes each
 MANY = 1 << 18  # spellings that are remembered; with more, a table starts anew between two batches
 SEED, STEP, NEXT = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93), np.uint64(1)
-HALF = np.uint64(32)
+HALF, NONE, LONG = np.uint64(32), np.uint64(0), np.uint64(0xFF00000000000000)
+INLINE = 15  # bytes of a spelling that stands in its entry
+QUOTE, SLASH = b'"', b"\\"
 
 
 @kernel
-def hashed(p: int, length: int) -> np.uint64:
-    """A hash of some bytes, never 0."""
-    h = (SEED ^ np.uint64(length)) * STEP
-    while length >= 8:
-        h = (h ^ (h >> HALF) ^ load8(p)) * STEP
-        p, length = p + 8, length - 8
-    if length > 0:
-        h = (h ^ (h >> HALF) ^ below(p, length)) * STEP
-    h ^= h >> HALF
-    return h if h != 0 else SEED
+def hashed(h: np.uint64, word: np.uint64) -> np.uint64:
+    """A hash that has one more word in it."""
+    return (h ^ (h >> HALF) ^ word) * STEP
 
 
 @kernel
-def code(head: int, p: int, length: int) -> int:
+def code(head: int, p: int, length: int, tag: int) -> int:
     """The code of some bytes in the table at `head`, a new one if need be. The table has room: see Table.room."""
-    h = hashed(p, length)
-    mask, slots, places, names = load8(head), get8(head + 8 * SLOTS), get8(head + 8 * PLACES), get8(head + 8 * NAMES)
+    h, low, high = SEED ^ np.uint64(tag << 8 | length), NONE, np.uint64(length << 56)
+    if length <= INLINE:
+        low = load8(p) if length >= 8 else below(p, length) if length > 0 else NONE
+        high |= below(p + 8, length - 8) if length > 8 else NONE
+        h = hashed(hashed(h, low), high)
+    else:
+        high, i = LONG, 0
+        while i + 8 <= length:
+            h, i = hashed(h, load8(p + i)), i + 8
+        h = hashed(h, below(p + i, length - i)) if i < length else h
+        low = h
+    h ^= h >> HALF
+    mask, slots = load8(head), get8(head + 8 * SLOTS)
     at = h & mask
     while True:
-        slot = slots + 16 * int(at)
-        kept = load8(slot)
+        slot = slots + 32 * int(at)
+        kept = get8(slot)
         if kept == 0:
-            break
-        if kept == h:
-            found = get8(slot + 8)
-            begin = get8(places + 8 * found)
-            if get8(places + 8 * found + 8) - begin == length and same(names + begin, p, length):
-                return found
+            return added(head, slot, p, length, tag, h, low, high)
+        if load8(slot + 8) == h and kept >> 32 == tag:
+            other = load8(slot + 24)
+            if high != LONG:
+                if other == high and load8(slot + 16) == low:
+                    return (kept & 0xFFFFFFFF) - 1
+            elif other == np.uint64(length) | LONG and same(get8(head + 8 * NAMES) + get8(slot + 16), p, length):
+                return (kept & 0xFFFFFFFF) - 1
         at = (at + NEXT) & mask
+
+
+@kernel
+def added(head: int, slot: int, p: int, length: int, tag: int, h: np.uint64, low: np.uint64, high: np.uint64) -> int:
+    """A new code for some bytes, in a free entry."""
     new, begin = get8(head + 8 * COUNT), get8(head + 8 * USED)
-    store8(slot, h)
-    set8(slot + 8, new)
+    names, place = get8(head + 8 * NAMES) + begin, get8(head + 8 * PLACES) + 16 * new
     for i in range(0, length, 8):
-        store8(names + begin + i, load8(p + i))
+        store8(names + i, load8(p + i))
     set8(head + 8 * COUNT, new + 1)
     set8(head + 8 * USED, begin + length)
-    set8(places + 8 * new + 8, begin + length)
+    set8(place + 8, tag)
+    set8(place + 16, begin + length)
+    set8(slot, (new + 1) | tag << 32)
+    store8(slot + 8, h)
+    if high == LONG:
+        set8(slot + 16, begin)
+        store8(slot + 24, np.uint64(length) | LONG)
+    else:
+        store8(slot + 16, low)
+        store8(slot + 24, high)
     return new
 
 
@@ -67,59 +93,71 @@ def _move(old: Words, new: Words) -> None:
     mask = np.uint64(new.shape[0] - 1)
     for i in range(old.shape[0]):
         if old[i, 0] != 0:
-            at = old[i, 0] & mask
+            at = old[i, 1] & mask
             while new[at, 0] != 0:
                 at = (at + NEXT) & mask
-            new[at, 0], new[at, 1] = old[i, 0], old[i, 1]
+            new[at] = old[i]
 
 
-@kernel
-def distinct(codes: Ints, place: Ints, order: Ints) -> int:
-    """The codes of a batch as places in the order of their first sight: rewrites `codes`, fills `order`, gives how many there are.
-    place: -1 for every code, and so again afterwards. Negative codes stay."""
-    n = 0
-    for i in range(codes.size):
-        c = codes[i]
-        if c >= 0:
-            if place[c] < 0:
-                place[c] = n
-                order[n] = c
-                n += 1
-            codes[i] = place[c]
-    for i in range(n):
-        place[order[i]] = -1
-    return n
+class Picked(Sequence[T]):
+    """Some entries of a table, as codes into it: item i is table[codes[i]]."""
+
+    __slots__ = ("codes", "table")
+
+    def __init__(self, codes: Ints, table: Sequence[T]) -> None:
+        self.codes, self.table = codes, table
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
+        if isinstance(index, slice):
+            return Picked(self.codes[index], self.table)
+        return self.table[int(self.codes[index])]
+
+    def __iter__(self) -> Any:
+        return map(self.table.__getitem__, self.codes.tolist())
 
 
 class Table(Generic[T]):
-    """Codes for bytes, and what `read` makes of them: `values[code]`; `bad` has the codes at which it raised `wrong`,
-    which stand for `none`.
+    """Codes for bytes with a tag, and what `read` makes of them: `values[code]`. `text` makes it of a JSON text without escapes.
 
-    `values` only grows; when it has become too long, `room` starts another list, and all codes of before are void. Equal values of
-    several spellings have several codes; `first[code]` is the least of them.
+    Where `read` raises `wrong` the code is bad, and stands for `none` of the tag. `values` only grows; when it has become too long,
+    `room` starts another list, and all codes of before are void. Equal values of several spellings have several codes; the head's
+    FIRST has the least of them for each.
     """
 
-    def __init__(self, read: Callable[[bytes], T], wrong: type[Exception], none: T, many: int = MANY) -> None:
-        self._read, self._wrong, self._none, self._many = read, wrong, none, many
-        self._slots = np.zeros((1 << 12, 2), np.uint64)
-        self._places, self._names = np.zeros(1 << 11, np.int64), np.zeros(1 << 16, np.uint8)
-        self._place = np.zeros(0, np.int64)
-        self.values: list[T] = []
-        self.first: list[int] = []
-        self.bad: set[int] = set()
-        self.aliased = False
-        self._codes: dict[Any, int] = {}
+    def __init__(
+        self,
+        read: Callable[[bytes, int], T],
+        text: Callable[[str, int], T],
+        wrong: type[Exception],
+        none: Callable[[int], T],
+        many: int = MANY,
+    ) -> None:
+        self._read, self._text, self._wrong, self._none, self._many = read, text, wrong, none, many
+        self._slots = np.zeros((1 << 12, 4), np.uint64)
+        self._places, self._names = np.zeros((1 << 11, 2), np.int64), np.zeros(1 << 16, np.uint8)
+        self._first, self._bad = np.arange(1 << 11), np.zeros(1 << 11, np.uint8)
         self._head = np.zeros(HEAD, np.int64)
         self.head = address(self._head)  # where the table is, for `code`
-        self._point()
+        self._escaped = False
+        self._forget()
 
-    def room(self, more: int, length: int) -> None:
-        """Makes room for so many new spellings of so many bytes in all."""
-        if self._head[COUNT] > self._many:
+    def room(self, more: int, length: int) -> int:
+        """Makes room for so many new spellings of so many bytes in all, if there is none yet. Codes are below what it gives."""
+        count, used = self._head[[COUNT, USED]].tolist()
+        if count > self._many:
             self._forget()
-        count, used = int(self._head[COUNT]) + more + 2, int(self._head[USED]) + length + 16
-        if count > self._places.size or used > self._names.size:
-            self._grow(max(self._places.size, 2 * count), max(self._names.size, 2 * used))
+            count = used = 0
+        count, used = count + more + 2, used + length + 16
+        if count > len(self._places) or used > self._names.size:
+            self._grow(max(len(self._places), 2 * count), max(self._names.size, 2 * used))
+        return len(self._places)
 
     def resolve(self) -> None:
         """Reads what is new."""
@@ -127,45 +165,60 @@ class Table(Generic[T]):
         if known == count:
             return
         places = self._places[known : count + 1].tolist()
-        for new in range(known, count):
-            try:
-                value = self._read(self._names[places[new - known] : places[new - known + 1]].tobytes())
-            except self._wrong:
-                value = self._none
-                self.bad.add(new)
-            self.values.append(value)
-            first = self._codes.setdefault(value, new)
-            self.aliased = self.aliased or first != new
-            self.first.append(first)
+        base = places[0][0]
+        names = self._names[base : places[-1][0]].tobytes()
+        for (begin, tag), (end, _) in pairwise(places):
+            self._take(names[begin - base : end - base], tag)
 
-    def is_bad(self, codes: Ints) -> npt.NDArray[np.bool_]:
-        """Which of these codes are bad. Negative ones are not."""
-        return np.isin(codes, list(self.bad)) if self.bad else np.zeros(codes.size, np.bool_)
-
-    def distinct(self, codes: Ints) -> list[T]:
-        """The values behind some codes, in order of first sight; the codes become places in that."""
-        if len(self._place) < len(self.values):
-            self._place = np.full(2 * len(self.values), -1, np.int64)
-        order = np.empty(codes.size, np.int64)
-        n = distinct(codes, self._place, order)
-        return [self.values[c] for c in order[:n].tolist()]
+    def _take(self, raw: bytes, tag: int) -> None:
+        """Reads a new spelling. A text without escapes is spelled in no other way, unless one with escapes has been seen."""
+        new, plain = len(self.values), raw[:1] == QUOTE and SLASH not in raw
+        try:
+            value = self._text(raw[1:-1].decode(), tag) if plain else self._read(raw, tag)
+        except (self._wrong, UnicodeDecodeError):
+            value = self._none(tag)
+            self._bad[new] = self._head[ANY_BAD] = 1
+        self.values.append(value)
+        if plain and not self._escaped:
+            return
+        if raw[:1] == QUOTE and not self._escaped:
+            self._escaped = True
+            for earlier, other in enumerate(self.values[:-1]):
+                self._codes.setdefault(other, earlier)
+        first = self._codes.setdefault(value, new)
+        if first != new:
+            self._first[new], self._head[ALIASED] = first, 1
 
     def _forget(self) -> None:
-        self.values, self.first, self.bad, self.aliased, self._codes = [], [], set(), False, {}
+        self.values: list[T] = []
+        self._codes: dict[Any, int] = {}
+        self._escaped = False
         self._head[:] = 0
+        self._places[0] = 0
         self._slots.fill(0)
+        self._bad.fill(0)
+        self._first[:] = np.arange(len(self._first))
         self._point()
 
     def _point(self) -> None:
         self._head[MASK] = len(self._slots) - 1
-        self._head[SLOTS], self._head[PLACES], self._head[NAMES] = (address(a) for a in (self._slots, self._places, self._names))
+        arrays: Sequence[npt.NDArray[Any]] = (self._slots, self._places, self._names, self._first, self._bad)
+        for at, array in zip((SLOTS, PLACES, NAMES, FIRST, BAD), arrays, strict=True):
+            self._head[at] = address(array)
 
     def _grow(self, count: int, length: int) -> None:
-        places, names = np.zeros(count, np.int64), np.zeros(length, np.uint8)
-        places[: self._places.size], names[: self._names.size] = self._places, self._names
-        self._places, self._names = places, names
+        self._places, self._names = _longer(self._places, count), _longer(self._names, length)
+        self._first, self._bad = np.arange(count), _longer(self._bad, count)
+        for new, value in enumerate(self.values if self._head[ALIASED] else ()):
+            self._first[new] = self._codes.get(value, new)
         if len(self._slots) < 2 * count:
-            slots = np.zeros((1 << (2 * count).bit_length(), 2), np.uint64)
+            slots = np.zeros((1 << (2 * count).bit_length(), 4), np.uint64)
             _move(self._slots, slots)
             self._slots = slots
         self._point()
+
+
+def _longer(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
+    longer = np.zeros((size, *array.shape[1:]), array.dtype)
+    longer[: len(array)] = array
+    return longer

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from contract import scan
+from contract import letters, scan, texts
 from contract.scan import NO, Ints, Words
 
 Spans = np.ndarray[tuple[int, int], np.dtype[np.int64]]
@@ -81,7 +81,7 @@ class Batch:
         """DATA (as Base64), KEY or SEQUENCE of record i."""
         row = ROW[field]
         begin, end = int(self.spans[row, i]), int(self.spans[row + 1, i])
-        if field != DATA and self.spans[row + 2, i] & scan.ESCAPED:
+        if field != DATA and self.spans[row + 2, i] & texts.ESCAPED:
             escaped: str = json.loads(self.line[begin - 1 : end + 1])
             return escaped
         return self.line[begin:end].decode("utf-8", "surrogatepass")
@@ -131,19 +131,19 @@ class Reader:
 
     def _scan(self, line: bytes, begin: int, layout: _Layout) -> Batch | None:
         most = len(line) // layout.shortest + 2
-        if most > self._spans.shape[1] or len(line) + 16 > self._out.size:
+        if most > self._spans.shape[1] or len(line) + letters.ROOM > self._out.size:
             self._spans, self._out = (
                 np.empty((ROWS, most + most // 4), np.int64),
-                np.empty(len(line) + len(line) // 4 + 16, np.uint8),
+                np.empty(len(line) + len(line) // 4 + letters.ROOM, np.uint8),
             )
         spans, out = self._spans, self._out
         at = np.frombuffer(line, np.uint8).ctypes.data
-        end = at + len(line) - scan.SLACK
+        end = at + len(line) - texts.SLACK
         n, after = _records(at, at + begin, end, layout.order, layout.words, layout.masks, spans, out.ctypes.data)
         if n < 1 or TAIL.match(line, after) is None:
             return None
         top = _top(line[:begin] + line[after:])
-        foreign = (spans[FOREIGN_ROWS, :n] & scan.FOREIGN).any()
+        foreign = (spans[FOREIGN_ROWS, :n] & texts.FOREIGN).any()
         if top is None or (foreign and not _is_utf8(line)):
             return None
         return Batch(line, out[: spans[OFFSETS, n]].tobytes(), spans[:, : n + 1].copy(), top["millisBehindLatest"])
@@ -200,32 +200,41 @@ def _top(rest: bytes) -> dict[str, Any] | None:
 
 
 @scan.kernel
+def literal(p: int, row: int, words: Words, masks: Words, length: int) -> bool:
+    """Whether the bytes at p are those of a literal, given as a row of words. Looks up to 7 bytes past the literal."""
+    differ = np.uint64(0)
+    for i in range((length + 7) >> 3):
+        differ |= (scan.load8(p + 8 * i) ^ words[row, i]) & masks[row, i]
+    return bool(differ == 0)
+
+
+@scan.kernel
 def _records(begin: int, p: int, end: int, layout: Ints, words: Words, masks: Words, spans: Ints, out: int) -> tuple[int, int]:
     """(records, place after the last) of a line at address begin; (NO, place) where one is unlike the first. Fills spans (see ROW)
     and the bytes at address out. layout: the fields in order, then the literals' lengths."""
     n, o, before = 0, out, 0
-    while p + layout[5 + before] <= end and scan.literal(p, before, words, masks, layout[5 + before]):
+    while p + layout[5 + before] <= end and literal(p, before, words, masks, layout[5 + before]):
         p += layout[5 + before]
         spans[10, n] = o - out
         for f in range(5):
             if f > 0:
-                if p + layout[5 + f] > end or not scan.literal(p, f, words, masks, layout[5 + f]):
+                if p + layout[5 + f] > end or not literal(p, f, words, masks, layout[5 + f]):
                     return NO, p - begin
                 p += layout[5 + f]
             field, q = layout[f], p
             if field == 0:
-                q, o = scan.base64(p, end, o)
+                q, o = letters.base64(p, end, o)
                 spans[0, n], spans[1, n] = p - begin, q - begin
             elif field < 3:
-                q, odd = scan.text(p, end)
+                q, odd = texts.text(p, end)
                 row = 3 * field - 1
                 spans[row, n], spans[row + 1, n], spans[row + 2, n] = p - begin, q - begin, odd
             else:
-                q, spans[5 + field, n] = scan.whole(p)
+                q, spans[5 + field, n] = texts.whole(p)
             if q < 0 or q > end:
                 return NO, p - begin
             p = q
-        if p + layout[10] > end or not scan.literal(p, 5, words, masks, layout[10]) or not 0 <= spans[9, n] < LAST_YEAR:
+        if p + layout[10] > end or not literal(p, 5, words, masks, layout[10]) or not 0 <= spans[9, n] < LAST_YEAR:
             return NO, p - begin
         p += layout[10]
         scan.store8(o, np.uint64(10))

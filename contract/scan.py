@@ -1,9 +1,10 @@
-"""Bytes straight to columns: the words and loops that contract/columns.py and consumer/protocol.py stand on, compiled by numba.
+"""Bytes straight to columns: what contract/columns.py and contract/multilang.py stand on, compiled by numba.
 
-Eight bytes are looked at as one word where that is faster. Every function here says "not mine" (a negative number) for whatever is
-not exactly what it knows, and leaves it to a general parser; it never guesses. A buffer needs SLACK readable bytes behind `end`.
+Memory is looked at by address, 8 or 32 bytes at once where that is faster. Every kernel of this package says "not mine" (a negative
+number) for whatever is not exactly what it knows, and leaves it to a general parser; it never guesses.
 
-Base64 with four tables: modp_b64 (Nick Galbreath). Finding a byte in a word: Hacker's Delight, 6-1.
+Vectors are LLVM's own, so they become whatever the machine has. Finding a byte in a word: Hacker's Delight, 6-1. Base64 by ranges:
+Wojciech Mula and Daniel Lemire, Faster Base64 Encoding and Decoding Using AVX2 Instructions (2018).
 """
 
 from __future__ import annotations
@@ -16,36 +17,34 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 import numpy.typing as npt
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 Words = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
+Halves = npt.NDArray[np.int32]
+Shorts = npt.NDArray[np.int16]
+Bytes = npt.NDArray[np.int8]
+Floats = npt.NDArray[np.float64]
 F = TypeVar("F", bound=Callable[..., Any])
 
-SLACK = 24
 NULL = np.iinfo(np.int64).min  # stands for null in a column of whole numbers
 NO = -1  # "not mine"
-ESCAPED, FOREIGN, UNICODE = 1, 2, 4
-
-ONES = np.uint64(0x0101010101010101)
-HIGH = np.uint64(0x8080808080808080)
-QUOTES = np.uint64(0x2222222222222222)
-SLASHES = np.uint64(0x5C5C5C5C5C5C5C5C)
-SPACES = np.uint64(0x2020202020202020)
-BYTE = np.uint64(255)
-AAAA = np.uint64(0x41414141)  # four Base64 letters of zero bits
-BAD = np.uint64(1 << 31)
-
+WIDE = 32  # bytes that are looked at together
+LOW = (1 << 32) - 1
 
 KERNELS = (
     "documents.py",
     "envelopes.py",
     "fields.py",
     "interned.py",
+    "letters.py",
     "multilang.py",
+    "rows.py",
     "scan.py",
+    "texts.py",
 )  # the files with kernels that are built from one another
 STAMP = hashlib.sha256(b"".join(path.read_bytes() for path in map(Path(__file__).with_name, KERNELS) if path.exists())).digest()
 
@@ -90,157 +89,94 @@ def _first(typing: Any, word: Any) -> Any:
     return types.int64(types.uint64), build
 
 
+def _vector(builder: Any, place: Any) -> Any:
+    """32 bytes at an address."""
+    loaded = builder.load(builder.inttoptr(place, ir.VectorType(ir.IntType(8), WIDE).as_pointer()))
+    loaded.align = 1
+    return loaded
+
+
+def _each(value: int, bits: int = 8) -> Any:
+    """A vector of 32 bytes, or of as many bits in larger items, that has a value everywhere."""
+    count = 8 * WIDE // bits
+    return ir.Constant(ir.VectorType(ir.IntType(bits), count), [value] * count)
+
+
+def _flags(builder: Any, truths: Any) -> Any:
+    """A vector of 32 truths as the low bits of a word."""
+    return builder.zext(builder.bitcast(truths, ir.IntType(32)), ir.IntType(64))
+
+
+def _equal(typing: Any, p: Any, q: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _flags(builder, builder.icmp_unsigned("==", _vector(builder, args[0]), _vector(builder, args[1])))
+
+    return types.int64(types.intp, types.intp), build
+
+
+def _marks(typing: Any, p: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        found = _vector(builder, args[0])
+        hits = builder.icmp_unsigned("<", found, _each(32))
+        for mark in b'"\\':
+            hits = builder.or_(hits, builder.icmp_unsigned("==", found, _each(mark)))
+        high = builder.shl(_flags(builder, builder.icmp_signed("<", found, _each(0))), ir.Constant(ir.IntType(64), 32))
+        return builder.or_(_flags(builder, hits), high)
+
+    return types.int64(types.intp), build
+
+
+def _newlines(typing: Any, p: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _flags(builder, builder.icmp_unsigned("==", _vector(builder, args[0]), _each(10)))
+
+    return types.int64(types.intp), build
+
+
+LETTERS = ((65, 26, 0), (97, 26, 26), (48, 10, 52), (43, 1, 62), (47, 1, 63))  # of Base64: first, how many, what the first means
+TRIPLES = [4 * (i // 3) + 2 - i % 3 if i < 24 else 0 for i in range(WIDE)]  # which bytes of eight 32-bit words are kept
+
+
+def _unletter(typing: Any, p: Any, to: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        found = _vector(builder, args[0])
+        values, known = _each(0), None
+        for first, many, value in LETTERS:
+            place = builder.sub(found, _each(first))
+            inside = builder.icmp_unsigned("<", place, _each(many))
+            values = builder.select(inside, builder.add(place, _each(value)), values)
+            known = inside if known is None else builder.or_(known, inside)
+        quads = builder.bitcast(values, ir.VectorType(ir.IntType(32), 8))
+        packed = builder.lshr(quads, _each(24, 32))
+        for right, left in ((0, 18), (8, 12), (16, 6)):
+            letter = builder.and_(builder.lshr(quads, _each(right, 32)), _each(255, 32))
+            packed = builder.or_(packed, builder.shl(letter, _each(left, 32)))
+        mixed = builder.bitcast(packed, ir.VectorType(ir.IntType(8), WIDE))
+        order = ir.Constant(ir.VectorType(ir.IntType(32), WIDE), TRIPLES)
+        kept = builder.shuffle_vector(mixed, mixed, order)
+        builder.store(kept, builder.inttoptr(args[1], kept.type.as_pointer()), align=1)
+        return _flags(builder, known)
+
+    return types.int64(types.intp, types.intp), build
+
+
 # Of memory at an address, aligned or not: a byte, a little-endian word, a signed whole number, a double
 load1 = cast("Callable[[int], int]", _load(types.uint8, types.int64))
 load8 = cast("Callable[[int], np.uint64]", _load(types.uint64, types.uint64))
 store8 = cast("Callable[[int, np.uint64], None]", _store(types.uint64))
 get8 = cast("Callable[[int], int]", _load(types.int64, types.int64))
 set8 = cast("Callable[[int, int], None]", _store(types.int64))
+getf = cast("Callable[[int], float]", _load(types.float64, types.float64))
 setf = cast("Callable[[int, float], None]", _store(types.float64))
-first_bit = cast("Callable[[np.uint64], int]", intrinsic(_first))  # number of zero bits below the lowest one
+first_bit = cast("Callable[[int | np.uint64], int]", intrinsic(_first))  # number of zero bits below the lowest one
+# Of 32 bytes, a bit each: which are equal at two places; which are `"`, `\` or no character of a text, and, 32 bits on, which are
+# not ASCII; which are newlines; which are letters of Base64, whose bytes, 3 of 4 letters, go to another place, with 8 more behind
+equal = cast("Callable[[int, int], int]", intrinsic(_equal))
+marks = cast("Callable[[int], int]", intrinsic(_marks))
+newlines = cast("Callable[[int], int]", intrinsic(_newlines))
+unletter = cast("Callable[[int, int], int]", intrinsic(_unletter))
 
 
 def address(array: npt.NDArray[Any]) -> int:
     """Where an array lies. Whoever asks keeps it alive."""
     return int(array.__array_interface__["data"][0])
-
-
-def _base64_tables() -> npt.NDArray[np.uint32]:
-    letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-    tables = np.full((4, 256), BAD, np.uint32)
-    for value, letter in enumerate(letters):
-        for place in range(4):
-            bits = value << (18 - 6 * place)
-            tables[place, letter] = (bits >> 16) | (bits & 0xFF00) | (bits & 0xFF) << 16
-    return tables.reshape(-1)
-
-
-BASE64 = _base64_tables()
-
-
-@kernel
-def quad(word: np.uint64) -> np.uint64:
-    """Three bytes, first lowest, of the four Base64 letters in the low half of a word; BAD is set if one is none."""
-    a, b = BASE64[word & BYTE], BASE64[np.uint64(256) + ((word >> np.uint64(8)) & BYTE)]
-    c, d = BASE64[np.uint64(512) + ((word >> np.uint64(16)) & BYTE)], BASE64[np.uint64(768) + ((word >> np.uint64(24)) & BYTE)]
-    return np.uint64(a | b | c | d)
-
-
-@kernel
-def base64(p: int, end: int, o: int) -> tuple[int, int]:
-    """Decodes a text from p to its closing quote to o. Gives (place of the quote, o after), or (NO, o)."""
-    while p <= end:
-        word = load8(p)
-        low, high = quad(word), quad(word >> np.uint64(32))
-        if (low | high) & BAD:
-            break
-        store8(o, low | (high << np.uint64(24)))
-        p += 8
-        o += 6
-    while p <= end:
-        if load1(p) == 34:
-            return p, o
-        word = load8(p)
-        low = quad(word)
-        if low & BAD:
-            return _padding(p, o)
-        store8(o, low)
-        p += 4
-        o += 3
-    return NO, o
-
-
-@kernel
-def _padding(p: int, o: int) -> tuple[int, int]:
-    """The last quad of Base64: two or three letters, `=` for the rest, and the closing quote."""
-    if load1(p + 3) != 61 or load1(p + 4) != 34:
-        return NO, o
-    letters = 2 if load1(p + 2) == 61 else 3
-    kept = np.uint64((1 << 16) - 1) if letters == 2 else np.uint64((1 << 24) - 1)
-    low = quad((load8(p) & kept) | (AAAA & ~kept))
-    if low & BAD:
-        return NO, o
-    store8(o, low)
-    return p + 4, o + letters - 1
-
-
-@kernel
-def text(p: int, end: int) -> tuple[int, int]:
-    """The place of the closing quote of a JSON text whose first byte is at p (NO if it is none), and what is odd in it: ESCAPED,
-    UNICODE (by an escape with a number), FOREIGN (a byte that is not ASCII stands in it, or close behind it), as bits."""
-    odd = 0
-    while p <= end:
-        word = load8(p)
-        quotes, slashes = word ^ QUOTES, word ^ SLASHES
-        hit = (((quotes - ONES) & ~quotes) | ((slashes - ONES) & ~slashes) | ((word - SPACES) & ~word)) & HIGH
-        if word & HIGH:
-            odd |= FOREIGN
-        if hit == 0:
-            p += 8
-            continue
-        p += first_bit(hit) >> 3
-        if load1(p) == 34:
-            return (p if p <= end else NO), odd
-        step = escape(p) if p <= end else 0
-        if step == 0:
-            return NO, odd
-        odd |= ESCAPED if step == 2 else ESCAPED | UNICODE
-        p += step
-    return NO, odd
-
-
-@kernel
-def escape(p: int) -> int:
-    """The length of the JSON escape at p, 0 if it is none."""
-    if load1(p) != 92:
-        return 0
-    letter = load1(p + 1)
-    if letter == 117:  # u and four hexadecimal digits
-        for i in range(2, 6):
-            c = load1(p + i) | 32
-            if not (48 <= load1(p + i) <= 57 or 97 <= c <= 102):
-                return 0
-        return 6
-    known = letter == 34 or letter == 92 or letter == 47 or letter == 98
-    return 2 if known or letter == 102 or letter == 110 or letter == 114 or letter == 116 else 0
-
-
-@kernel
-def whole(p: int) -> tuple[int, int]:
-    """(place after, value) of a number 0..10^18 - 1 in JSON's spelling or of null (NULL); (NO, 0) if it is neither."""
-    first = load1(p)
-    if first == 110:
-        null = load1(p + 1) == 117 and load1(p + 2) == 108 and load1(p + 3) == 108
-        return (p + 4, NULL) if null else (NO, 0)
-    start, value = p, 0
-    while p - start < 19 and 48 <= load1(p) <= 57:
-        value = value * 10 + (load1(p) - 48)
-        p += 1
-    if p == start or p - start > 18 or (first == 48 and p - start > 1):
-        return NO, 0
-    return p, value
-
-
-@kernel
-def literal(p: int, row: int, words: Words, masks: Words, length: int) -> bool:
-    """Whether the bytes at p are those of a literal, given as a row of words. Looks up to 7 bytes past the literal."""
-    differ = np.uint64(0)
-    for i in range((length + 7) >> 3):
-        differ |= (load8(p + 8 * i) ^ words[row, i]) & masks[row, i]
-    return bool(differ == 0)
-
-
-@kernel
-def below(p: int, count: int) -> np.uint64:
-    """The first 0 < count < 8 bytes at p as a word."""
-    return load8(p) & ((np.uint64(1) << np.uint64(8 * count)) - np.uint64(1))
-
-
-@kernel
-def same(p: int, q: int, length: int) -> bool:
-    """Whether two places hold the same bytes. Looks up to 7 bytes past them."""
-    while length >= 8:
-        if load8(p) != load8(q):
-            return False
-        p, q, length = p + 8, q + 8, length - 8
-    return length == 0 or below(p, length) == below(q, length)

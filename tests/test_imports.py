@@ -32,6 +32,7 @@ EDGES: Mapping[str, tuple[str, ...]] = {
     "contract/interned.py": ("numpy",),
     "contract/multilang.py": ("numpy",),
     "contract/plan.py": ("numpy",),
+    "contract/texts.py": ("numpy",),
     "producer/__main__.py": ("pymongo", *AWS),
     "producer/source.py": ("pymongo",),
     "producer/mongo.py": ("pymongo",),
