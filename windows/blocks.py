@@ -2,30 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Any, overload
 
+import numpy as np
 import numpy.typing as npt
+
+from windows.engine import Key
 
 Turn = Callable[[npt.NDArray[Any]], list[Any]]
 
 
+class Once:
+    """Columns that are made together, when the first of them is read."""
+
+    __slots__ = ("_made", "_make")
+
+    def __init__(self, make: Callable[[], Sequence[npt.NDArray[Any]]]) -> None:
+        self._make: Callable[[], Sequence[npt.NDArray[Any]]] | None = make
+        self._made: Sequence[npt.NDArray[Any]] = ()
+
+    def get(self) -> Sequence[npt.NDArray[Any]]:
+        """All of them."""
+        if self._make is not None:
+            self._made = self._make()
+            self._make = None
+        return self._made
+
+
 class Column(Sequence[Any]):
-    """One column. `array` is what the kernels made; items are Python values, None where the law says null."""
+    """One of them. `array` is what the kernels made; items are Python values, None where the law says null."""
 
-    __slots__ = ("_array", "_list", "_turn")
+    __slots__ = ("_list", "_once", "_place", "_turn")
 
-    def __init__(self, array: Callable[[], npt.NDArray[Any]], turn: Turn) -> None:
-        self._array, self._turn = array, turn
+    def __init__(self, once: Once, place: int, turn: Turn) -> None:
+        self._once, self._place, self._turn = once, place, turn
         self._list: list[Any] | None = None
 
     @property
     def array(self) -> npt.NDArray[Any]:
-        """As numpy: numbers with nan for null, codes for values."""
-        return self._array()
+        """As numpy: numbers with nan for null, codes for values, slots for keys."""
+        return self._once.get()[self._place]
 
     def __len__(self) -> int:
-        return len(self._array())
+        return len(self.array)
 
     @overload
     def __getitem__(self, index: int) -> Any: ...
@@ -47,29 +67,44 @@ class Column(Sequence[Any]):
 
     def _values(self) -> list[Any]:
         if self._list is None:
-            self._list = self._turn(self._array())
+            self._list = self._turn(self.array)
         return self._list
 
 
-class Once:
-    """Columns that are made together, when the first of them is read, and not after the engine has gone on."""
+class Changed(Set[Key]):
+    """Keys by their slots; they become Python values when they are read, which must be before the engine goes on."""
 
-    __slots__ = ("_made", "_make")
+    __slots__ = ("_array", "_keys", "_turn")
 
-    def __init__(self, make: Callable[[], Sequence[npt.NDArray[Any]]]) -> None:
-        self._make: Callable[[], Sequence[npt.NDArray[Any]]] | None = make
-        self._made: Sequence[npt.NDArray[Any]] = ()
+    def __init__(self, slots: npt.NDArray[np.int64], turn: Turn) -> None:
+        self._array, self._turn = slots, turn
+        self._keys: set[Key] | None = None
 
-    def get(self) -> Sequence[npt.NDArray[Any]]:
-        """All of them."""
-        if self._make is not None:
-            self._made = self._make()
-            self._make = None
-        return self._made
+    def _values(self) -> set[Key]:
+        if self._keys is None:
+            self._keys = set(self._turn(self._array))
+        return self._keys
 
-    def column(self, place: int, turn: Turn) -> Column:
-        """One of them."""
-        return Column(lambda: self.get()[place], turn)
+    def __contains__(self, key: object) -> bool:
+        return key in self._values()
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._values())
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __eq__(self, other: object) -> bool:
+        return self._values() == other
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(self._values())
+
+    @classmethod
+    def _from_iterable(cls, it: Any) -> Any:
+        return set(it)
 
 
 def whole(array: npt.NDArray[Any]) -> list[Any]:
@@ -80,3 +115,9 @@ def whole(array: npt.NDArray[Any]) -> list[Any]:
 def numbers(array: npt.NDArray[Any]) -> list[Any]:
     """Floats, None for nan."""
     return [None if x != x else x for x in array.tolist()]
+
+
+def list_of(array: npt.NDArray[Any]) -> list[Any]:
+    """As Python values."""
+    values: list[Any] = array.tolist()
+    return values

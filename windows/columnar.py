@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -17,15 +16,15 @@ import numpy.typing as npt
 from windows import arena
 from windows import kernel_layout as w
 from windows.columnar_in import Inputs, reach, time_row
-from windows.columnar_memory import forget_codes, memory, with_room
+from windows.columnar_memory import first_rows, forget_codes, memory, with_room, with_rows
 from windows.columnar_out import Outputs
-from windows.columnar_rest import OUTCOMES, Rest, join, left
+from windows.columnar_rest import OUTCOMES, Rest, join
 from windows.columnar_state import dump_key, load_key
 from windows.columns import Interner
 from windows.engine import BY_IDLE, END, NEVER, Columns, Key, RollingBlock, StepResult
 from windows.kernel_close import CLOSINGS
-from windows.kernel_entry import finish, key_due, key_free, key_wipe, root_new, run, tidy
-from windows.kernel_run import FULL, GROW, READ
+from windows.kernel_entry import finish, key_due, key_free, key_wipe, root_new, run
+from windows.kernel_run import FULL, GROW
 from windows.layout import Plan
 from windows.layout_grid import span_of
 from windows.naive_state import Pack, Packer, Unpack
@@ -33,9 +32,7 @@ from windows.spec import Rolling, Sliding, Tumbling, WindowSet
 from windows.zone_tables import zone_tables
 
 ENDLESS = 1 << 62
-FEW_WORDS = 2_000  # less than the slack of any arena
 Words = npt.NDArray[np.int64]
-NOTHING = np.zeros(0, np.int8)
 
 
 class ColumnarEngine:
@@ -58,7 +55,6 @@ class ColumnarEngine:
         self.keys: list[Key | None] = []
         self.roots = np.zeros(64, np.int64)
         self._free_slots: list[int] = []
-        self._generation = self._unchecked = 0  # unchecked: words of roots made since memory was last looked at
         self.zones = zone_tables(self.plan.sets, self.plan.slices_in_zones())
         self._memory()
         self.outputs = Outputs(self)
@@ -73,6 +69,7 @@ class ColumnarEngine:
         self.late = np.zeros(max(len(self.sets), 1), np.int64)
         self.R, self.T = np.zeros(self.plan.registers), np.zeros(self.plan.registers, np.int64)
         self.M = memory(self.plan, sum(len(s.measures) + 1 for s in self.sets))
+        self.rows = first_rows(self.plan)
 
     @property
     def watermark(self) -> int:
@@ -92,13 +89,10 @@ class ColumnarEngine:
         over = begin + np.flatnonzero(marks[begin:] >= END)
         stop = int(over[0]) if len(over) else batch.n
         self.zones.cover(*reach(batch, begin, stop))
-        last, most = self.rest.share(batch, begin, stop, budget) if self.rest else (stop, budget)
-        if last < begin:
-            return self._result(begin, begin, NOTHING, NOTHING, None, self.rest.told())
         columns = self.inputs.columns(batch, slot)
         outcome = np.zeros(batch.n, np.int8)
         features = np.full((int(self.plan.P[w.P_FEATURES]), batch.n), np.nan)
-        done, code = self._run(batch, begin, last, slot, columns, features, outcome, most)
+        done, code = self._run(batch, begin, stop, slot, columns, features, outcome, budget)
         if done == stop < batch.n and code != FULL and self._finish(budget):
             # a row that vouches for the end of time: everything is due, and the row itself is taken under the watermark as it was
             marks = marks.copy()
@@ -109,11 +103,11 @@ class ColumnarEngine:
 
     def advance(self, watermark: int, cause: int = BY_IDLE, budget: int | None = None) -> StepResult:
         if watermark < END:
-            return replace(self.step(time_row(watermark, cause), 0, budget), outcome=NOTHING)
+            return replace(self.step(time_row(watermark, cause), 0, budget), outcome=np.zeros(0, np.int8))
         self._start()
-        rest = self.rest.advance(watermark, cause, budget) if self.rest else None
-        done = (rest is None or rest.done == 1) and self._finish(left(budget, rest))
-        result = replace(self._result(0, 0, NOTHING, NOTHING, None, rest), done=int(done))
+        done = int(self._finish(budget))
+        rest = self.rest.advance(watermark, cause, None) if self.rest and done else None
+        result = replace(self._result(0, 0, np.zeros(0, np.int8), np.zeros((0, 0)), None, rest), done=done)
         self._wipe()
         return result
 
@@ -122,18 +116,21 @@ class ColumnarEngine:
         return min((d for d in (own, self.rest.due()) if d is not None), default=None)
 
     def dues(self, keys: Collection[Key]) -> Mapping[Key, int | None]:
-        dues = dict(self.rest.dues(keys))
-        for key, rest in dues.items():
+        rest = self.rest.dues(keys)
+        dues = {}
+        for key in keys:
             slot = self.slots.get(key)
-            own = w.NONE if slot is None else int(key_due(self.M, self.plan.P, self.zones.Z, self.roots[slot]))
-            dues[key] = rest if own == w.NONE else own if rest is None else min(own, rest)
+            known = slot is not None and self.roots[slot] != 0
+            own = w.NONE if not known else int(key_due(self.M, self.plan.P, self.zones.Z, self.roots[slot]))
+            both = [d for d in (own, rest.get(key)) if d is not None and d != w.NONE]
+            dues[key] = min(both, default=None)
         return dues
 
     def current(self, key: Key, as_of: int) -> list[RollingBlock]:
         blocks = {b.set.name: b for b in self.rest.current(key, as_of)}
         for i, spec in enumerate(self.sets):
             if isinstance(spec.kind, Rolling) and spec.key == key[0] and self.plan.group_of[i] is not None:
-                blocks[spec.name] = self.outputs.current(i, self._slot(key), as_of)
+                blocks[spec.name] = self.outputs.current(i, key, as_of)
         return [blocks[s.name] for s in self.sets if s.name in blocks]
 
     def dump(self, keys: Collection[Key]) -> Mapping[Key, bytes]:
@@ -151,8 +148,9 @@ class ColumnarEngine:
         for key in keys:
             slot = self.slots.pop(key, None)
             if slot is not None:
-                key_free(self.M, self.plan.P, self.roots[slot], self.plan.root_words[self.plan.routes.index(key[0])])
-                self.roots[slot] = 0
+                if self.roots[slot]:
+                    key_free(self.M, self.plan.P, self.roots[slot])
+                    self.roots[slot] = 0
                 self.keys[slot] = None
                 self._free_slots.append(slot)
                 freed.append(slot)
@@ -163,29 +161,22 @@ class ColumnarEngine:
     def loaded(self) -> Collection[Key]:
         return self.slots.keys()
 
-    def new_slot(self, key: Key) -> int:
-        """A slot with an empty root for a key that is not loaded."""
-        route = self.plan.routes.index(key[0])
-        if self._free_slots:
-            slot = self._free_slots.pop()
-            self.keys[slot] = key
-        else:
-            slot = len(self.keys)
-            self.keys.append(key)
-            if slot == len(self.roots):
-                self.roots = np.concatenate([self.roots, np.zeros_like(self.roots)])
-        self._unchecked += self.plan.root_words[route] + 4
-        if self._unchecked > FEW_WORDS:
+    def root(self, key: Key) -> int:
+        """The place of a key's state, made empty where there is none."""
+        slot = self._slot(key)
+        if not self.roots[slot]:
             self.make_room()
-        self._generation += 1
-        order = int.from_bytes(blake2b(repr(key).encode(), digest_size=8).digest(), "little", signed=True)
-        self.roots[slot] = root_new(self.M, self.plan.P, self.plan.root_words[route], slot, self._generation, route, order)
-        self.slots[key] = slot
-        return slot
+            self.roots[slot] = root_new(self.M, self.plan.P, slot, self.plan.routes.index(key[0]))
+        return int(self.roots[slot])
 
     def make_room(self, more: int = 0) -> None:
-        """Memory for the next thing that a kernel does and so many words more, and stamps for all codes."""
-        self.M, self._unchecked = with_room(self.M, more), 0
+        """Memory for the next thing that a kernel does and so many words more, room for results, and stamps for all codes."""
+        self.M = with_room(self.M, more)
+        if self.M[arena.TIGHT]:
+            self.rows = with_rows(self.plan, self.rows)
+            self.M[arena.TIGHT] = 0
+        if len(self.scratch) < 6 * int(self.M[arena.LONGEST]) + 2048:
+            self.scratch = np.zeros(12 * int(self.M[arena.LONGEST]) + 2048, np.int64)
         if len(self.out) <= int(self.M[arena.OUTN]) + self.reserve:
             self.out = np.concatenate([self.out, np.zeros_like(self.out)])
         if len(self.stamps) <= len(self.codes.values_by_code):
@@ -193,24 +184,33 @@ class ColumnarEngine:
 
     def _slot(self, key: Key) -> int:
         slot = self.slots.get(key)
-        return self.new_slot(key) if slot is None else slot
+        if slot is None:
+            if self._free_slots:
+                slot = self._free_slots.pop()
+                self.keys[slot] = key
+            else:
+                slot = len(self.keys)
+                self.keys.append(key)
+                if slot >= len(self.roots):
+                    self.roots = np.concatenate([self.roots, np.zeros(len(self.roots), np.int64)])
+            self.slots[key] = slot
+        return slot
 
     def _start(self) -> None:
         self.M[arena.STEP] += 1  # blocks of before are too old now
-        if self.M[arena.GARBAGE]:
-            tidy(self.M, self.plan.P, self.zones.Z, self.roots)
+        self.rows[w.ROWS_N : w.ROWS_WORDS * len(self.sets) : w.ROWS_WORDS] = 0
         if self.codes.crowded:
             forget_codes(self)
-        self.late[:] = self.M[arena.OUTN] = self.M[arena.DOCS] = 0
-        self.M[arena.ENTRY_WM] = self.M[arena.READ_WM] = max(self.watermark, w.LONG_AGO)
+        self.late[:] = 0
+        self.M[arena.OUTN] = self.M[arena.DOCS] = 0
         self._wipe()
 
     def _wipe(self) -> None:
         """After the end of a file nothing is kept of its windows."""
         if self._ended:
             self._ended = False
-            for slot in self.slots.values():
-                key_wipe(self.M, self.plan.P, self.roots[slot])
+            for root in self.roots[: len(self.keys)][self.roots[: len(self.keys)] != 0].tolist():
+                key_wipe(self.M, self.plan.P, root)
 
     def _run(
         self, batch: Columns, begin: int, end: int, slot: Words, columns: Any, features: Any, outcome: Any, budget: int | None
@@ -222,18 +222,19 @@ class ColumnarEngine:
             begin, code = run(
                 self.M, self.plan.P, self.zones.Z, self.roots, begin, end, batch.kind, batch.cause, batch.mark,
                 batch.stream, slot, batch.at, batch.put, numbers, flags, codes, self.scratch, self.stamps, self.R, self.T, features,
-                self.out, self.late, outcome, self.reserve, most,
+                self.out, self.rows, self.late, outcome, self.reserve, most,
             )  # fmt: skip
-            if code == READ:
-                self.outputs.read_closed()
-            elif code != GROW:
+            if code != GROW:
                 return begin, code
 
     def _finish(self, budget: int | None) -> bool:
         most = ENDLESS if budget is None else max(budget, 1)
         while True:
             self.make_room()
-            code = finish(self.M, self.plan.P, self.zones.Z, self.roots, len(self.keys), END, self.out, self.reserve, most)
+            code = finish(
+                self.M, self.plan.P, self.zones.Z, self.roots, len(self.keys), END, self.scratch, self.stamps, self.out, self.rows,
+                self.reserve, most,
+            )  # fmt: skip
             if code != GROW:
                 self._ended = code != FULL
                 return self._ended

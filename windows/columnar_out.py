@@ -1,27 +1,26 @@
-"""What a step changed, from the kernels' queue to result blocks."""
+"""What a step changed, from the kernels' queue and rows to result blocks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from windows import arena
 from windows import kernel_layout as w
-from windows.blocks import Column, Once, Turn, numbers, whole
+from windows.blocks import Changed, Column, Once, Turn, list_of, numbers, whole
 from windows.columnar_parts import Memory
 from windows.engine import CAUSES, CHANGE, Columns, FeatureBlock, Key, RollingBlock, StepResult, WindowBlock
-from windows.kernel_entry import emit_views, emit_windows, first_due, open_windows
-from windows.kernel_queue import Q_CLOSED, Q_KEY, Q_SLICE, Q_VIEW
+from windows.kernel_entry import emit_revised, emit_views, emit_windows, first_due, open_windows
+from windows.kernel_queue import Q_KEY, Q_REVISED, Q_SLICE, Q_VIEW
 from windows.layout_grid import span_of
 from windows.spec import Rolling
 
 Words = npt.NDArray[np.int64]
-Closed = tuple[Words, npt.NDArray[np.float64], Words, Words, Words]  # slots, measures, whole numbers, numbers of windows, causes
-Q_READ = -1
 WHOLE, CODED = ("count", "distinct"), ("first", "last")
+FINAL = w.ROW_CAUSE  # a column of its own is not needed: an open window has nothing that closed it
 
 
 class Outputs:
@@ -31,53 +30,54 @@ class Outputs:
         self._engine = engine
         plan = engine.plan
         self._turns = [[self._turn(m.fn) for m in spec.measures] for spec in engine.sets]
+        self._coded = [any(m.fn in CODED for m in spec.measures) for spec in engine.sets]
         self._names = [[m.name for m in spec.measures] for spec in engine.sets]
         self._set_of = {plan.set_at(i): i for i, g in enumerate(plan.group_of) if g is not None}
         self._group_of = {g.at: g for g in plan.groups}
         self._rolling = [i for i, s in enumerate(engine.sets) if isinstance(s.kind, Rolling) and plan.group_of[i] is not None]
-        self._read: dict[int, list[Closed]] = {}
         self._stream_of = {i: g.stream for i, g in enumerate(plan.group_of) if g is not None}
 
     def collect(self, result: StepResult, features: npt.NDArray[np.float64], batch: Columns | None, begin: int, end: int) -> None:
         """Fill a result from the queue."""
-        engine = self._engine
-        queue = engine.out[: int(engine.M[arena.OUTN])].reshape(-1, 5).copy()
-        what = queue[:, 0]
-        keys = engine.keys
-        result.changed = set(map(cast("list[Key]", keys).__getitem__, queue[what == Q_KEY, 1].tolist()))
-        self.read_closed()
-        result.windows += [self._closed(i, parts) for i, parts in self._read.items()]
-        self._read = {}
-        for at, rows in _parts(queue[what == Q_SLICE]):
-            for i in self._group_of[at].sets:
-                result.windows.append(self._open(i, rows))
-        for at, rows in _parts(queue[what == Q_VIEW]):
-            result.rolling.append(self._views(self._set_of[at], np.unique(rows[:, 2])))
-        if batch is not None and self._rolling:
-            self._features(result, features, batch, begin, end)
-
-    def read_closed(self) -> None:
-        """Put the windows together that have been closed so far in this step."""
-        engine = self._engine
+        engine, check = self._engine, self._guard()
         queue = engine.out[: int(engine.M[arena.OUTN])].reshape(-1, 5)
-        which = queue[:, 0] == Q_CLOSED
-        for at, rows in _parts(queue[which]):
-            i = self._set_of[at]
-            self._read.setdefault(i, []).append((*self._emit(i, rows[:, 2], rows[:, 3]), rows[:, 3], rows[:, 4]))
-        queue[which, 0] = Q_READ
-        engine.M[arena.READ_WM] = max(engine.watermark, w.LONG_AGO)
-        if which.any():
-            engine.M[arena.STEP] += 1  # what is revised after this is to be put together again
+        what = queue[:, 0]
+        result.changed = Changed(queue[what == Q_KEY, 1], self._fresh(self._keys_of, check))
+        revised = self._revised(queue, what)
+        heads = engine.rows[: w.ROWS_WORDS * len(engine.sets)].reshape(-1, w.ROWS_WORDS).tolist()
+        for i, (at, _, n) in enumerate(heads):
+            if n:
+                rows = engine.rows[at : at + n].reshape(-1, w.ROW_WORDS + len(self._names[i])).copy()
+                result.windows.append(self._block(i, Once(lambda rows=rows, i=i: _columns(_last(rows) if i in revised else rows)), check))  # type: ignore[misc]
+        for group, rows in _parts(queue[what == Q_SLICE]):
+            for i in self._group_of[group].sets:
+                result.windows.append(self._open(i, rows, check))
+        for place, rows in _parts(queue[what == Q_VIEW]):
+            result.rolling.append(self._views(self._set_of[place], np.ascontiguousarray(rows[:, 2]), arena.EMPTY, check))
+        if batch is not None and self._rolling:
+            self._features(result, features, batch, begin, end, check)
 
-    def current(self, i: int, slot: int, as_of: int) -> RollingBlock:
+    def current(self, i: int, key: Key, as_of: int) -> RollingBlock:
         """One key's rolling values as of a time."""
-        return self._view_block(i, np.array([slot]), as_of, lambda: None)
+        self._engine.root(key)
+        return self._views(i, np.array([self._engine.slots[key]]), as_of, lambda: None)
 
     def first_due(self) -> int | None:
         """When something in memory happens next."""
         engine = self._engine
         due = int(first_due(engine.M, engine.plan.P, engine.zones.Z, engine.roots))
         return None if due == w.NONE else due
+
+    def _revised(self, queue: Words, what: Words) -> set[int]:
+        """Put windows together that late values came into: the sets that have any."""
+        engine, done = self._engine, 0
+        late = np.unique(queue[what == Q_REVISED, 1]).tolist()
+        while late and done < queue.size:
+            engine.make_room()
+            done = emit_revised(
+                engine.M, engine.plan.P, engine.zones.Z, engine.roots, engine.out, done, engine.scratch, engine.stamps, engine.rows
+            )
+        return {self._set_of[place] for place in late}
 
     def _turn(self, fn: str) -> Turn:
         if fn in WHOLE:
@@ -87,13 +87,15 @@ class Outputs:
             return lambda array: [None if x != x else table[int(x)] for x in array.tolist()]
         return numbers
 
-    def _turns_now(self, i: int) -> list[Turn]:
-        """How the measures of set i turn into Python values, until the engine goes on: codes are given to other values then."""
-        return [self._fresh(t) if m.fn in CODED else t for t, m in zip(self._turns[i], self._engine.sets[i].measures, strict=True)]
+    def _measures(self, i: int, once: Once, first: int, check: Callable[[], None]) -> dict[str, Column]:
+        """The measures of set i; values only until the engine goes on: their codes are given to other values then."""
+        turns = self._turns[i]
+        if self._coded[i]:
+            fns = [m.fn for m in self._engine.sets[i].measures]
+            turns = [self._fresh(t, check) if fn in CODED else t for t, fn in zip(turns, fns, strict=True)]
+        return {n: Column(once, first + j, t) for j, (n, t) in enumerate(zip(self._names[i], turns, strict=True))}
 
-    def _fresh(self, turn: Turn) -> Turn:
-        check = self._guard()
-
+    def _fresh(self, turn: Turn, check: Callable[[], None]) -> Turn:
         def checked(array: npt.NDArray[Any]) -> list[Any]:
             check()
             return turn(array)
@@ -113,17 +115,9 @@ class Outputs:
 
         return check
 
-    def _closed(self, i: int, parts: list[Closed]) -> WindowBlock:
-        slots, values, ints, windows, causes = parts[0]
-        if len(parts) > 1:  # a window that was read and then revised: its last state counts
-            slots, values, ints, windows, causes = (np.concatenate([p[n] for p in parts], axis=-1) for n in range(5))
-            last = sorted({pair: n for n, pair in enumerate(zip(slots.tolist(), windows.tolist(), strict=True))}.values())
-            slots, values, ints, causes = slots[last], values[:, last], ints[:, last], causes[last]
-        return self._window_block(i, Once(lambda: (slots, values, ints, np.ones(len(slots), np.bool_), causes)))
-
-    def _open(self, i: int, rows: Words) -> WindowBlock:
+    def _open(self, i: int, rows: Words, check: Callable[[], None]) -> WindowBlock:
         """The windows on touched slices that are open after the step; put together when they are read."""
-        engine, check = self._engine, self._guard()
+        engine = self._engine
         span = span_of(engine.sets[i])
 
         def make() -> Sequence[npt.NDArray[Any]]:
@@ -136,47 +130,32 @@ class Outputs:
                 low = windows.min()
                 _, first = np.unique(slots * (windows.max() - low + 1) + (windows - low), return_index=True)
                 slots, windows = slots[first], windows[first]
-            slots, values, whole_numbers = self._emit(i, slots, windows)
-            some = whole_numbers[2] > 0
-            n = int(some.sum())
-            return slots[some], values[:, some], whole_numbers[:, some], np.zeros(n, np.bool_), np.full(n, -1)
-
-        return self._window_block(i, Once(make))
-
-    def _emit(self, i: int, slots: Words, windows: Words) -> tuple[Words, npt.NDArray[np.float64], Words]:
-        engine = self._engine
-        values, whole_numbers = np.empty((len(self._names[i]), len(slots))), np.empty((5, len(slots)), np.int64)
-        slots, windows, done = np.ascontiguousarray(slots), np.ascontiguousarray(windows), 0
-        while done < len(slots):
-            done = emit_windows(
-                engine.M, engine.plan.P, engine.zones.Z, engine.roots, engine.plan.set_at(i), done, slots, windows, engine.scratch,
-                engine.stamps, values, whole_numbers,
+            made = np.empty((len(slots), w.ROW_WORDS + len(self._names[i])), np.int64)
+            engine.make_room()
+            emit_windows(
+                engine.M, engine.plan.P, engine.zones.Z, engine.roots, engine.plan.set_at(i), slots, windows, engine.scratch,
+                engine.stamps, made,
             )  # fmt: skip
-            if done < len(slots):
-                engine.scratch = np.zeros(2 * len(engine.scratch), np.int64)
-        return slots, values, whole_numbers
+            made[:, w.ROW_CAUSE] = -1
+            return _columns(made[made[:, w.ROW_EVENTS] > 0])
 
-    def _window_block(self, i: int, once: Once) -> WindowBlock:
-        def part(place: int, row: int, turn: Turn) -> Column:
-            return Column(lambda: once.get()[place][row], turn)
+        return self._block(i, Once(make), check)
 
+    def _block(self, i: int, once: Once, check: Callable[[], None]) -> WindowBlock:
         return WindowBlock(
             set=self._engine.sets[i],
-            key=Column(lambda: once.get()[0], self._fresh(self._keys_of)),
-            start=part(2, 0, list_of),
-            end=part(2, 1, list_of),
-            measures={n: part(1, j, t) for j, (n, t) in enumerate(zip(self._names[i], self._turns_now(i), strict=True))},
-            events=part(2, 2, list_of),
-            revision=part(2, 3, list_of),
-            final=once.column(3, list_of),
-            late=part(2, 4, list_of),
-            closed_by=once.column(4, lambda a: [None if x < 0 else CAUSES[x] for x in a.tolist()]),
+            key=Column(once, w.ROW_SLOT, self._fresh(self._keys_of, check)),
+            start=Column(once, w.ROW_START, list_of),
+            end=Column(once, w.ROW_END, list_of),
+            measures=self._measures(i, once, w.ROW_WORDS, check),
+            events=Column(once, w.ROW_EVENTS, list_of),
+            revision=Column(once, w.ROW_REVISION, list_of),
+            final=Column(once, FINAL, lambda a: (a >= 0).tolist()),
+            late=Column(once, w.ROW_LATE, list_of),
+            closed_by=Column(once, w.ROW_CAUSE, lambda a: [None if x < 0 else CAUSES[x] for x in a.tolist()]),
         )
 
-    def _views(self, i: int, slots: Words) -> RollingBlock:
-        return self._view_block(i, np.ascontiguousarray(slots), arena.EMPTY, self._guard())
-
-    def _view_block(self, i: int, slots: Words, as_of: int, check: Callable[[], None]) -> RollingBlock:
+    def _views(self, i: int, slots: Words, as_of: int, check: Callable[[], None]) -> RollingBlock:
         engine = self._engine
 
         def make() -> Sequence[npt.NDArray[Any]]:
@@ -189,39 +168,40 @@ class Outputs:
                     engine.M, engine.plan.P, engine.roots, engine.plan.set_at(i), done, slots,
                     engine.scratch, engine.stamps, values, whole_numbers, as_of,
                 )  # fmt: skip
-            return slots, values, whole_numbers
+            return slots, *whole_numbers, *values
 
         once = Once(make)
         return RollingBlock(
             set=engine.sets[i],
-            key=Column(lambda: slots, self._fresh(self._keys_of)),
-            as_of=Column(lambda: once.get()[2][0], list_of),
-            measures={
-                n: Column(lambda j=j: once.get()[1][j], t)  # type: ignore[misc]
-                for j, (n, t) in enumerate(zip(self._names[i], self._turns_now(i), strict=True))
-            },
-            expires_at=Column(lambda: once.get()[2][1], lambda a: [None if x == w.NONE else x for x in a.tolist()]),
+            key=Column(Once(lambda: (slots,)), 0, self._fresh(self._keys_of, check)),
+            as_of=Column(once, 1, list_of),
+            measures=self._measures(i, once, 3, check),
+            expires_at=Column(once, 2, lambda a: [None if x == w.NONE else x for x in a.tolist()]),
         )
 
-    def _features(self, result: StepResult, features: npt.NDArray[np.float64], batch: Columns, begin: int, end: int) -> None:
+    def _features(
+        self, result: StepResult, features: npt.NDArray[np.float64], batch: Columns, begin: int, end: int, check: Callable[[], None]
+    ) -> None:
         changes = (batch.kind[begin:end] == CHANGE) & batch.put[begin:end] & (batch.key[begin:end] >= 0)
         for i in self._rolling:
             rows = np.flatnonzero(changes & (batch.stream[begin:end] == self._stream_of[i])) + begin
-            if not len(rows):
-                continue
-            first = self._engine.plan.feature_at[i]
-            made = [features[first + j, rows] for j in range(len(self._names[i]))]
-            measures = {
-                n: Column(lambda j=j, made=made: made[j], t)  # type: ignore[misc]
-                for j, (n, t) in enumerate(zip(self._names[i], self._turns_now(i), strict=True))
-            }
-            result.features.append(FeatureBlock(self._engine.sets[i], Column(lambda rows=rows: rows, list_of), measures))  # type: ignore[misc]
+            if len(rows):
+                first, count = self._engine.plan.feature_at[i], len(self._names[i])
+                once = Once(lambda rows=rows, a=first, b=first + count: (rows, *features[a:b, rows]))  # type: ignore[misc]
+                result.features.append(
+                    FeatureBlock(self._engine.sets[i], Column(once, 0, list_of), self._measures(i, once, 1, check))
+                )
 
 
-def list_of(array: npt.NDArray[Any]) -> list[Any]:
-    """As Python values."""
-    values: list[Any] = array.tolist()
-    return values
+def _columns(rows: Words) -> Sequence[npt.NDArray[Any]]:
+    """Columns of rows as kernels write them."""
+    return [*rows[:, : w.ROW_WORDS].T, *rows.view(np.float64)[:, w.ROW_WORDS :].T]
+
+
+def _last(rows: Words) -> Words:
+    """A window that was written and then revised: its last state counts."""
+    pairs = zip(rows[:, w.ROW_SLOT].tolist(), rows[:, w.ROW_NUMBER].tolist(), strict=True)
+    return rows[sorted({pair: n for n, pair in enumerate(pairs)}.values())]
 
 
 def _parts(rows: Words) -> list[tuple[int, Words]]:

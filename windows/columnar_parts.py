@@ -31,6 +31,7 @@ class Memory(Protocol):
     slots: dict[Key, int]
     roots: Words
     out: Words
+    rows: Words
     scratch: Words
     stamps: Words
     M: Words
@@ -44,6 +45,6 @@ class Memory(Protocol):
         """Memory for the next thing that a kernel does."""
         ...
 
-    def new_slot(self, key: Key) -> int:
-        """A slot for a key that has none."""
+    def root(self, key: Key) -> int:
+        """The place of a key's state, made empty where there is none."""
         ...

@@ -91,4 +91,4 @@ def join(result: StepResult, rest: StepResult) -> None:
     result.rolling += rest.rolling
     result.features += rest.features
     result.late.update(rest.late)
-    result.changed |= rest.changed
+    result.changed = result.changed | rest.changed

@@ -37,7 +37,7 @@ from windows.kernel_entry import (
 from windows.layout import Group
 from windows.layout_names import bit_names, cell_names, field_names
 
-VERSION = 2
+VERSION = 3
 Words = npt.NDArray[np.int64]
 
 
@@ -73,8 +73,8 @@ def dump_key(engine: Memory, key: Key, rest: bytes) -> bytes:
     values, floor = Values(engine), NEVER
     sections: list[Any] = []
     own: dict[str, bytes] = {}
-    if slot is not None:
-        root = int(engine.roots[slot])
+    root = 0 if slot is None else int(engine.roots[slot])
+    if root:
         floor = int(engine.M[root + w.R_FLOOR])
         for group in _groups(engine, key):
             new = _dump_slices(engine, group, root, values) if group.grid else _dump_histories(engine, group, root, values)
@@ -92,7 +92,7 @@ def load_key(engine: Memory, key: Key, data: bytes) -> None:
         engine.rest.load({key: rest})
         if key[0] not in engine.plan.routes:
             return
-        root = int(engine.roots[engine.new_slot(key)])
+        root = engine.root(key)
         engine.make_room(8 * len(data) + 4096)
         engine.M[root + w.R_FLOOR] = floor
         for group in _groups(engine, key):

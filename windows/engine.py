@@ -7,7 +7,7 @@ close, rolling views decay, expired events are freed); then the row's own value 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -113,7 +113,7 @@ class StepResult:
     rolling: list[RollingBlock] = field(default_factory=list)
     features: list[FeatureBlock] = field(default_factory=list)
     late: dict[str, int] = field(default_factory=dict)
-    changed: set[Key] = field(default_factory=set)
+    changed: Set[Key] = field(default_factory=set)
 
 
 class StateMismatch(ValueError):

@@ -3,7 +3,7 @@
 
 A window is given as `items` in the scratch S, three words each: (place of a node's cells, -1, 0), or (leaf, from, to) for single
 events of a history. `at` is the first item's word, n how many there are. Sums are pairs (high, low) by Knuth's two-sum; squares are
-combined by Chan's formula around the mean of the whole.
+combined by Chan's formula.
 """
 
 from __future__ import annotations
@@ -23,14 +23,20 @@ def cells_clear(M, X, P, g, base):
         at = base + P[c + w.C_AT]
         kind = P[c + w.C_TYPE]
         M[at] = 0
-        if kind == w.SUM:
-            M[at + 1] = 0
-        elif kind == w.MIN:
-            X[at] = np.inf
-        elif kind == w.MAX:
-            X[at] = -np.inf
+        if kind == w.STATS:
+            stats_put(M, X, at, 0, 0.0, 0.0, 0.0, np.inf, -np.inf)
         elif kind == w.FIRST or kind == w.LAST:
             M[at + 1] = -1
+
+
+@kernel
+def stats_put(M, X, at, n, high, low, squares, least, most):
+    M[at + w.X_N] = n
+    X[at + w.X_HIGH] = high
+    X[at + w.X_LOW] = low
+    X[at + w.X_SQUARES] = squares
+    X[at + w.X_MIN] = least
+    X[at + w.X_MAX] = most
 
 
 @kernel
@@ -47,7 +53,7 @@ def cells_free(M, P, g, base):
 
 @kernel
 def cells_add(M, X, P, g, base, mask, t, NUM, CODE, i):
-    """One event's values into a slice's cells. A square stands before its count and sum, which it needs as they were."""
+    """One event's values into a slice's cells."""
     c = P[g + w.G_CELLS]
     end = c + P[g + w.G_NCELLS] * w.C_WORDS
     while c < end:
@@ -56,8 +62,8 @@ def cells_add(M, X, P, g, base, mask, t, NUM, CODE, i):
             kind = P[c + w.C_TYPE]
             if kind == w.CNT:
                 M[at] += 1
-            elif kind <= w.MAX:
-                number_add(M, X, P, c, kind, base, at, NUM[P[c + w.C_COL] * M[STRIDE] + i])
+            elif kind == w.STATS:
+                stats_add(M, X, at, P[c + w.C_FLAGS], NUM[P[c + w.C_COL] * M[STRIDE] + i])
             elif kind == w.QUANT:
                 if M[at] == 0:
                     M[at] = list_new(M, 2)
@@ -69,23 +75,23 @@ def cells_add(M, X, P, g, base, mask, t, NUM, CODE, i):
 
 
 @kernel
-def number_add(M, X, P, c, kind, base, at, x):
-    if kind == w.SUM:
-        s = X[at] + x
-        b = s - X[at]
-        X[at + 1] += (X[at] - (s - b)) + (x - b)
-        X[at] = s
-    elif kind == w.M2:
-        n = M[base + P[c + w.C_CNT]]
-        if n > 0:
-            total = base + P[c + w.C_SUM]
-            apart = x - (X[total] + X[total + 1]) / n
-            X[at] += apart * apart * (n / (n + 1.0))
-    elif kind == w.MIN:
-        if x < X[at]:
-            X[at] = x
-    elif x > X[at]:
-        X[at] = x
+def stats_add(M, X, at, flags, x):
+    """One number into a cell."""
+    n = M[at + w.X_N]
+    high = X[at + w.X_HIGH]
+    if flags & w.SQUARES and n > 0:
+        apart = x - (high + X[at + w.X_LOW]) / n
+        X[at + w.X_SQUARES] += apart * apart * (n / (n + 1.0))
+    M[at + w.X_N] = n + 1
+    s = high + x
+    b = s - high
+    X[at + w.X_LOW] += (high - (s - b)) + (x - b)
+    X[at + w.X_HIGH] = s
+    if flags & w.EXTREMES:
+        if x < X[at + w.X_MIN]:
+            X[at + w.X_MIN] = x
+        if x > X[at + w.X_MAX]:
+            X[at + w.X_MAX] = x
 
 
 @kernel
@@ -99,7 +105,22 @@ def value_add(M, kind, at, t, code):
 
 
 @kernel
-def count_of(M, P, S, at, n, D, bit, cell):
+def cells_join(M, X, P, cells, ncells, base, S, at, n, D):
+    """The cells at P[cells] over n items, to `base`. Values and quantiles are not joined: they are asked of the items."""
+    for c in range(cells, cells + ncells * w.C_WORDS, w.C_WORDS):
+        kind = P[c + w.C_TYPE]
+        cell = P[c + w.C_AT]
+        to = base + cell
+        if kind == w.STATS:
+            stats_join(M, X, S, at, n, D, P[c + w.C_BIT], P[c + w.C_COL], cell, P[c + w.C_FLAGS], to)
+        elif kind == w.CNT:
+            M[to] = count_of(M, S, at, n, D, P[c + w.C_BIT], cell)
+        elif kind == w.FIRST or kind == w.LAST:
+            M[to], M[to + 1] = edge_of(M, S, at, n, D, P[c + w.C_BIT], P[c + w.C_COL], cell, kind == w.LAST)
+
+
+@kernel
+def count_of(M, S, at, n, D, bit, cell):
     """How many events entered."""
     total = 0
     for j in range(at, at + 3 * n, 3):
@@ -114,67 +135,71 @@ def count_of(M, P, S, at, n, D, bit, cell):
 
 
 @kernel
-def sum_of(M, X, S, at, n, D, bit, col, cell):
-    """The sum as a pair (high, low)."""
-    hi = 0.0
-    lo = 0.0
-    for j in range(at, at + 3 * n, 3):
-        p = S[j]
-        if S[j + 1] < 0:
-            x = X[p + cell]
-            s = hi + x
-            b = s - hi
-            lo += (hi - (s - b)) + (x - b) + X[p + cell + 1]
-            hi = s
-        else:
-            m = p + D + w.V_MASK * M[p + w.N_CAP]
-            v = p + D + col * M[p + w.N_CAP]
-            for e in range(S[j + 1], S[j + 2]):
-                if (M[m + e] >> bit) & 1:
-                    x = X[v + e]
-                    s = hi + x
-                    b = s - hi
-                    lo += (hi - (s - b)) + (x - b)
-                    hi = s
-    return hi, lo
-
-
-@kernel
-def squares_of(M, X, S, at, n, D, bit, col, mean, cell, count, total):
-    """The sum of squared distances from the mean of the whole."""
+def stats_join(M, X, S, at, n, D, bit, col, cell, flags, to):
+    """A number's cell over n items."""
+    total = 0
+    high = 0.0
+    low = 0.0
     squares = 0.0
+    least = np.inf
+    most = -np.inf
     for j in range(at, at + 3 * n, 3):
         p = S[j]
         if S[j + 1] < 0:
-            k = M[p + count]
-            if k > 0:
-                apart = (X[p + total] + X[p + total + 1]) / k - mean
-                squares += X[p + cell] + k * apart * apart
+            k = M[p + cell + w.X_N]
+            x = X[p + cell + w.X_HIGH]
+            y = X[p + cell + w.X_LOW]
+            q = X[p + cell + w.X_SQUARES]
+            least = min(least, X[p + cell + w.X_MIN])
+            most = max(most, X[p + cell + w.X_MAX])
         else:
-            m = p + D + w.V_MASK * M[p + w.N_CAP]
-            v = p + D + col * M[p + w.N_CAP]
-            for e in range(S[j + 1], S[j + 2]):
-                if (M[m + e] >> bit) & 1:
-                    apart = X[v + e] - mean
-                    squares += apart * apart
-    return squares
+            k, x, y, q, a, b = stats_of_events(M, X, p + D, M[p + w.N_CAP], S[j + 1], S[j + 2], bit, col, flags)
+            least = min(least, a)
+            most = max(most, b)
+        if k == 0:
+            continue
+        if flags & w.SQUARES:
+            if total > 0:
+                apart = (x + y) / k - (high + low) / total
+                squares += q + apart * apart * (float(total) * k / (total + k))
+            else:
+                squares = q
+        total += k
+        s = high + x
+        b = s - high
+        low += (high - (s - b)) + (x - b) + y
+        high = s
+    stats_put(M, X, to, total, high, low, squares, least, most)
 
 
 @kernel
-def extreme_of(M, X, S, at, n, D, bit, col, cell, sign):
-    """The greatest of sign * value; -inf of nothing."""
-    best = -np.inf
-    for j in range(at, at + 3 * n, 3):
-        p = S[j]
-        if S[j + 1] < 0:
-            best = max(best, sign * X[p + cell])
-        else:
-            m = p + D + w.V_MASK * M[p + w.N_CAP]
-            v = p + D + col * M[p + w.N_CAP]
-            for e in range(S[j + 1], S[j + 2]):
-                if (M[m + e] >> bit) & 1 and sign * X[v + e] > best:
-                    best = sign * X[v + e]
-    return best
+def stats_of_events(M, X, d, cap, begin, end, bit, col, flags):
+    """(how many, high, low, squares, least, greatest) of the events [begin, end) of a leaf."""
+    m = d + w.V_MASK * cap
+    v = d + col * cap
+    n = 0
+    high = 0.0
+    low = 0.0
+    squares = 0.0
+    least = np.inf
+    most = -np.inf
+    for e in range(begin, end):
+        if (M[m + e] >> bit) & 1:
+            x = X[v + e]
+            n += 1
+            s = high + x
+            b = s - high
+            low += (high - (s - b)) + (x - b)
+            high = s
+            least = min(least, x)
+            most = max(most, x)
+    if flags & w.SQUARES and n > 1:
+        mean = (high + low) / n
+        for e in range(begin, end):
+            if (M[m + e] >> bit) & 1:
+                apart = X[v + e] - mean
+                squares += apart * apart
+    return n, high, low, squares, least, most
 
 
 @kernel

@@ -6,20 +6,22 @@ from __future__ import annotations
 from windows import kernel_layout as w
 from windows.arena import DOCS, STEP
 from windows.jit import kernel
-from windows.kernel_grid import ends, first_past, last_at, record, record_put
-from windows.kernel_queue import Q_CLOSED, arm, garbage, key_changed, queue
+from windows.kernel_grid import ends, first_on, last_at, last_of, record, record_drop, record_put
+from windows.kernel_queue import arm, key_changed
+from windows.kernel_rows import items_from, may_read, row_new, row_write, window_row
+from windows.kernel_slices import slice_drop
 
-CLOSINGS = 64  # most windows that one ring closes
+CLOSINGS = 64  # most windows that one ring closes, and most that it freezes
 
 
 @kernel
-def oldest_open(M, P, Z, s, g, root):
+def oldest_open(M, P, g, s, root):
     """The oldest slice on which a window may still be open, 0 if there is none."""
     e = root + P[s + w.S_ENT]
     node = M[e + w.E_FINGER]
     if node == 0:
-        node = M[root + P[g + w.G_CHAIN] + 1]
-    while node != 0 and last_at(P, Z, s, M[node + w.L_FROM]) < M[e + w.E_OPEN]:
+        node = M[root + P[g + w.G_CHAIN] + w.CH_TAIL]
+    while node != 0 and last_of(M, P, g, s, node) < M[e + w.E_OPEN]:
         M[e + w.E_FINGER] = node
         node = M[node + w.L_PREV]
     if node != 0:
@@ -28,67 +30,83 @@ def oldest_open(M, P, Z, s, g, root):
 
 
 @kernel
-def may_read(M, P, s, g, node):
-    """Whether the slice holds events of this set."""
-    j = 0
-    while P[P[g + w.G_SETS] + j] != s:
-        j += 1
-    return (M[node + w.L_MASK] >> j) & 1 and M[node + w.L_CELLS + P[s + w.S_CNT]] > 0
-
-
-@kernel
-def first_open(M, P, Z, s, e, t):
-    """The first open window that ends after t; without a division where it is the first open one of all."""
+def first_open(M, P, Z, s, e, node, last):
+    """The first open window of those on a slice; after the last one where none is."""
     k = M[e + w.E_OPEN]
-    if P[s + w.S_ZONE] < 0 and k > w.LONG_AGO and t < ends(P, Z, s, k):
+    if k > w.LONG_AGO and P[s + w.S_ZONE] < 0 and M[node + w.L_FROM] < ends(P, Z, s, k):
         return k
-    return max(k, first_past(P, Z, s, t))
+    return max(k, first_on(M, P, Z, s, node, last))
 
 
 @kernel
-def grid_ring(M, P, Z, s, g, root, OUT, wm, rung, cause):
-    """Close what is due at `rung`, and ring again for the rest. What is frozen is kept until this step's results are read."""
+def grid_ring(M, X, P, PX, Z, s, g, root, S, STAMP, OUT, ROWS, RX, wm, rung, cause):
+    """Close what is due at `rung`, forget what is frozen, and ring again for the rest."""
     e = root + P[s + w.S_ENT]
     M[e + w.E_DUE] = w.NONE
     closed = 0
     due = w.NONE
-    node = oldest_open(M, P, Z, s, g, root)
+    node = oldest_open(M, P, g, s, root)
     while node != 0 and due == w.NONE:
-        if may_read(M, P, s, g, node):
-            k = first_open(M, P, Z, s, e, M[node + w.L_FROM])
-            last = last_at(P, Z, s, M[node + w.L_FROM])
+        if may_read(M, P, s, node):
+            last = last_of(M, P, g, s, node)
+            k = first_open(M, P, Z, s, e, node, last)
             while k <= last and closed < CLOSINGS and ends(P, Z, s, k) + P[s + w.S_LAT] <= rung:
-                window_close(M, P, Z, s, e, root, k, OUT, cause)
+                window_close(M, X, P, PX, Z, s, e, root, k, node, S, STAMP, ROWS, RX, cause)
                 closed += 1
                 k += 1
             if k <= last:
                 due = ends(P, Z, s, k) + P[s + w.S_LAT]
         node = M[node + w.L_PREV]
-    frozen = closed > 0 and P[s + w.S_HOLD] == P[s + w.S_LAT]
-    for i in range(M[e + w.E_N]):
-        at = ends(P, Z, s, M[record(M, e, i) + w.W_KEY]) + P[s + w.S_HOLD]
-        if at > rung:
+    frozen = 0
+    while M[e + w.E_N] > 0:
+        at = ends(P, Z, s, M[record(M, e, 0) + w.W_KEY]) + P[s + w.S_HOLD]
+        if at > rung or frozen == CLOSINGS:
             due = min(due, at)
             break
-        frozen = True
+        if M[record(M, e, 0) + w.W_STAMP] == M[STEP]:  # revised in this step, and what comes into its slices now is not its own
+            window_row(M, X, P, PX, Z, s, g, root, M[record(M, e, 0)], S, STAMP, ROWS, RX, row_new(M, P, s, ROWS))
+        record_drop(M, e, 0)
+        frozen += 1
     if due != w.NONE:
         arm(M, P, s, e, root, due)
-    if frozen:
-        garbage(M, s, M[root + w.R_SLOT])
     if frozen or closed:
         key_changed(M, OUT, root, wm)
 
 
 @kernel
-def window_close(M, P, Z, s, e, root, k, OUT, cause):
-    """Window k has its final value."""
+def window_close(M, X, P, PX, Z, s, e, root, k, node, S, STAMP, ROWS, RX, cause):
+    """Window k, whose oldest slice is known, has its final value."""
     M[e + w.E_OPEN] = k + 1
     M[DOCS] += 1
     if P[s + w.S_HOLD] > P[s + w.S_LAT]:
         r = record_put(M, e, M[e + w.E_N], k)
         M[r + w.W_CAUSE] = cause
-        M[r + w.W_STAMP] = M[STEP]
-    queue(M, OUT, Q_CLOSED, s, M[root + w.R_SLOT], k, cause)
+    n = items_from(M, P, s, node, ends(P, Z, s, k), S)
+    row = row_new(M, P, s, ROWS)
+    row_write(M, X, P, PX, Z, s, root, k, S, 0, n, STAMP, ROWS, RX, row)
+    ROWS[row + w.ROW_CAUSE] = cause
+
+
+@kernel
+def slices_free(M, P, Z, g, root, wm):
+    """Free the oldest slices that nobody needs once all that is due at a watermark has happened."""
+    chain = root + P[g + w.G_CHAIN]
+    tail = M[chain + w.CH_TAIL]
+    while tail != 0 and (M[tail + w.L_DEAD] <= wm or (not P[g + w.G_ALIKE] and not needed(M, P, Z, g, root, tail, wm))):
+        slice_drop(M, P, g, root)
+        tail = M[chain + w.CH_TAIL]
+
+
+@kernel
+def needed(M, P, Z, g, root, node, wm):
+    """Whether a set may still ask for a slice in which it has events."""
+    for j in range(P[g + w.G_NSETS]):
+        s = P[P[g + w.G_SETS] + j]
+        if may_read(M, P, s, node):
+            last = last_at(P, Z, s, M[node + w.L_FROM])
+            if last >= M[root + P[s + w.S_ENT] + w.E_OPEN] or ends(P, Z, s, last) + P[s + w.S_HOLD] > wm:
+                return True
+    return False
 
 
 @kernel
@@ -96,11 +114,12 @@ def grid_due(M, P, Z, s, g, root, wm):
     """When something of this set happens next at a key: NONE if never."""
     e = root + P[s + w.S_ENT]
     due = w.NONE
-    node = oldest_open(M, P, Z, s, g, root)
+    node = oldest_open(M, P, g, s, root)
     while node != 0 and due == w.NONE:
-        if may_read(M, P, s, g, node):
-            k = max(M[e + w.E_OPEN], first_past(P, Z, s, M[node + w.L_FROM]))
-            if k <= last_at(P, Z, s, M[node + w.L_FROM]):
+        if may_read(M, P, s, node):
+            last = last_of(M, P, g, s, node)
+            k = max(M[e + w.E_OPEN], first_on(M, P, Z, s, node, last))
+            if k <= last:
                 due = ends(P, Z, s, k) + P[s + w.S_LAT]
         node = M[node + w.L_PREV]
     for i in range(M[e + w.E_N]):

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from windows import kernel_layout as w
-from windows.arena import EMPTY, LIST_DATA, LIST_N, MAP_DATA, MAP_MASK, WATERMARK, list_new, list_push, room
+from windows.arena import EMPTY, LIST_DATA, LIST_N, MAP_DATA, MAP_MASK, MEMO, WATERMARK, list_new, list_push, room
 from windows.jit import kernel
 from windows.kernel_events import event_room
 from windows.kernel_grid import ends, record
 from windows.kernel_history import data_of
-from windows.kernel_run import judge
-from windows.kernel_slices import slice_find, slice_new
-from windows.kernel_state import needed
+from windows.kernel_emit import judge
+from windows.kernel_slices import slice_find, slice_learn, slice_new
+from windows.kernel_close import needed
 from windows.kernel_values import values_add, values_count
 
 
@@ -22,7 +22,7 @@ def cell_words(M, kind, at):
         return 1 + values_count(M, at)
     if kind == w.QUANT:
         return 1 + (0 if M[at] == 0 else M[M[at] + LIST_N])
-    return 2 if kind == w.SUM or kind == w.FIRST or kind == w.LAST else 1
+    return w.X_WORDS if kind == w.STATS else 2 if kind == w.FIRST or kind == w.LAST else 1
 
 
 @kernel
@@ -62,9 +62,10 @@ def slices_size(M, P, Z, g, root, mask):
     """(how many words the dump of a key's slices takes that just these sets may read, where the newest ends)."""
     n = 0
     newest = w.LONG_AGO
+    wm = judge(M, root, M[WATERMARK])
     node = M[root + P[g + w.G_CHAIN] + 1]
     while node != 0:
-        if M[node + w.L_MASK] == mask and needed(M, P, Z, g, root, node):
+        if M[node + w.L_MASK] == mask and needed(M, P, Z, g, root, node, wm):
             newest = M[node + w.L_TO]
             n += 2
             for c in range(P[g + w.G_CELLS], P[g + w.G_CELLS] + P[g + w.G_NCELLS] * w.C_WORDS, w.C_WORDS):
@@ -77,9 +78,10 @@ def slices_size(M, P, Z, g, root, mask):
 def slices_dump(M, P, Z, g, root, mask, words, coded):
     """Those slices, the oldest first: words, and the set of values that each is a code of, -1 none."""
     n = 0
+    wm = judge(M, root, M[WATERMARK])
     node = M[root + P[g + w.G_CHAIN] + 1]
     while node != 0:
-        if M[node + w.L_MASK] == mask and needed(M, P, Z, g, root, node):
+        if M[node + w.L_MASK] == mask and needed(M, P, Z, g, root, node, wm):
             words[n] = M[node + w.L_FROM]
             words[n + 1] = M[node + w.L_TO]
             coded[n] = -1
@@ -110,13 +112,17 @@ def slices_masks(M, P, g, root, masks, most):
 def slices_load(M, X, P, Z, g, root, words, nwords, kinds, places, nkinds, codes, mask):
     """Take up dumped slices. kinds: of the cells in the dump; places: where each stands here, -1 nowhere; codes: of those there."""
     n = 0
+    m = M[MEMO] + P[g + w.G_MEMO]
     while n < nwords:
         _found, older = slice_find(M, M[root + P[g + w.G_CHAIN]], words[n], words[n + 1], -1)
-        node = slice_new(M, X, P, Z, g, root, words[n], words[n + 1], older)
+        slice_learn(M, P, Z, g, m, words[n], words[n + 1])
+        node = slice_new(M, X, P, g, root, m, older)
         M[node + w.L_MASK] = mask
         n += 2
         for j in range(nkinds):
             n = cell_load(M, kinds[j], node + w.L_CELLS + places[j] if places[j] >= 0 else 0, words, n, codes)
+    M[m + w.MEMO_FROM] = 0  # slices of other plans are not where this one has its own
+    M[m + w.MEMO_TO] = 0
 
 
 @kernel
@@ -131,7 +137,7 @@ def cell_load(M, kind, at, words, n, codes):
                 else:
                     M[at] = list_push(M, M[at] if M[at] != 0 else list_new(M, size), words[i])
         return n + 1 + size
-    size = 2 if kind == w.SUM or kind == w.FIRST or kind == w.LAST else 1
+    size = w.X_WORDS if kind == w.STATS else 2 if kind == w.FIRST or kind == w.LAST else 1
     if at != 0:
         for i in range(size):
             M[at + i] = words[n + i]

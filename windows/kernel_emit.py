@@ -1,19 +1,23 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
-"""What changed, as columns: windows put together from their slices, views asked of their histories."""
+"""What changed, as rows: revised windows, open windows when they are read, views asked of their histories."""
 
 from __future__ import annotations
 
 from windows import kernel_layout as w
-from windows.arena import EMPTY, SCRATCH, WATERMARK, alloc, room
+from windows.arena import EMPTY, OUTN, STEP, TIGHT, WATERMARK, alloc, room
 from windows.jit import kernel
-from windows.kernel_close import grid_due, may_read
-from windows.kernel_grid import ends, first_past, last_at, record, record_find, starts
-from windows.kernel_measures import forget_sums, measure_of
+from windows.kernel_close import grid_due
+from windows.kernel_grid import first_past, last_at, record, record_find
+from windows.kernel_queue import Q_REVISED
 from windows.kernel_rolling import rolling_values
-from windows.kernel_run import index_in, judge
+from windows.kernel_rows import row_new, window_row
 from windows.kernel_views import expires, history_of, rolling_due
 
-START, END_AT, EVENTS, REVISION, LATE_N = 0, 1, 2, 3, 4
+
+@kernel
+def judge(M, root, mark):
+    """The watermark that judges a key: what it has closed stays closed, whatever shard it came from."""
+    return max(mark, M[root + w.R_FLOOR], w.LONG_AGO)
 
 
 @kernel
@@ -33,68 +37,44 @@ def open_windows(M, P, Z, ROOTS, s, n, SLOT, FROM, slots, numbers):
 
 
 @kernel
-def window_items(M, P, s, g, root, start, end, S):
-    """A window's slices as items at the end of the scratch, the oldest first: where they begin, -1 where it is too small."""
-    node = M[root + P[g + w.G_CHAIN]]
-    while node != 0 and M[node + w.L_FROM] >= end:
-        node = M[node + w.L_NEXT]
-    at = M[SCRATCH]
-    while node != 0 and M[node + w.L_FROM] >= start:
-        if M[node + w.L_TO] <= end and may_read(M, P, s, g, node):
-            at -= 3
-            if at < 0:
-                return -1
-            S[at] = node + w.L_CELLS
-            S[at + 1] = -1
-        node = M[node + w.L_NEXT]
-    return at
+def emit_windows(M, X, P, PX, Z, ROOTS, s, n, SLOT, K, S, STAMP, ROWS, RX):
+    """n windows of one set, row by row from ROWS[0] on."""
+    for i in range(n):
+        window_row(M, X, P, PX, Z, s, P[s + w.S_GROUP], ROOTS[SLOT[i]], K[i], S, STAMP, ROWS, RX, i * P[s + w.S_WIDTH])
 
 
 @kernel
-def emit_windows(M, X, P, PX, Z, ROOTS, s, begin, n, SLOT, K, S, STAMP, VALUES, INTS):
-    """n windows of one set from the one at `begin` on: measures into VALUES[j * n + i], start, end, events, revision and late into
-    INTS. Where to go on: with more scratch, if there are any left."""
-    g = P[s + w.S_GROUP]
-    for i in range(begin, n):
-        root = ROOTS[SLOT[i]]
+def emit_revised(M, X, P, PX, Z, ROOTS, OUT, begin, S, STAMP, ROWS, RX):
+    """Rows of the windows that late values came into in this step and that are not frozen yet: where to go on, with more room."""
+    for n in range(begin, M[OUTN], 5):
+        if OUT[n] != Q_REVISED:
+            continue
+        if M[TIGHT]:
+            return n
+        s = OUT[n + 1]
+        root = ROOTS[OUT[n + 2]]
         e = root + P[s + w.S_ENT]
-        start = starts(P, Z, s, K[i])
-        end = ends(P, Z, s, K[i])
-        at = window_items(M, P, s, g, root, start, end, S)
-        if at < 0:
-            return i
-        items = (M[SCRATCH] - at) // 3
-        events = 0
-        for j in range(at, M[SCRATCH], 3):
-            events += M[S[j] + P[s + w.S_CNT]]
-        INTS[START * n + i] = start
-        INTS[END_AT * n + i] = end
-        INTS[EVENTS * n + i] = events
-        r = record_find(M, e, K[i])
-        known = r < M[e + w.E_N] and M[record(M, e, r) + w.W_KEY] == K[i]
-        INTS[REVISION * n + i] = M[record(M, e, r) + w.W_REVISION] if known else 0
-        INTS[LATE_N * n + i] = M[record(M, e, r) + w.W_LATE] if known else 0
-        forget_sums(M)
-        for j in range(P[s + w.S_NMEASURES]):
-            VALUES[j * n + i] = measure_of(M, X, P, PX, P[s + w.S_MEASURES] + j * w.F_WORDS, S, at, items, 0, STAMP)
-    return n
+        i = record_find(M, e, OUT[n + 3])
+        if i < M[e + w.E_N] and M[record(M, e, i) + w.W_KEY] == OUT[n + 3] and M[record(M, e, i) + w.W_STAMP] == M[STEP]:
+            row = row_new(M, P, s, ROWS)
+            window_row(M, X, P, PX, Z, s, P[s + w.S_GROUP], root, OUT[n + 3], S, STAMP, ROWS, RX, row)
+    return M[OUTN]
 
 
 @kernel
 def emit_views(M, X, P, PX, ROOTS, s, begin, n, SLOT, S, STAMP, VALUES, INTS, as_of):
     """n views of one rolling set, from row `begin` on until memory is short: measures, as_of and expires_at. Where to go on."""
     g = P[s + w.S_GROUP]
-    j = index_in(P, g, s)
     for i in range(begin, n):
         if not room(M):
             return i
         root = ROOTS[SLOT[i]]
         e = root + P[s + w.S_ENT]
-        h = history_of(M, P, g, root, j)
+        h = history_of(M, P, g, root, P[s + w.S_J])
         now = M[e + w.E_ASOF] if as_of == EMPTY else as_of
         INTS[i] = now
         rolling_values(M, X, P, PX, g, s, e, h, now, S, STAMP, VALUES, i, n)
-        INTS[n + i] = expires(M, P, g, s, h, now)
+        INTS[n + i] = expires(M, P, g, s, e, h, now)
     return n
 
 
@@ -107,7 +87,7 @@ def set_due(M, P, Z, s, root):
     e = root + P[s + w.S_ENT]
     if P[s + w.S_KIND] == w.GRID:
         return grid_due(M, P, Z, s, g, root, judge(M, root, M[WATERMARK]))
-    return rolling_due(M, P, g, s, e, history_of(M, P, g, root, index_in(P, g, s)))
+    return rolling_due(M, P, g, s, e, history_of(M, P, g, root, P[s + w.S_J]))
 
 
 @kernel
@@ -120,20 +100,21 @@ def key_due(M, P, Z, root):
 
 
 @kernel
-def root_new(M, P, words, slot, generation, route, order):
+def root_new(M, P, slot, route):
     """The root of a key that nothing is known of."""
+    words = P[P[w.P_ROUTES] + route]
     root = alloc(M, words)
     for i in range(words):
         M[root + i] = 0
     M[root + w.R_FLOOR] = EMPTY
-    M[root + w.R_GENERATION] = generation
     M[root + w.R_SLOT] = slot
     M[root + w.R_ROUTE] = route
-    M[root + w.R_ORDER] = order
     for n in range(P[w.P_NSETS]):
         s = P[w.P_SETS] + n * w.S_WORDS
-        if P[s + w.S_GROUP] < 0 or P[P[s + w.S_GROUP] + w.G_ROUTE] != route:
+        g = P[s + w.S_GROUP]
+        if g < 0 or P[g + w.G_ROUTE] != route:
             continue
+        M[root + P[g + w.G_CHAIN] + w.CH_DUE] = w.NONE
         e = root + P[s + w.S_ENT]
         M[e + w.E_DUE] = w.NONE
         if P[s + w.S_KIND] == w.GRID:

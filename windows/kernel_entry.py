@@ -15,11 +15,12 @@ Words = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.int8]
 emit_views_, emit_windows_, open_windows_ = kernel_emit.emit_views, kernel_emit.emit_windows, kernel_emit.open_windows
+emit_revised_ = kernel_emit.emit_revised
 run_, finish_ = kernel_run.run, kernel_run.finish
 slices_dump_, slices_size_, slices_masks_ = kernel_dump.slices_dump, kernel_dump.slices_size, kernel_dump.slices_masks
 slices_load_, history_load_, history_dump_ = kernel_dump.slices_load, kernel_dump.history_load, kernel_dump.history_dump
 records_dump_, set_watch_, first_due_ = kernel_dump.records_dump, kernel_state.set_watch, kernel_state.first_due
-key_free_, key_wipe_, tidy_ = kernel_state.key_free, kernel_state.key_wipe, kernel_state.tidy
+key_free_, key_wipe_ = kernel_state.key_free, kernel_state.key_wipe
 key_due_, root_new_ = kernel_emit.key_due, kernel_emit.root_new
 codes_used_ = kernel_codes.codes_used
 record_put_, history_new_, timers_new_ = kernel_grid.record_put, kernel_history.history_new, timers.timers_new
@@ -54,6 +55,7 @@ def run(
     T: Words,
     FEATURES: Floats,
     OUT: Words,
+    ROWS: Words,
     LATE: Words,
     OUTCOME: Bytes,
     reserve: int,
@@ -63,14 +65,30 @@ def run(
     return run_(
         words(M), floats(M), words(P), floats(P), words(Z), words(ROOTS), begin, end, kind, cause, mark, stream, words(slot),
         at, put, floats(NUM), bytes_of(FLAG), words(CODE), words(S), words(STAMP), floats(R), words(T), floats(FEATURES),
-        words(OUT), words(LATE), bytes_of(OUTCOME), reserve, budget,
+        words(OUT), words(ROWS), floats(ROWS), words(LATE), bytes_of(OUTCOME), reserve, budget,
     )  # fmt: skip
 
 
 @kernel
-def finish(M: Words, P: Words, Z: Words, ROOTS: Words, nroots: int, far: int, OUT: Words, reserve: int, budget: int) -> int:
-    M[SIZE], M[OUT_SIZE] = M.size, OUT.size
-    return finish_(words(M), floats(M), words(P), words(Z), words(ROOTS), nroots, far, words(OUT), reserve, budget)
+def finish(
+    M: Words,
+    P: Words,
+    Z: Words,
+    ROOTS: Words,
+    nroots: int,
+    far: int,
+    S: Words,
+    STAMP: Words,
+    OUT: Words,
+    ROWS: Words,
+    reserve: int,
+    budget: int,
+) -> int:
+    M[SIZE], M[OUT_SIZE], M[SCRATCH] = M.size, OUT.size, S.size
+    return finish_(
+        words(M), floats(M), words(P), floats(P), words(Z), words(ROOTS), nroots, far, words(S), words(STAMP), words(OUT),
+        words(ROWS), floats(ROWS), reserve, budget,
+    )  # fmt: skip
 
 
 @kernel
@@ -85,23 +103,23 @@ def open_windows(M: Words, P: Words, Z: Words, ROOTS: Words, s: int, SLOT: Words
 
 @kernel
 def emit_windows(
-    M: Words,
-    P: Words,
-    Z: Words,
-    ROOTS: Words,
-    s: int,
-    begin: int,
-    SLOT: Words,
-    K: Words,
-    S: Words,
-    STAMP: Words,
-    VALUES: Floats,
-    INTS: Words,
+    M: Words, P: Words, Z: Words, ROOTS: Words, s: int, SLOT: Words, K: Words, S: Words, STAMP: Words, ROWS: Words
+) -> None:
+    M[SCRATCH] = S.size
+    emit_windows_(
+        words(M), floats(M), words(P), floats(P), words(Z), words(ROOTS), s, SLOT.size, words(SLOT), words(K), words(S),
+        words(STAMP), words(ROWS), floats(ROWS),
+    )  # fmt: skip
+
+
+@kernel
+def emit_revised(
+    M: Words, P: Words, Z: Words, ROOTS: Words, OUT: Words, begin: int, S: Words, STAMP: Words, ROWS: Words
 ) -> int:
-    M[SIZE], M[SCRATCH] = M.size, S.size
-    return emit_windows_(
-        words(M), floats(M), words(P), floats(P), words(Z), words(ROOTS), s, begin, SLOT.size, words(SLOT), words(K), words(S),
-        words(STAMP), floats(VALUES), words(INTS),
+    M[SCRATCH] = S.size
+    return emit_revised_(
+        words(M), floats(M), words(P), floats(P), words(Z), words(ROOTS), words(OUT), begin, words(S), words(STAMP), words(ROWS),
+        floats(ROWS),
     )  # fmt: skip
 
 
@@ -137,23 +155,18 @@ def first_due(M: Words, P: Words, Z: Words, ROOTS: Words) -> int:
 
 
 @kernel
-def root_new(M: Words, P: Words, size: int, slot: int, generation: int, route: int, order: int) -> int:
-    return root_new_(words(M), words(P), size, slot, generation, route, order)
+def root_new(M: Words, P: Words, slot: int, route: int) -> int:
+    return root_new_(words(M), words(P), slot, route)
 
 
 @kernel
-def key_free(M: Words, P: Words, root: int, size: int) -> None:
-    key_free_(words(M), words(P), root, size)
+def key_free(M: Words, P: Words, root: int) -> None:
+    key_free_(words(M), words(P), root)
 
 
 @kernel
 def key_wipe(M: Words, P: Words, root: int) -> None:
     key_wipe_(words(M), words(P), root)
-
-
-@kernel
-def tidy(M: Words, P: Words, Z: Words, ROOTS: Words) -> None:
-    tidy_(words(M), words(P), words(Z), words(ROOTS))
 
 
 @kernel

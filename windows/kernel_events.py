@@ -6,8 +6,8 @@ from __future__ import annotations
 from windows import kernel_layout as w
 from windows.arena import SCRATCH
 from windows.jit import kernel
-from windows.kernel_cells import count_of, edge_of, extreme_of, squares_of, sum_of
-from windows.kernel_history import data_of, dirty, leaf_bigger, leaf_drop, leaf_for, leaf_split, place_in
+from windows.kernel_cells import cells_join
+from windows.kernel_history import data_of, dirty, leaf_bigger, leaf_drop, leaf_for, leaf_split, place_in, reshaped
 
 
 @kernel
@@ -18,6 +18,7 @@ def event_room(M, P, g, h, t):
     n = M[leaf + w.N_N]
     if n > 0 and t < M[leaf + D + n - 1]:
         leaf = leaf_for(M, P, g, h, t)
+        reshaped(M, h)
     if M[leaf + w.N_N] == M[leaf + w.N_CAP]:
         leaf = leaf_bigger(M, P, g, h, leaf) if M[leaf + w.N_CAP] < w.LEAF else leaf_split(M, P, g, h, leaf, t)
     n = M[leaf + w.N_N]
@@ -63,6 +64,7 @@ def events_cut(M, P, g, h, leaf, i, k):
             M[d + j - k] = M[d + j]
     M[leaf + w.N_N] = n - k
     M[h + w.H_N] -= k
+    reshaped(M, h)
     dirty(M, leaf)
     if n == k and M[h + w.H_ROOT] != leaf:
         leaf_drop(M, P, g, h, leaf)
@@ -122,33 +124,8 @@ def cells_make(M, X, P, g, node, S, at):
         for i in range(n):
             S[at + 3 * i] = M[node + D + i] + w.N_CELLS
             S[at + 3 * i + 1] = -1
-    base = node + w.N_CELLS
-    for i in range(P[g + w.G_NCELLS] - 1, -1, -1):  # counts and sums stand behind the squares that need them
-        c = P[g + w.G_CELLS] + i * w.C_WORDS
-        cell_make(M, X, P, c, P[c + w.C_TYPE], base, base + P[c + w.C_AT], S, at, n, D)
+    cells_join(M, X, P, P[g + w.G_CELLS], P[g + w.G_NCELLS], node + w.N_CELLS, S, at, n, D)
     M[node + w.N_DIRTY] = 0
-
-
-@kernel
-def cell_make(M, X, P, c, kind, base, to, S, at, n, D):
-    bit = P[c + w.C_BIT]
-    col = P[c + w.C_COL]
-    cell = P[c + w.C_AT]
-    if kind == w.CNT:
-        M[to] = count_of(M, P, S, at, n, D, bit, cell)
-    elif kind == w.SUM:
-        X[to], X[to + 1] = sum_of(M, X, S, at, n, D, bit, col, cell)
-    elif kind == w.M2:
-        k = M[base + P[c + w.C_CNT]]
-        total = base + P[c + w.C_SUM]
-        mean = (X[total] + X[total + 1]) / k if k > 0 else 0.0
-        X[to] = squares_of(M, X, S, at, n, D, bit, col, mean, cell, P[c + w.C_CNT], P[c + w.C_SUM])
-    elif kind == w.MIN:
-        X[to] = -extreme_of(M, X, S, at, n, D, bit, col, cell, -1.0)
-    elif kind == w.MAX:
-        X[to] = extreme_of(M, X, S, at, n, D, bit, col, cell, 1.0)
-    elif kind == w.FIRST or kind == w.LAST:
-        M[to], M[to + 1] = edge_of(M, S, at, n, D, bit, col, cell, kind == w.LAST)
 
 
 @kernel
@@ -219,6 +196,10 @@ def leaf_item(M, P, g, leaf, lo, hi, S, n):
 def place_of(M, P, g, h, t):
     """(leaf, place) of the first event at or after a time; leaf 0 where there is none."""
     D = data_of(P, g)
+    last = M[h + w.H_LAST]
+    n = M[last + w.N_N]
+    if n > 0 and M[last + D] < t:
+        return (last, first_from(M, last + D, n, t)) if M[last + D + n - 1] >= t else (0, 0)
     leaf = leaf_for(M, P, g, h, t - 1)
     while leaf != 0:
         n = M[leaf + w.N_N]

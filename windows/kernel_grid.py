@@ -62,6 +62,20 @@ def first_past(P, Z, s, t):
 
 
 @kernel
+def last_of(M, P, g, s, node):
+    """The last window of a set on a slice."""
+    return M[node + w.L_CELLS + P[g + w.G_CELLWORDS] + P[s + w.S_J]]
+
+
+@kernel
+def first_on(M, P, Z, s, node, last):
+    """The first window of a set on a slice, whose last one is known."""
+    if P[s + w.S_SPAN] > 0:
+        return last - P[s + w.S_SPAN] + 1
+    return first_past(P, Z, s, M[node + w.L_FROM])
+
+
+@kernel
 def slice_at(P, Z, g, t):
     """The slice [from, to) of a group that holds t."""
     if P[g + w.G_ZONE] >= 0:

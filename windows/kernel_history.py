@@ -9,7 +9,7 @@ a node that changed is dirty, and so are all above it. The right edge grows by a
 from __future__ import annotations
 
 from windows import kernel_layout as w
-from windows.arena import alloc, release
+from windows.arena import EPOCHS, alloc, release
 from windows.jit import kernel
 
 
@@ -47,7 +47,15 @@ def history_new(M, P, g, mask):
     M[h + w.H_ROOT] = leaf
     M[h + w.H_FIRST] = leaf
     M[h + w.H_LAST] = leaf
+    reshaped(M, h)
     return h
+
+
+@kernel
+def reshaped(M, h):
+    """More has changed than an event at the end: what is remembered of the history holds no longer."""
+    M[EPOCHS] += 1
+    M[h + w.H_EPOCH] = M[EPOCHS]
 
 
 @kernel
@@ -93,6 +101,7 @@ def leaf_bigger(M, P, g, h, leaf):
     """The leaf with twice the room, in another place."""
     D = data_of(P, g)
     cap = M[leaf + w.N_CAP]
+    reshaped(M, h)
     new = node_new(M, P, g, 0, 2 * cap)
     for i in range(w.N_PARENT, D):
         if i != w.N_CAP:
@@ -135,6 +144,7 @@ def leaf_split(M, P, g, h, leaf, t):
     if M[new + w.N_NEXT] == 0 and t >= M[leaf + D + cap - 1]:
         node_link(M, P, g, h, leaf, new, t)
         return new
+    reshaped(M, h)
     half = cap >> 1
     for c in range(P[g + w.G_NCOLS]):
         for j in range(cap - half):
@@ -196,6 +206,7 @@ def node_link(M, P, g, h, left, new, low):
 def leaf_drop(M, P, g, h, leaf):
     """Take a leaf, which is not the only one, out of the tree."""
     D = data_of(P, g)
+    reshaped(M, h)
     join_leaves(M, h, M[leaf + w.N_PREV], M[leaf + w.N_NEXT])
     M[h + w.H_N] -= M[leaf + w.N_N]
     node = leaf

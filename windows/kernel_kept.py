@@ -8,10 +8,10 @@ out of it again.
 from __future__ import annotations
 
 from windows import kernel_layout as w
-from windows.arena import LIST_DATA, LIST_N, list_free, list_new, list_push, map_add, map_free, map_grown, map_new
+from windows.arena import LIST_DATA, LIST_N, list_free, list_new, list_push, map_add, map_free, map_grown, map_new, release
 from windows.jit import kernel
-from windows.kernel_events import place_of
 from windows.kernel_history import data_of
+from windows.kernel_window import place_near
 
 
 @kernel
@@ -78,7 +78,7 @@ def inc_walk(M, X, P, g, s, e, h, lo, hi, sign):
     if lo > hi:
         return
     D = data_of(P, g)
-    leaf, i = place_of(M, P, g, h, lo)
+    leaf, i = place_near(M, P, g, e, h, lo)
     while leaf != 0:
         n = M[leaf + w.N_N]
         while i < n:
@@ -109,7 +109,11 @@ def inc_move(M, X, P, g, s, e, h, lo, hi):
 
 @kernel
 def inc_free(M, P, s, e):
-    """Let go of what a set keeps incrementally."""
+    """Let go of what a set keeps beside its history."""
+    if M[e + w.E_MIDDLE] != 0:
+        release(M, M[e + w.E_MIDDLE], P[P[s + w.S_GROUP] + w.G_CELLWORDS])
+    M[e + w.E_MIDDLE] = 0
+    M[e + w.E_LEFT] = 0
     for j in range(P[s + w.S_NINC]):
         word = e + w.E_INC + j
         if M[word] != 0:

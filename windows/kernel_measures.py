@@ -6,69 +6,57 @@ from __future__ import annotations
 import numpy as np
 
 from windows import kernel_layout as w
-from windows.arena import EMPTY, LIST_DATA, LIST_N, MAP_DATA, MAP_MASK, MEMO, UNIQUE
+from windows.arena import ACC, EMPTY, LIST_DATA, LIST_N, MAP_DATA, MAP_MASK, UNIQUE
 from windows.jit import kernel
-from windows.kernel_cells import count_of, edge_of, extreme_of, squares_of, sum_of
+from windows.kernel_cells import cells_join
 from windows.kernel_values import values_count
 
 
 @kernel
-def measure_of(M, X, P, PX, f, S, at, n, D, STAMP):
-    """The value of the measure at P[f] over n items."""
+def joined(M, X, P, s, S, at, n, D):
+    """The place of the cells of a set's measures over n items: the item's own, where it is but one."""
+    if n == 1 and S[at + 1] < 0:
+        return S[at]
+    cells_join(M, X, P, P[s + w.S_CELLS], P[s + w.S_NCELLS], M[ACC], S, at, n, D)
+    return M[ACC]
+
+
+@kernel
+def measure_of(M, X, P, PX, f, base, S, at, n, D, STAMP):
+    """The value of the measure at P[f] over n items, whose joined cells are at `base`."""
     fn = P[f + w.F_FN]
-    bit = P[f + w.F_BIT]
+    cell = base + P[f + w.F_CELL]
     if fn == w.F_COUNT:
-        return float(known_count(M, P, S, at, n, D, bit, P[f + w.F_CNT]))
-    if fn <= w.F_STD and fn != w.F_MIN and fn != w.F_MAX:
-        return moment_of(M, X, P, f, fn, S, at, n, D)
-    if fn == w.F_MIN or fn == w.F_MAX:
-        sign = 1.0 if fn == w.F_MAX else -1.0
-        best = extreme_of(M, X, S, at, n, D, bit, P[f + w.F_COL], P[f + w.F_CELL], sign)
-        return np.nan if best == -np.inf else sign * best
+        return float(M[cell])
+    if fn <= w.F_STD:
+        return number_of(M, X, fn, cell)
     if fn == w.F_DISTINCT:
-        return float(distinct_of(M, S, at, n, D, bit, P[f + w.F_COL], P[f + w.F_CELL], STAMP))
+        return float(distinct_of(M, S, at, n, D, P[f + w.F_BIT], P[f + w.F_COL], P[f + w.F_CELL], STAMP))
     if fn == w.F_FIRST or fn == w.F_LAST:
-        _t, code = edge_of(M, S, at, n, D, bit, P[f + w.F_COL], P[f + w.F_CELL], fn == w.F_LAST)
-        return np.nan if code < 0 else float(code)
+        return np.nan if M[cell + 1] < 0 else float(M[cell + 1])
     if fn == w.F_QUANTILE:
-        return quantile_of(M, X, S, at, n, D, bit, P[f + w.F_COL], P[f + w.F_CELL], PX[P[f + w.F_Q]])
-    known = count_of(M, P, S, at, n, D, P[f + w.F_BIT2], P[f + w.F_CNT2])
-    return count_of(M, P, S, at, n, D, bit, P[f + w.F_CNT]) / known if known > 0 else np.nan
+        return quantile_of(M, X, S, at, n, D, P[f + w.F_BIT], P[f + w.F_COL], P[f + w.F_CELL], PX[P[f + w.F_Q]])
+    known = M[base + P[f + w.F_CELL2]]
+    return M[cell] / known if known > 0 else np.nan
 
 
 @kernel
-def forget_sums(M):
-    """Other items than before are at hand."""
-    M[MEMO] = 0
-    M[MEMO + 3] = 0
-
-
-@kernel
-def known_count(M, P, S, at, n, D, bit, cell):
-    """How many events entered; asked again by the next measure it is not counted again."""
-    if M[MEMO + 3] != cell + 1:
-        M[MEMO + 3] = cell + 1
-        M[MEMO + 4] = count_of(M, P, S, at, n, D, bit, cell)
-    return M[MEMO + 4]
-
-
-@kernel
-def moment_of(M, X, P, f, fn, S, at, n, D):
-    """sum, mean, var or std."""
-    bit = P[f + w.F_BIT]
-    if M[MEMO] != P[f + w.F_SUM] + 1:
-        M[MEMO] = P[f + w.F_SUM] + 1
-        X[MEMO + 1], X[MEMO + 2] = sum_of(M, X, S, at, n, D, bit, P[f + w.F_COL], P[f + w.F_SUM])
-    total = X[MEMO + 1] + X[MEMO + 2]
+def number_of(M, X, fn, cell):
+    """sum, mean, min, max, var or std of a number's cell."""
+    n = M[cell + w.X_N]
     if fn == w.F_TOTAL:
-        return total
-    k = known_count(M, P, S, at, n, D, bit, P[f + w.F_CNT])
-    if fn == w.F_MEAN:
-        return total / k if k > 0 else np.nan
-    if k < 2:
+        return X[cell + w.X_HIGH] + X[cell + w.X_LOW]
+    if n == 0:
         return np.nan
-    squares = squares_of(M, X, S, at, n, D, bit, P[f + w.F_COL], total / k, P[f + w.F_CELL], P[f + w.F_CNT], P[f + w.F_SUM])
-    var = squares / (k - 1)
+    if fn == w.F_MEAN:
+        return (X[cell + w.X_HIGH] + X[cell + w.X_LOW]) / n
+    if fn == w.F_MIN:
+        return X[cell + w.X_MIN]
+    if fn == w.F_MAX:
+        return X[cell + w.X_MAX]
+    if n < 2:
+        return np.nan
+    var = X[cell + w.X_SQUARES] / (n - 1)
     return np.sqrt(var) if fn == w.F_STD else var
 
 

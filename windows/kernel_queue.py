@@ -1,14 +1,14 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
-"""What a step leaves behind: a queue of what changed, timers, and what nobody needs after the step."""
+"""What a step leaves behind: a queue of what changed, and timers."""
 
 from __future__ import annotations
 
 from windows import kernel_layout as w
-from windows.arena import GARBAGE, OUTN, STEP, list_new, list_push
+from windows.arena import OUTN, STEP
 from windows.jit import kernel
 from windows.timers import ring_at
 
-Q_SLICE, Q_CLOSED, Q_VIEW, Q_KEY, Q_REMOVED, Q_SESSION = 0, 1, 2, 3, 4, 5
+Q_SLICE, Q_REVISED, Q_VIEW, Q_KEY, Q_REMOVED, Q_SESSION = 0, 1, 2, 3, 4, 5
 TOOK, REFUSED, KEPT = 1, 2, 4  # KEPT: a set that refused does not drop
 
 
@@ -35,15 +35,17 @@ def key_changed(M, OUT, root, wm):
 
 @kernel
 def arm(M, P, s, e, root, due):
-    """Ring for this set and key no later than `due`."""
+    """Ring for this set and key no later than `due`. All sets of a group have one timer at a key."""
     if due < M[e + w.E_DUE]:
         M[e + w.E_DUE] = due
-        ring_at(M, due, P[s + w.S_INDEX], M[root + w.R_SLOT], M[root + w.R_GENERATION], M[root + w.R_ORDER])
+        g = P[s + w.S_GROUP]
+        group_arm(M, P, g, root, due)
 
 
 @kernel
-def garbage(M, s, slot):
-    """A set holds something at a key that nobody needs after this step."""
-    if M[GARBAGE] == 0:
-        M[GARBAGE] = list_new(M, 62)
-    M[GARBAGE] = list_push(M, list_push(M, M[GARBAGE], s), slot)
+def group_arm(M, P, g, root, due):
+    """Ring for a group and key no later than `due`."""
+    chain = root + P[g + w.G_CHAIN]
+    if due < M[chain + w.CH_DUE]:
+        M[chain + w.CH_DUE] = due
+        ring_at(M, due, P[g + w.G_INDEX], M[root + w.R_SLOT])

@@ -10,14 +10,15 @@ from __future__ import annotations
 import numpy as np
 
 from windows import kernel_layout as w
-from windows.arena import EMPTY, ENTRY_WM, LIST_DATA, LIST_N, MAP_N, STRIDE
+from windows.arena import EMPTY, LIST_DATA, LIST_N, MAP_N, STRIDE
 from windows.jit import kernel
-from windows.kernel_events import event_room, forget_before, stretch
+from windows.kernel_events import event_room, forget_before
 from windows.kernel_history import data_of, history_new
-from windows.kernel_kept import inc_apply, inc_move, inc_walk
-from windows.kernel_measures import between, forget_sums, measure_of
+from windows.kernel_kept import inc_apply, inc_free, inc_move, inc_walk
+from windows.kernel_measures import between, joined, measure_of
 from windows.kernel_queue import KEPT, REFUSED, TOOK, arm
 from windows.kernel_views import history_of, leaves_after, view_touch
+from windows.kernel_window import window_items
 
 
 @kernel
@@ -26,25 +27,32 @@ def rolling_values(M, X, P, PX, g, s, e, h, t, S, STAMP, out, at, stride):
     lo = t - P[s + w.S_DELAY] - P[s + w.S_SIZE] + (0 if P[s + w.S_CLOSED] else 1)
     hi = t - P[s + w.S_DELAY]
     n = 0
+    tree = False
     if h != 0:
-        n = stretch(M, X, P, g, h, lo, hi, S)
+        tree = M[M[h + w.H_ROOT] + w.N_LEVEL] > 0
         if P[s + w.S_NINC] > 0:
-            inc_move(M, X, P, g, s, e, h, lo, hi)
+            if tree:
+                inc_move(M, X, P, g, s, e, h, lo, hi)
+            elif M[e + w.E_LO] <= M[e + w.E_HI]:
+                inc_free(M, P, s, e)  # so few events are looked through
+        n = window_items(M, X, P, g, s, e, h, lo, hi, S)
     D = data_of(P, g)
-    forget_sums(M)
-    for j in range(P[s + w.S_NMEASURES]):
-        f = P[s + w.S_MEASURES] + j * w.F_WORDS
-        inc = P[f + w.F_INC]
-        if inc < 0:
-            out[at + j * stride] = measure_of(M, X, P, PX, f, S, 0, n, D, STAMP)
-            continue
-        kept = M[e + w.E_INC + inc] if h != 0 else 0
-        if P[f + w.F_FN] == w.F_DISTINCT:
-            out[at + j * stride] = M[kept + MAP_N] if kept != 0 else 0
-        elif kept == 0:
-            out[at + j * stride] = np.nan
+    base = joined(M, X, P, s, S, 0, n, D)
+    f = P[s + w.S_MEASURES]
+    for j in range(at, at + P[s + w.S_NMEASURES] * stride, stride):
+        if tree and P[f + w.F_INC] >= 0:
+            out[j] = kept_value(M, X, P, PX, f, M[e + w.E_INC + P[f + w.F_INC]])
         else:
-            out[at + j * stride] = between(X, kept + LIST_DATA, M[kept + LIST_N], PX[P[f + w.F_Q]])
+            out[j] = measure_of(M, X, P, PX, f, base, S, 0, n, D, STAMP)
+        f += w.F_WORDS
+
+
+@kernel
+def kept_value(M, X, P, PX, f, kept):
+    """What a set keeps incrementally, as its measure."""
+    if P[f + w.F_FN] == w.F_DISTINCT:
+        return float(M[kept + MAP_N]) if kept != 0 else 0.0
+    return np.nan if kept == 0 else between(X, kept + LIST_DATA, M[kept + LIST_N], PX[P[f + w.F_Q]])
 
 
 @kernel
@@ -110,7 +118,7 @@ def rolling_put(M, X, P, PX, g, root, mask, t, i, NUM, CODE, S, STAMP, FEATURES,
         h = M[root + P[g + w.G_CHAIN]]
         while h != 0:
             if M[h + w.H_MASK] & accepted:
-                history_trim(M, X, P, g, root, h, M[ENTRY_WM])
+                history_trim(M, X, P, g, root, h, wm)
                 event_put(M, X, P, g, root, h, mask, t, i, NUM, CODE)
             h = M[h + w.H_NEXT]
     features_of(M, X, P, PX, g, root, t, i, S, STAMP, FEATURES, wm, 1)
@@ -146,6 +154,7 @@ def rolling_taken(M, P, g, root, accepted, t, OUT, wm):
         if t + P[s + w.S_DELAY] > M[e + w.E_ASOF]:
             soonest = min(soonest, t + P[s + w.S_DELAY])
         if soonest > M[e + w.E_ASOF]:
-            arm(M, P, s, e, root, -(-soonest // P[s + w.S_STEP]) * P[s + w.S_STEP])
+            if soonest < M[e + w.E_DUE]:
+                arm(M, P, s, e, root, -(-soonest // P[s + w.S_STEP]) * P[s + w.S_STEP])
         else:
             arm(M, P, s, e, root, M[e + w.E_LAST] + leaves_after(P, s) + P[s + w.S_LAT])

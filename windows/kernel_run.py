@@ -4,69 +4,62 @@
 from __future__ import annotations
 
 from windows import kernel_layout as w
-from windows.arena import CAUSE, DOCS, EMPTY, OUT_SIZE, OUTN, STRIDE, T_HEAP, T_N, WATERMARK, release, room
+from windows.arena import CAUSE, DOCS, EMPTY, LONGEST, OUT_SIZE, OUTN, SCRATCH, STRIDE, T_HEAP, T_N, TIGHT, WATERMARK, room
 from windows.jit import kernel
-from windows.kernel_close import grid_due, grid_ring
+from windows.kernel_close import grid_due, grid_ring, slices_free
+from windows.kernel_emit import judge, root_new
 from windows.kernel_expr import bits_of, evaluate
-from windows.kernel_queue import TOOK, key_changed
+from windows.kernel_queue import TOOK, group_arm, key_changed
 from windows.kernel_rolling import rolling_put
-from windows.kernel_slices import slices_put, spoils
+from windows.kernel_slices import slices_put
 from windows.kernel_views import leaves_after, rolling_ring, view_touch
-from windows.timers import NODE, SET_BITS, ring_next
+from windows.timers import GROUP_BITS, ring_next
 
-DONE, GROW, FULL, READ = (
-    0,
-    1,
-    2,
-    3,
-)  # why a pass ended: all done; memory or room is short; budget spent; closed windows must be read
+DONE, GROW, FULL = 0, 1, 2  # why a pass ended: all done; memory or room is short; budget spent
 CHANGE_ROW = 1
 BY_END = 3
 
 
 @kernel
-def index_in(P, g, s):
-    """Which of its group's sets a set is."""
-    j = 0
-    while P[P[g + w.G_SETS] + j] != s:
-        j += 1
-    return j
-
-
-@kernel
-def judge(M, root, mark):
-    """The watermark that judges a key: what it has closed stays closed, whatever shard it came from."""
-    return max(mark, M[root + w.R_FLOOR], w.LONG_AGO)
-
-
-@kernel
-def ring(M, X, P, Z, ROOTS, OUT, target):
-    """Do what the next timer asks for."""
-    rung = min(M[M[T_HEAP]], target)
-    node = ring_next(M)
-    s = P[w.P_SETS] + (M[node + 1] & ((1 << SET_BITS) - 1)) * w.S_WORDS
-    slot = M[node + 1] >> SET_BITS
-    generation = M[node + 2]
-    release(M, node, NODE)
-    root = ROOTS[slot]
-    if root == 0 or M[root + w.R_GENERATION] != generation:
+def ring(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, ROWS, RX, target):
+    """Do what the next timer asks for: for all sets of a group at a key."""
+    due = M[M[T_HEAP]]
+    token = ring_next(M)
+    g = P[P[w.P_GROUPS] + (token & ((1 << GROUP_BITS) - 1))]
+    root = ROOTS[token >> GROUP_BITS]
+    if root == 0 or M[root + w.R_ROUTE] != P[g + w.G_ROUTE]:
         return
-    g = P[s + w.S_GROUP]
+    chain = root + P[g + w.G_CHAIN]
+    if M[chain + w.CH_DUE] != due:
+        return
+    M[chain + w.CH_DUE] = w.LONG_AGO  # one timer is set below for all
     wm = judge(M, root, target)
-    if P[s + w.S_KIND] == w.GRID:
-        grid_ring(M, P, Z, s, g, root, OUT, wm, max(rung, min(wm, M[root + w.R_FLOOR])), M[CAUSE])
-    else:
-        rolling_ring(M, X, P, g, s, index_in(P, g, s), root, OUT, wm)
+    rung = max(min(due, target), min(wm, M[root + w.R_FLOOR]))
+    soonest = w.NONE
+    for j in range(P[g + w.G_NSETS]):
+        s = P[P[g + w.G_SETS] + j]
+        e = root + P[s + w.S_ENT]
+        if M[e + w.E_DUE] <= due:
+            if P[s + w.S_KIND] == w.GRID:
+                grid_ring(M, X, P, PX, Z, s, g, root, S, STAMP, OUT, ROWS, RX, wm, rung, M[CAUSE])
+            else:
+                rolling_ring(M, X, P, g, s, root, OUT, wm)
+        soonest = min(soonest, M[e + w.E_DUE])
+    M[chain + w.CH_DUE] = w.NONE
+    if P[g + w.G_KIND] == w.SLICES:
+        slices_free(M, P, Z, g, root, due if soonest > due else soonest - 1)
+    if soonest != w.NONE:
+        group_arm(M, P, g, root, soonest)
 
 
 @kernel
 def space(M, reserve):
     """Whether there is memory, and room in the queue, for the next thing."""
-    return room(M) and M[OUTN] + reserve < M[OUT_SIZE]
+    return room(M) and M[OUTN] + reserve < M[OUT_SIZE] and not M[TIGHT] and 6 * M[LONGEST] + 1024 < M[SCRATCH]
 
 
 @kernel
-def pass_time(M, X, P, Z, ROOTS, OUT, mark, reserve, budget):
+def pass_time(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, ROWS, RX, mark, reserve, budget):
     """Let time pass to a mark and do all that is due. Until it is all done, the watermark stays where it was."""
     target = max(mark, M[WATERMARK])
     while M[T_N] > 0 and M[M[T_HEAP]] <= target:
@@ -74,20 +67,9 @@ def pass_time(M, X, P, Z, ROOTS, OUT, mark, reserve, budget):
             return FULL
         if not space(M, reserve):
             return GROW
-        ring(M, X, P, Z, ROOTS, OUT, target)
+        ring(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, ROWS, RX, target)
     M[WATERMARK] = target
     return DONE
-
-
-@kernel
-def must_read(M, P, Z, st, root, t):
-    """Whether windows that were closed in this step must be put together before a value comes in."""
-    wm = judge(M, root, M[WATERMARK])
-    for j in range(P[st + w.ST_NGROUPS]):
-        g = P[P[st + w.ST_GROUPS] + j]
-        if P[g + w.G_KIND] == w.SLICES and spoils(M, P, Z, g, t, wm):
-            return True
-    return False
 
 
 @kernel
@@ -111,7 +93,7 @@ def change(M, X, P, PX, Z, st, root, i, at, NUM, FLAG, CODE, R, T, S, STAMP, FEA
 @kernel
 def run(
     M, X, P, PX, Z, ROOTS, begin, end, kind, cause, mark, stream, slot, at, put, NUM, FLAG, CODE, S, STAMP, R, T, FEATURES, OUT,
-    LATE, OUTCOME, reserve, budget,
+    ROWS, RX, LATE, OUTCOME, reserve, budget,
 ):  # fmt: skip
     """Rows [begin, end) in order: (the first row that is not finished, why)."""
     for i in range(begin, end):
@@ -120,23 +102,24 @@ def run(
         if kind[i] == 0:
             continue
         M[CAUSE] = cause[i]
-        code = pass_time(M, X, P, Z, ROOTS, OUT, mark[i], reserve, budget)
+        code = pass_time(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, ROWS, RX, mark[i], reserve, budget)
         if code != DONE:
             return i, code
-        if kind[i] != CHANGE_ROW or slot[i] < 0 or not put[i]:
+        if kind[i] != CHANGE_ROW or slot[i] < 0:
             continue
         if not space(M, reserve):
             return i, GROW
         st = P[w.P_STREAMS] + stream[i] * w.ST_WORDS
-        root = ROOTS[slot[i]]
-        if at[i] < M[WATERMARK] - P[w.P_HOLD] and must_read(M, P, Z, st, root, at[i]):
-            return i, READ
-        OUTCOME[i] = change(M, X, P, PX, Z, st, root, i, at[i], NUM, FLAG, CODE, R, T, S, STAMP, FEATURES, OUT, LATE)
+        if ROOTS[slot[i]] == 0:
+            ROOTS[slot[i]] = root_new(M, P, slot[i], P[st + w.ST_ROUTE])
+        if put[i]:
+            root = ROOTS[slot[i]]
+            OUTCOME[i] = change(M, X, P, PX, Z, st, root, i, at[i], NUM, FLAG, CODE, R, T, S, STAMP, FEATURES, OUT, LATE)
     return end, DONE
 
 
 @kernel
-def finish(M, X, P, Z, ROOTS, nroots, far, OUT, reserve, budget):
+def finish(M, X, P, PX, Z, ROOTS, nroots, far, S, STAMP, OUT, ROWS, RX, reserve, budget):
     """The end of a file: windows close as if time had no end, rolling views stand as of the last true watermark."""
     for slot in range(nroots):
         root = ROOTS[slot]
@@ -147,14 +130,14 @@ def finish(M, X, P, Z, ROOTS, nroots, far, OUT, reserve, budget):
             g = P[s + w.S_GROUP]
             if g < 0 or M[root + w.R_ROUTE] != P[g + w.G_ROUTE]:
                 continue
-            code = finish_set(M, P, Z, s, g, root, far, OUT, reserve, budget)
+            code = finish_set(M, X, P, PX, Z, s, g, root, far, S, STAMP, OUT, ROWS, RX, reserve, budget)
             if code != DONE:
                 return code
     return DONE
 
 
 @kernel
-def finish_set(M, P, Z, s, g, root, far, OUT, reserve, budget):
+def finish_set(M, X, P, PX, Z, s, g, root, far, S, STAMP, OUT, ROWS, RX, reserve, budget):
     """The end of a file for one set at one key."""
     more = True
     while more:
@@ -166,7 +149,7 @@ def finish_set(M, P, Z, s, g, root, far, OUT, reserve, budget):
             floor = M[root + w.R_FLOOR]
             more = grid_due(M, P, Z, s, g, root, far) <= far
             if more:
-                grid_ring(M, P, Z, s, g, root, OUT, far, far, BY_END)
+                grid_ring(M, X, P, PX, Z, s, g, root, S, STAMP, OUT, ROWS, RX, far, far, BY_END)
             elif M[root + P[g + w.G_CHAIN]] != 0 or M[root + P[s + w.S_ENT] + w.E_N] > 0:
                 key_changed(M, OUT, root, far)
             M[root + w.R_FLOOR] = floor  # the end of a file judges no later value

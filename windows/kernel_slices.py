@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
-"""Tumbling and sliding windows from shared slices: a value goes into one slice; a window is put together when it is asked for.
+"""Tumbling and sliding windows from shared slices: a value goes into one slice; a window is put together when it closes.
 
 All windows that are not frozen take a value, so what a slice holds is right for every window that is still to be asked for; the
 frozen ones are never asked again. What is true of a closed window alone (revision, late, what closed it) stands in its record.
@@ -8,11 +8,11 @@ frozen ones are never asked again. What is true of a closed window alone (revisi
 from __future__ import annotations
 
 from windows import kernel_layout as w
-from windows.arena import CAUSE, DOCS, ENTRY_WM, READ_WM, STEP, alloc, release
+from windows.arena import CAUSE, DOCS, LONGEST, MEMO, STEP, alloc, release
 from windows.jit import kernel
 from windows.kernel_cells import cells_add, cells_clear, cells_free
-from windows.kernel_grid import ends, first_past, last_at, record, record_find, record_put, slice_at
-from windows.kernel_queue import KEPT, Q_CLOSED, Q_SLICE, REFUSED, TOOK, arm, queue
+from windows.kernel_grid import ends, first_on, first_past, last_at, last_of, record, record_find, record_put, slice_at
+from windows.kernel_queue import KEPT, Q_REVISED, Q_SLICE, REFUSED, TOOK, arm, queue
 
 
 @kernel
@@ -30,32 +30,60 @@ def slice_find(M, head, a, b, full):
 
 
 @kernel
-def slice_new(M, X, P, Z, g, root, a, b, older):
-    """A slice in front of `older` (0: at the old end), which is not needed once the last window on it is frozen for every set."""
-    chain = root + P[g + w.G_CHAIN]
-    node = alloc(M, w.L_CELLS + P[g + w.G_CELLWORDS])
-    newer = M[older + w.L_PREV] if older != 0 else M[chain + 1]
-    M[node + w.L_NEXT] = older
-    M[node + w.L_PREV] = newer
-    M[(newer + w.L_NEXT) if newer != 0 else chain] = node
-    M[(older + w.L_PREV) if older != 0 else chain + 1] = node
-    M[node + w.L_FROM] = a
-    M[node + w.L_TO] = b
-    M[node + w.L_MASK] = P[g + w.G_FULL]
-    M[node + w.L_STAMP] = 0
+def slice_known(M, P, Z, g, t):
+    """The place of what is known of the slice that holds t. Many values in a row are in one slice."""
+    m = M[MEMO] + P[g + w.G_MEMO]
+    if not M[m + w.MEMO_FROM] <= t < M[m + w.MEMO_TO]:
+        a, b = slice_at(P, Z, g, t)
+        slice_learn(M, P, Z, g, m, a, b)
+    return m
+
+
+@kernel
+def slice_learn(M, P, Z, g, m, a, b):
+    """When the slice [a, b) is safe and dead, and the last window on it for each set."""
     safe = w.NONE
     dead = -w.NONE
     for j in range(P[g + w.G_NSETS]):
         s = P[P[g + w.G_SETS] + j]
-        e = root + P[s + w.S_ENT]
-        finger = M[e + w.E_FINGER]
-        if finger != 0 and a <= M[finger + w.L_FROM] and last_at(P, Z, s, a) >= M[e + w.E_OPEN]:
-            M[e + w.E_FINGER] = node
+        last = last_at(P, Z, s, a)
         safe = min(safe, ends(P, Z, s, first_past(P, Z, s, a)) + P[s + w.S_LAT])
-        dead = max(dead, ends(P, Z, s, last_at(P, Z, s, a)) + P[s + w.S_HOLD])
-    M[node + w.L_SAFE] = safe
-    M[node + w.L_DEAD] = dead
+        dead = max(dead, ends(P, Z, s, last) + P[s + w.S_HOLD])
+        M[m + w.MEMO_LAST + j] = last
+    M[m + w.MEMO_FROM] = a
+    M[m + w.MEMO_TO] = b
+    M[m + w.MEMO_SAFE] = safe
+    M[m + w.MEMO_DEAD] = dead
+
+
+@kernel
+def slice_new(M, X, P, g, root, m, older):
+    """The slice known at m, in front of `older` (0: at the old end); not needed once the last window on it is frozen for all."""
+    chain = root + P[g + w.G_CHAIN]
+    a = M[m + w.MEMO_FROM]
+    node = alloc(M, w.L_CELLS + P[g + w.G_CELLWORDS] + P[g + w.G_NSETS])
+    newer = M[older + w.L_PREV] if older != 0 else M[chain + w.CH_TAIL]
+    M[node + w.L_NEXT] = older
+    M[node + w.L_PREV] = newer
+    M[(newer + w.L_NEXT) if newer != 0 else chain] = node
+    M[(older + w.L_PREV) if older != 0 else chain + w.CH_TAIL] = node
+    M[node + w.L_FROM] = a
+    M[node + w.L_TO] = M[m + w.MEMO_TO]
+    M[node + w.L_MASK] = P[g + w.G_FULL]
+    M[node + w.L_STAMP] = 0
+    M[node + w.L_SAFE] = M[m + w.MEMO_SAFE]
+    M[node + w.L_DEAD] = M[m + w.MEMO_DEAD]
+    lasts = node + w.L_CELLS + P[g + w.G_CELLWORDS]
+    for j in range(P[g + w.G_NSETS]):
+        last = M[m + w.MEMO_LAST + j]
+        M[lasts + j] = last
+        e = root + P[P[P[g + w.G_SETS] + j] + w.S_ENT]
+        finger = M[e + w.E_FINGER]
+        if finger != 0 and a <= M[finger + w.L_FROM] and last >= M[e + w.E_OPEN]:
+            M[e + w.E_FINGER] = node
     cells_clear(M, X, P, g, node + w.L_CELLS)
+    M[chain + w.CH_N] += 1
+    M[LONGEST] = max(M[LONGEST], M[chain + w.CH_N])
     return node
 
 
@@ -63,42 +91,45 @@ def slice_new(M, X, P, Z, g, root, a, b, older):
 def slice_drop(M, P, g, root):
     """Free the oldest slice."""
     chain = root + P[g + w.G_CHAIN]
-    node = M[chain + 1]
+    node = M[chain + w.CH_TAIL]
     newer = M[node + w.L_PREV]
     for j in range(P[g + w.G_NSETS]):
         e = root + P[P[P[g + w.G_SETS] + j] + w.S_ENT]
         if M[e + w.E_FINGER] == node:
             M[e + w.E_FINGER] = newer
-    M[chain + 1] = newer
+    M[chain + w.CH_TAIL] = newer
     M[(newer + w.L_NEXT) if newer != 0 else chain] = 0
+    M[chain + w.CH_N] -= 1
     cells_free(M, P, g, node + w.L_CELLS)
-    release(M, node, w.L_CELLS + P[g + w.G_CELLWORDS])
+    release(M, node, w.L_CELLS + P[g + w.G_CELLWORDS] + P[g + w.G_NSETS])
 
 
 @kernel
 def slices_forget(M, P, g, root, before):
     """Free the oldest slices that no window needs since `before`."""
     chain = root + P[g + w.G_CHAIN]
-    while M[chain + 1] != 0 and M[M[chain + 1] + w.L_DEAD] <= before:
+    while M[chain + w.CH_TAIL] != 0 and M[M[chain + w.CH_TAIL] + w.L_DEAD] <= before:
         slice_drop(M, P, g, root)
 
 
 @kernel
 def slices_put(M, X, P, Z, g, root, mask, t, i, NUM, CODE, OUT, wm, LATE):
     """One value into a group's slices: TOOK | REFUSED | KEPT."""
-    a, b = slice_at(P, Z, g, t)
+    if not mask & P[g + w.G_WANT]:
+        return 0
+    m = slice_known(M, P, Z, g, t)
+    a = M[m + w.MEMO_FROM]
     chain = root + P[g + w.G_CHAIN]
-    node, older = slice_find(M, M[chain], a, b, P[g + w.G_FULL])
-    late = node == 0 or wm >= M[node + w.L_SAFE]
-    verdict = TOOK
-    if late:
-        verdict = slices_judge(M, P, Z, g, root, mask, a, OUT, wm, LATE)
-        if verdict & TOOK and node == 0:
-            slices_forget(M, P, g, root, M[ENTRY_WM])
-            node, older = slice_find(M, M[chain], a, b, P[g + w.G_FULL])
-            node = slice_new(M, X, P, Z, g, root, a, b, older)
+    late = wm >= M[m + w.MEMO_SAFE]
+    verdict = slices_judge(M, P, Z, g, root, mask, a, OUT, wm, LATE) if late else TOOK
     if not verdict & TOOK:
         return verdict
+    node, older = slice_find(M, M[chain], a, M[m + w.MEMO_TO], P[g + w.G_FULL])
+    if node == 0:
+        if late:
+            slices_forget(M, P, g, root, wm)
+            node, older = slice_find(M, M[chain], a, M[m + w.MEMO_TO], P[g + w.G_FULL])
+        node = slice_new(M, X, P, g, root, m, older)
     base = node + w.L_CELLS
     cells_add(M, X, P, g, base, mask, t, NUM, CODE, i)
     seen = 0
@@ -107,35 +138,21 @@ def slices_put(M, X, P, Z, g, root, mask, t, i, NUM, CODE, OUT, wm, LATE):
         if (mask >> P[s + w.S_BIT]) & 1:
             seen += 1
             if late or M[base + P[s + w.S_CNT]] == 1:
-                arm_open(M, P, Z, s, root, a)
-    if seen and M[node + w.L_STAMP] != M[STEP]:
+                arm_open(M, P, Z, g, s, root, node)
+    if M[node + w.L_STAMP] != M[STEP]:
         M[node + w.L_STAMP] = M[STEP]
         M[DOCS] += seen
-        queue(M, OUT, Q_SLICE, g, M[root + w.R_SLOT], a, b)
-    return verdict if seen else 0
+        queue(M, OUT, Q_SLICE, g, M[root + w.R_SLOT], a, M[m + w.MEMO_TO])
+    return verdict
 
 
 @kernel
-def spoils(M, P, Z, g, t, wm):
-    """Whether a value would come into a slice of a window that froze in this step and has not been put together yet."""
-    a, _b = slice_at(P, Z, g, t)
-    takes = False
-    frozen = False
-    for j in range(P[g + w.G_NSETS]):
-        s = P[P[g + w.G_SETS] + j]
-        last = last_at(P, Z, s, a)
-        takes = takes or ends(P, Z, s, last) + P[s + w.S_HOLD] > wm
-        k = max(first_past(P, Z, s, a), first_past(P, Z, s, M[READ_WM] - P[s + w.S_HOLD]))
-        frozen = frozen or (k <= last and ends(P, Z, s, k) + P[s + w.S_HOLD] <= wm)
-    return takes and frozen
-
-
-@kernel
-def arm_open(M, P, Z, s, root, a):
+def arm_open(M, P, Z, g, s, root, node):
     """A timer for the first open window on a slice."""
     e = root + P[s + w.S_ENT]
-    k = max(M[e + w.E_OPEN], first_past(P, Z, s, a))
-    if k <= last_at(P, Z, s, a):
+    last = last_of(M, P, g, s, node)
+    k = max(M[e + w.E_OPEN], first_on(M, P, Z, s, node, last))
+    if k <= last:
         arm(M, P, s, e, root, ends(P, Z, s, k) + P[s + w.S_LAT])
 
 
@@ -180,4 +197,4 @@ def revise(M, P, Z, s, root, k, OUT):
     if M[r + w.W_STAMP] != M[STEP]:
         M[r + w.W_STAMP] = M[STEP]
         M[DOCS] += 1
-        queue(M, OUT, Q_CLOSED, s, M[root + w.R_SLOT], k, M[r + w.W_CAUSE])
+        queue(M, OUT, Q_REVISED, s, M[root + w.R_SLOT], k, M[r + w.W_CAUSE])

@@ -1,20 +1,17 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
-"""A key's state as words, and back; its end; and when something happens first."""
+"""A key's end, and when something happens first."""
 
 from __future__ import annotations
 
 from windows import kernel_layout as w
-from windows.arena import EMPTY, GARBAGE, LIST_DATA, LIST_N, T_HEAP, T_MAP, T_N, T_SORTED, WATERMARK, list_free, map_find, release
+from windows.arena import T_HEAP, T_N, release
 from windows.jit import kernel
-from windows.kernel_close import may_read
 from windows.kernel_emit import set_due
-from windows.kernel_grid import ends, last_at, record, record_drop
 from windows.kernel_history import history_free
 from windows.kernel_kept import inc_free
 from windows.kernel_queue import arm
-from windows.kernel_run import judge
-from windows.kernel_slices import slice_drop, slices_forget
-from windows.timers import NODE, SET_BITS, ring_next
+from windows.kernel_slices import slices_forget
+from windows.timers import GROUP_BITS, next_token, ring_next
 
 
 @kernel
@@ -37,8 +34,8 @@ def key_wipe(M, P, root):
 
 
 @kernel
-def key_free(M, P, root, words):
-    """Forget a key. Its timers find another generation."""
+def key_free(M, P, root):
+    """Forget a key. Its timers find nothing, or another key that is not due."""
     key_wipe(M, P, root)
     for n in range(P[w.P_NSETS]):
         s = P[w.P_SETS] + n * w.S_WORDS
@@ -52,42 +49,7 @@ def key_free(M, P, root, words):
             history_free(M, P, g, h)
             h = after
         M[root + P[g + w.G_CHAIN]] = 0
-    release(M, root, words)
-
-
-@kernel
-def needed(M, P, Z, g, root, node):
-    """Whether a set may still ask for a slice in which it has events."""
-    wm = judge(M, root, M[WATERMARK])
-    for j in range(P[g + w.G_NSETS]):
-        s = P[P[g + w.G_SETS] + j]
-        if may_read(M, P, s, g, node):
-            last = last_at(P, Z, s, M[node + w.L_FROM])
-            if last >= M[root + P[s + w.S_ENT] + w.E_OPEN] or ends(P, Z, s, last) + P[s + w.S_HOLD] > wm:
-                return True
-    return False
-
-
-@kernel
-def tidy(M, P, Z, ROOTS):
-    """Free what nobody needed after the last step."""
-    todo = M[GARBAGE]
-    M[GARBAGE] = 0
-    for i in range(todo + LIST_DATA, todo + LIST_DATA + M[todo + LIST_N], 2):
-        s = M[i]
-        root = ROOTS[M[i + 1]]
-        if root == 0 or M[root + w.R_ROUTE] != P[P[s + w.S_GROUP] + w.G_ROUTE]:
-            continue
-        wm = judge(M, root, M[WATERMARK])
-        e = root + P[s + w.S_ENT]
-        while M[e + w.E_N] > 0 and ends(P, Z, s, M[record(M, e, 0) + w.W_KEY]) + P[s + w.S_HOLD] <= wm:
-            record_drop(M, e, 0)
-        g = P[s + w.S_GROUP]
-        tail = M[root + P[g + w.G_CHAIN] + 1]
-        while tail != 0 and not needed(M, P, Z, g, root, tail):
-            slice_drop(M, P, g, root)
-            tail = M[root + P[g + w.G_CHAIN] + 1]
-    list_free(M, todo)
+    release(M, root, P[P[w.P_ROUTES] + M[root + w.R_ROUTE]])
 
 
 @kernel
@@ -99,21 +61,31 @@ def set_watch(M, P, Z, s, root):
 
 
 @kernel
+def group_due(M, P, Z, g, root):
+    """When something happens next for a group at a key, NONE if never."""
+    due = w.NONE
+    for j in range(P[g + w.G_NSETS]):
+        due = min(due, set_due(M, P, Z, P[P[g + w.G_SETS] + j], root))
+    return due
+
+
+@kernel
 def first_due(M, P, Z, ROOTS):
     """The due time of the first timer that means it; those that would ring in vain are put right."""
     while M[T_N] > 0:
         due = M[M[T_HEAP]]
-        node = M[map_find(M, M[T_MAP], due) + 1]
-        s = P[w.P_SETS] + (M[node + 1] & ((1 << SET_BITS) - 1)) * w.S_WORDS
-        root = ROOTS[M[node + 1] >> SET_BITS]
-        valid = root != 0 and M[root + w.R_GENERATION] == M[node + 2]
-        true = set_due(M, P, Z, s, root) if valid else w.NONE
-        if valid and true <= due:
+        token = next_token(M)
+        g = P[P[w.P_GROUPS] + (token & ((1 << GROUP_BITS) - 1))]
+        root = ROOTS[token >> GROUP_BITS]
+        chain = root + P[g + w.G_CHAIN]
+        valid = root != 0 and M[root + w.R_ROUTE] == P[g + w.G_ROUTE] and M[chain + w.CH_DUE] == due
+        if valid and group_due(M, P, Z, g, root) <= due:
             return due
-        M[T_SORTED] = due  # so that the token taken is the one looked at
-        release(M, ring_next(M), NODE)
-        M[T_SORTED] = EMPTY
+        ring_next(M)
         if valid:
-            M[root + P[s + w.S_ENT] + w.E_DUE] = w.NONE
-            set_watch(M, P, Z, s, root)
+            M[chain + w.CH_DUE] = w.NONE
+            for j in range(P[g + w.G_NSETS]):
+                s = P[P[g + w.G_SETS] + j]
+                M[root + P[s + w.S_ENT] + w.E_DUE] = w.NONE
+                set_watch(M, P, Z, s, root)
     return w.NONE

@@ -6,10 +6,11 @@ from __future__ import annotations
 from windows import kernel_layout as w
 from windows.arena import DOCS, EMPTY, STEP
 from windows.jit import kernel
-from windows.kernel_events import forget_before, place_of
+from windows.kernel_events import forget_before
 from windows.kernel_history import data_of, history_free
 from windows.kernel_kept import inc_free
 from windows.kernel_queue import Q_VIEW, arm, key_changed, queue
+from windows.kernel_window import place_near
 
 
 @kernel
@@ -28,12 +29,12 @@ def leaves_after(P, s):
 
 
 @kernel
-def next_event(M, P, g, h, bit, t):
+def next_event(M, P, g, e, h, bit, t):
     """The time of the set's first event at or after a time, NONE if there is none."""
     if h == 0:
         return w.NONE
     D = data_of(P, g)
-    leaf, i = place_of(M, P, g, h, t)
+    leaf, i = place_near(M, P, g, e, h, t)
     while leaf != 0:
         while i < M[leaf + w.N_N]:
             if (M[leaf + D + w.V_MASK * M[leaf + w.N_CAP] + i] >> bit) & 1:
@@ -45,16 +46,16 @@ def next_event(M, P, g, h, bit, t):
 
 
 @kernel
-def expires(M, P, g, s, h, as_of):
+def expires(M, P, g, s, e, h, as_of):
     """When the value next changes by silence alone after as_of: an event leaves, or a delayed one enters. NONE if never."""
     bit = P[s + w.S_BIT]
     soonest = w.NONE
-    t = next_event(M, P, g, h, bit, as_of - leaves_after(P, s) + 1)
+    t = next_event(M, P, g, e, h, bit, as_of - leaves_after(P, s) + 1)
     if t != w.NONE:
         soonest = t + leaves_after(P, s)
         last = M[h + w.H_LAST]
         if P[s + w.S_DELAY] > 0 or M[last + data_of(P, g) + M[last + w.N_N] - 1] > as_of:
-            t = next_event(M, P, g, h, bit, as_of - P[s + w.S_DELAY] + 1)
+            t = next_event(M, P, g, e, h, bit, as_of - P[s + w.S_DELAY] + 1)
             if t != w.NONE:
                 soonest = min(soonest, t + P[s + w.S_DELAY])
     return soonest
@@ -65,7 +66,7 @@ def rolling_due(M, P, g, s, e, h):
     """When something of the set happens next at a key: a refresh, or that the key is forgotten; NONE if nothing is known of it."""
     if M[e + w.E_LAST] == EMPTY:
         return w.NONE
-    return due_after(M, P, s, e, expires(M, P, g, s, h, M[e + w.E_ASOF]))
+    return due_after(M, P, s, e, expires(M, P, g, s, e, h, M[e + w.E_ASOF]))
 
 
 @kernel
@@ -87,19 +88,19 @@ def view_touch(M, P, s, e, root, OUT, wm):
 
 
 @kernel
-def rolling_ring(M, X, P, g, s, j, root, OUT, wm):
+def rolling_ring(M, X, P, g, s, root, OUT, wm):
     """Refresh a view that has decayed, forget a key that no value can need any more, ring again for the rest."""
     e = root + P[s + w.S_ENT]
     M[e + w.E_DUE] = w.NONE
     if M[e + w.E_LAST] == EMPTY:
         return
-    h = history_of(M, P, g, root, j)
-    soonest = expires(M, P, g, s, h, M[e + w.E_ASOF])
+    h = history_of(M, P, g, root, P[s + w.S_J])
+    soonest = expires(M, P, g, s, e, h, M[e + w.E_ASOF])
     due = due_after(M, P, s, e, soonest)
     if wm >= due:
         if soonest != w.NONE:
             view_touch(M, P, s, e, root, OUT, wm)
-            due = due_after(M, P, s, e, expires(M, P, g, s, h, M[e + w.E_ASOF]))
+            due = due_after(M, P, s, e, expires(M, P, g, s, e, h, M[e + w.E_ASOF]))
         key_changed(M, OUT, root, wm)
         if M[e + w.E_LAST] + leaves_after(P, s) <= wm - P[s + w.S_LAT]:
             M[e + w.E_LAST] = EMPTY

@@ -48,6 +48,7 @@ class Plan:
         self.groups: list[Group] = []
         self.group_of: list[Group | None] = [None] * len(sets)
         self.feature_at: list[int] = [-1] * len(sets)
+        self.memo_words = 0  # what the engine remembers of slices
         self.zones: list[int] = []  # sets in a time zone; their groups come behind them in Z
         self.machines = [Machine(self.columns, self.constants, self._list) for _ in self.streams]
         self._group()
@@ -140,11 +141,11 @@ class Plan:
         self.floats |= {constants + i: x for i, x in enumerate(self.constants)}
         self._roots()
         self.words[w.P_NSETS] = len(self.sets)
-        grids = [s for s, g in zip(self.sets, self.group_of, strict=True) if g is not None and g.grid is not None]
-        self.words[w.P_HOLD] = min((hold_of(s) for s in grids), default=1 << 62)
+        self.words[w.P_ROUTES] = self._put(self.root_words)
         self.words[w.P_SETS] = self._put([0] * (w.S_WORDS * len(self.sets)))
         for g in self.groups:
             g.at = self._put([0] * w.G_WORDS)
+        self.words[w.P_GROUPS] = self._put([g.at for g in self.groups])
         for i in range(len(self.sets)):
             self._lay_set(i)
         for g in self.groups:
@@ -156,7 +157,8 @@ class Plan:
                 if code[at] == O_CONST:
                     code[at + 2] += constants
             groups = [g.at for g in self.groups if g.stream == n]
-            rows += [self._put(code), len(code) // OP_WORDS, self._put(groups), len(groups), 0, 0]
+            route = self.routes.index(self.streams[n][1])
+            rows += [self._put(code), len(code) // OP_WORDS, self._put(groups), len(groups), route, 0]
         self.words[w.P_NSTREAMS] = len(self.machines)
         self.words[w.P_STREAMS] = self._put(rows)
 
@@ -167,7 +169,7 @@ class Plan:
         for g in self.groups:
             route = self.routes.index(self.streams[g.stream][1])
             g.chain = self.root_words[route]
-            self.root_words[route] += 2
+            self.root_words[route] += w.CH_WORDS
             for i in g.sets:
                 self.entity[i] = self.root_words[route]
                 rolling = isinstance(self.sets[i].kind, Rolling)
@@ -186,6 +188,10 @@ class Plan:
         row[w.G_FULL] = (1 << len(g.sets)) - 1
         row[w.G_ROUTE] = self.routes.index(self.streams[g.stream][1])
         row[w.G_ZONE] = -1
+        row[w.G_INDEX], row[w.G_MEMO] = self.groups.index(g), self.memo_words
+        self.memo_words += w.MEMO_LAST + len(g.sets)
+        wanted = {g.cells.events[i][0] for i in g.sets}
+        row[w.G_ALIKE], row[w.G_WANT] = int(len(wanted) == 1), sum(1 << bit for bit in wanted)
         if g.grid is not None:
             zone, row[w.G_PERIOD], edges = g.grid
             row[w.G_RES], row[w.G_NRES] = self._put(edges), len(edges)
@@ -207,6 +213,9 @@ class Plan:
             row[w.S_HOLD] = hold_of(spec)
             row[w.S_BIT], row[w.S_CNT] = home.cells.events[i]
             row[w.S_MEASURES], row[w.S_NMEASURES] = self._measures(i, home), len(spec.measures)
+            row[w.S_J], row[w.S_WIDTH] = home.sets.index(i), w.ROW_WORDS + len(spec.measures)
+            cells = home.cells.rows(i)
+            row[w.S_CELLS], row[w.S_NCELLS] = self._put(cells), len(cells) // w.C_WORDS
             self._lay_kind(i, row, home)
         self.words[self.set_at(i) : self.set_at(i) + w.S_WORDS] = row
 
@@ -214,8 +223,9 @@ class Plan:
         kind = self.sets[i].kind
         if isinstance(kind, (Tumbling, Sliding)):
             row[w.S_KIND], row[w.S_SIZE], row[w.S_EVERY], row[w.S_OFF] = w.GRID, kind.size, every_of(self.sets[i]), kind.offset
+            row[w.S_SPAN] = kind.size // row[w.S_EVERY] if kind.size % row[w.S_EVERY] == 0 else 0
             if kind.zone is not None:
-                row[w.S_ZONE] = i
+                row[w.S_ZONE], row[w.S_SPAN] = i, 0
                 self.zones.append(i)
         elif isinstance(kind, Rolling):
             row[w.S_KIND], row[w.S_SIZE], row[w.S_DELAY] = w.ROLLING, kind.size, kind.delay

@@ -15,16 +15,16 @@ FUNCTIONS = {
     "count": w.F_COUNT, "sum": w.F_TOTAL, "mean": w.F_MEAN, "min": w.F_MIN, "max": w.F_MAX, "var": w.F_VAR, "std": w.F_STD,
     "distinct": w.F_DISTINCT, "first": w.F_FIRST, "last": w.F_LAST, "quantile": w.F_QUANTILE, "share": w.F_SHARE,
 }  # fmt: skip
-OWN = {"var": w.M2, "std": w.M2, "min": w.MIN, "max": w.MAX, "distinct": w.DISTINCT, "first": w.FIRST, "last": w.LAST,
-       "quantile": w.QUANT}  # fmt: skip
-WORDS = {w.SUM: 2, w.FIRST: 2, w.LAST: 2, w.DISTINCT: 1 + w.INLINE}
+FLAGS = {"var": w.SQUARES, "std": w.SQUARES, "min": w.EXTREMES, "max": w.EXTREMES}
+OWN = {"distinct": w.DISTINCT, "first": w.FIRST, "last": w.LAST, "quantile": w.QUANT}
+WORDS = {w.STATS: w.X_WORDS, w.FIRST: 2, w.LAST: 2, w.DISTINCT: 1 + w.INLINE}
 Cell = tuple[int, int, int]  # type, bit, column of the batch
 
 
 @dataclass(slots=True)
 class Cells:
-    """bits[b] is a condition. cells holds what is kept; columns the fields of a history's events: a number's column, or -1 - a
-    value's. kept[i] is what rolling set i keeps beside its history."""
+    """bits[b] is a condition. cells holds what is kept, used[i] what of it set i needs; columns the fields of a history's events: a
+    number's column, or -1 - a value's. kept[i] is what rolling set i keeps beside its history."""
 
     expected: int = 0
     bits: list[tuple[Term, ...]] = field(default_factory=list)
@@ -33,6 +33,8 @@ class Cells:
     events: dict[int, list[int]] = field(default_factory=dict)
     measures: dict[int, list[list[int]]] = field(default_factory=dict)
     kept: dict[int, list[tuple[int, int, int]]] = field(default_factory=dict)
+    used: dict[int, list[Cell]] = field(default_factory=dict)
+    flags: dict[Cell, int] = field(default_factory=dict)
     words: int = 0
     _later: list[tuple[list[int], int, Cell]] = field(default_factory=list)
 
@@ -41,28 +43,26 @@ class Cells:
     ) -> None:
         """All that the measures of set i need."""
         bit = self._bit(where)
-        self.events[i] = [bit, 0]
-        self._cell(w.CNT, bit, 0, self.events[i], 1)
-        self.kept[i] = []
+        self.events[i], self.kept[i], self.used[i] = [bit, 0], [], []
+        self._cell(i, (w.CNT, bit, 0), self.events[i], 1)
         self.measures[i] = [self._measure(i, m, where, add, columns, history) for m in spec.measures]
 
     def place(self) -> None:
-        """Give every cell its words. Squares stand first: they need counts and sums as they were before an event."""
+        """Give every cell its words."""
         at = 0
-        for cell in sorted(self.cells, key=lambda c: c[0] != w.M2):
+        for cell in self.cells:
             self.cells[cell] = at
             at += WORDS.get(cell[0], 1)
         self.words = at
         for row, word, cell in self._later:
             row[word] = self.cells[cell]
 
-    def rows(self) -> list[int]:
-        """The table of cells, in the order of their places."""
+    def rows(self, i: int | None = None) -> list[int]:
+        """The table of cells, in the order of their places: of the whole group, or of those that set i needs."""
         flat: list[int] = []
-        for (kind, bit, col), at in sorted(self.cells.items(), key=lambda item: item[1]):
-            count = self.cells.get((w.CNT, bit, 0), -1)
-            total = self.cells.get((w.SUM, bit, col), -1)
-            flat += [kind, bit, col, at, count, total]
+        for cell, at in self.cells.items():
+            if i is None or cell in self.used[i]:
+                flat += [*cell, at, self.flags.get(cell, 0)]
         return flat
 
     def _measure(
@@ -73,8 +73,7 @@ class Cells:
         terms = where if m.where is None else (*where, (w.B_TRUE, add(m.where)))
         if m.fn == "share" and m.expr is not None:
             register = add(m.expr)
-            row[w.F_BIT2] = self._bit((*terms, (w.B_KNOWN, register)))
-            self._cell(w.CNT, row[w.F_BIT2], 0, row, w.F_CNT2)
+            self._cell(i, (w.CNT, self._bit((*terms, (w.B_KNOWN, register))), 0), row, w.F_CELL2)
             terms = (*terms, (w.B_TRUE, register))
         col = -1
         if m.field is not None:
@@ -82,26 +81,27 @@ class Cells:
             col = columns.number(m.field) if number else columns.value(m.field)
             terms = (*terms, (w.B_NUMBER if number else w.B_VALUE, col))
         bit = row[w.F_BIT] = self._bit(terms)
-        self._cell(w.CNT, bit, 0, row, w.F_CNT)
         if col >= 0:
-            self._field_cells(i, m, bit, col, row, history)
+            self._field_cell(i, m, bit, col, row, history)
+        else:
+            self._cell(i, (w.CNT, bit, 0), row, w.F_CELL)
         return row
 
-    def _field_cells(self, i: int, m: Measure, bit: int, col: int, row: list[int], history: bool) -> None:
-        if history and m.fn != "count":
+    def _field_cell(self, i: int, m: Measure, bit: int, col: int, row: list[int], history: bool) -> None:
+        if history:
             code = col if m.fn in NUMERIC else -1 - col
             if code not in self.columns:
                 self.columns.append(code)
             col = row[w.F_COL] = w.V_EXTRA + self.columns.index(code)
-        if m.fn in ("sum", "mean", "var", "std"):
-            self._cell(w.SUM, bit, col, row, w.F_SUM)
         if history and m.fn in ("distinct", "quantile"):
             one = (w.I_MAP if m.fn == "distinct" else w.I_SORTED, bit, col)
             if one not in self.kept[i]:
                 self.kept[i].append(one)
             row[w.F_INC] = self.kept[i].index(one)
-        elif m.fn in OWN:
-            self._cell(OWN[m.fn], bit, col, row, w.F_CELL)
+            return
+        cell = (OWN.get(m.fn, w.STATS), bit, col)
+        self._cell(i, cell, row, w.F_CELL)
+        self.flags[cell] = self.flags.get(cell, 0) | FLAGS.get(m.fn, 0)
 
     def _bit(self, terms: tuple[Term, ...]) -> int:
         unique = tuple(dict.fromkeys(terms))
@@ -109,6 +109,7 @@ class Cells:
             self.bits.append(unique)
         return self.bits.index(unique)
 
-    def _cell(self, kind: int, bit: int, col: int, row: list[int], word: int) -> None:
-        self.cells.setdefault((kind, bit, col), -1)
-        self._later.append((row, word, (kind, bit, col)))
+    def _cell(self, i: int, cell: Cell, row: list[int], word: int) -> None:
+        self.cells.setdefault(cell, -1)
+        self.used[i].append(cell)
+        self._later.append((row, word, cell))

@@ -1,33 +1,19 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
-"""What is due when: a heap of the distinct due times, and for each a list of tokens. Many windows share a due time.
+"""What is due when: a heap of the distinct due times, and for each the tokens that ring then. Many windows share a due time.
 
-A token is (window set, slot, the slot's generation, the key's place in the order of keys). A timer may ring early or twice, never
-late: who is rung looks for himself. Tokens of one due time ring in the order of their keys, however they came to be there.
+A token is a slot and a group of window sets. A timer may ring early, twice, or for a key that is gone, never late: who is rung
+looks for himself. Tokens lie in chunks, so that many are rung without a search for each.
 """
 
 from __future__ import annotations
 
-import numpy as np
-
-from windows.arena import (
-    EMPTY,
-    MAP_N,
-    T_CAP,
-    T_HEAP,
-    T_MAP,
-    T_N,
-    T_SORTED,
-    alloc,
-    map_find,
-    map_grown,
-    map_new,
-    map_remove,
-    release,
-)  # fmt: skip
+from windows.arena import EMPTY, MAP_N, T_CAP, T_DUE, T_HEAP, T_MAP, T_N, T_TOKENS, alloc, map_find, map_grown, map_new, map_remove, release
 from windows.jit import kernel
 
-NODE = 4  # words of a token: [next, slot and set, generation, order]
-SET_BITS = 16
+GROUP_BITS = 16
+# tokens of a due time: one word, the place of the newest chunk. A chunk: [older chunk, how many, words, tokens...]
+C_OLDER, C_N, C_WORDS, C_DATA = 0, 1, 2, 3
+SMALL, LARGE = 8, 128
 
 
 @kernel
@@ -36,7 +22,7 @@ def timers_new(M):
     M[T_HEAP] = alloc(M, 64)
     M[T_N] = 0
     M[T_MAP] = map_new(M, 64)
-    M[T_SORTED] = EMPTY
+    M[T_TOKENS] = 0
 
 
 @kernel
@@ -82,84 +68,68 @@ def heap_pop(M):
 
 
 @kernel
-def ring_at(M, due, s, slot, generation, order):
-    """Ring for this token once the watermark is at `due`."""
+def chunk_new(M, older, words):
+    chunk = alloc(M, words)
+    M[chunk + C_OLDER] = older
+    M[chunk + C_N] = 0
+    M[chunk + C_WORDS] = words
+    return chunk
+
+
+@kernel
+def tokens_at(M, due):
+    """The tokens of a due time; a new due time is pushed on the heap."""
+    if M[T_TOKENS] != 0 and M[T_DUE] == due:
+        return M[T_TOKENS]
     M[T_MAP] = map_grown(M, M[T_MAP])
     p = map_find(M, M[T_MAP], due)
-    node = alloc(M, NODE)
     if M[p] == EMPTY:
         M[p] = due
-        M[p + 1] = 0
+        M[p + 1] = alloc(M, 4)
+        M[M[p + 1]] = chunk_new(M, 0, SMALL)
         M[M[T_MAP] + MAP_N] += 1
         heap_push(M, due)
-    if M[T_SORTED] == due:
-        M[T_SORTED] = EMPTY
-    M[node] = M[p + 1]
-    M[node + 1] = (slot << SET_BITS) | s
-    M[node + 2] = generation
-    M[node + 3] = order
-    M[p + 1] = node
+    M[T_DUE] = due
+    M[T_TOKENS] = M[p + 1]
+    return M[p + 1]
+
+
+@kernel
+def ring_at(M, due, group, slot):
+    """Ring for this token once the watermark is at `due`."""
+    tokens = tokens_at(M, due)
+    chunk = M[tokens]
+    n = M[chunk + C_N]
+    if n == M[chunk + C_WORDS] - C_DATA:
+        chunk = chunk_new(M, chunk, LARGE)
+        M[tokens] = chunk
+        n = 0
+    M[chunk + C_DATA + n] = (slot << GROUP_BITS) | group
+    M[chunk + C_N] = n + 1
+
+
+@kernel
+def next_token(M):
+    """The token that rings next; it stays. Only while there is one."""
+    chunk = M[tokens_at(M, M[M[T_HEAP]])]
+    return M[chunk + C_DATA + M[chunk + C_N] - 1]
 
 
 @kernel
 def ring_next(M):
-    """Take the next token: its node, to be released by the caller. Only while there is one."""
+    """Take the token that rings next."""
     due = M[M[T_HEAP]]
-    p = map_find(M, M[T_MAP], due)
-    if M[T_SORTED] != due:
-        M[p + 1] = sorted_tokens(M, M[p + 1])
-        M[T_SORTED] = due
-    node = M[p + 1]
-    M[p + 1] = M[node]
-    if M[p + 1] == 0:
-        map_remove(M, M[T_MAP], p)
-        heap_pop(M)
-        M[T_SORTED] = EMPTY
-    return node
-
-
-@kernel
-def sorted_tokens(M, head):
-    """A list of tokens in the order of their keys and sets."""
-    n = 0
-    node = head
-    while node != 0:
-        n += 1
-        node = M[node]
-    if n == 1:
-        return head
-    a = np.empty((n, 3), np.int64)
-    node = head
-    for i in range(n):
-        a[i, 0] = M[node + 3]
-        a[i, 1] = M[node + 1]
-        a[i, 2] = node
-        node = M[node]
-    a = merge_sorted(a, np.empty_like(a))
-    for i in range(n - 1):
-        M[a[i, 2]] = a[i + 1, 2]
-    M[a[n - 1, 2]] = 0
-    return a[0, 2]
-
-
-@kernel
-def merge_sorted(a, b):
-    """Rows of three, sorted by their first two numbers, with as much room at b. Merge sort from below."""
-    n = a.shape[0]
-    run = 1
-    while run < n:
-        for low in range(0, n, 2 * run):
-            mid = min(low + run, n)
-            high = min(low + 2 * run, n)
-            i = low
-            j = mid
-            for k in range(low, high):
-                if i < mid and (j >= high or a[i, 0] < a[j, 0] or (a[i, 0] == a[j, 0] and a[i, 1] <= a[j, 1])):
-                    b[k] = a[i]
-                    i += 1
-                else:
-                    b[k] = a[j]
-                    j += 1
-        a, b = b, a
-        run *= 2
-    return a
+    tokens = tokens_at(M, due)
+    chunk = M[tokens]
+    n = M[chunk + C_N] - 1
+    token = M[chunk + C_DATA + n]
+    M[chunk + C_N] = n
+    if n == 0:
+        M[tokens] = M[chunk + C_OLDER]
+        release(M, chunk, M[chunk + C_WORDS])
+        if M[tokens] == 0:
+            release(M, tokens, 4)
+            map_remove(M, M[T_MAP], map_find(M, M[T_MAP], due))
+            heap_pop(M)
+            M[T_TOKENS] = 0
+    return token

@@ -1,0 +1,98 @@
+# mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
+"""Windows as rows of a result, each with its measures: put together from slices when a window closes, is revised, or is read.
+
+ROWS begins with a head, ROWS_WORDS a set; then each set has its stretch. RX is the same as float64.
+"""
+
+from __future__ import annotations
+
+from windows import kernel_layout as w
+from windows.arena import SCRATCH, TIGHT
+from windows.jit import kernel
+from windows.kernel_grid import ends, record, record_find, starts
+from windows.kernel_measures import joined, measure_of
+
+SPARE = 80  # rows of a set for which there is room whenever a kernel begins with something
+
+
+@kernel
+def may_read(M, P, s, node):
+    """Whether the slice holds events of this set."""
+    return (M[node + w.L_MASK] >> P[s + w.S_J]) & 1 and M[node + w.L_CELLS + P[s + w.S_CNT]] > 0
+
+
+@kernel
+def row_new(M, P, s, ROWS):
+    """Room for one more row of a set: its place."""
+    head = P[s + w.S_INDEX] * w.ROWS_WORDS
+    at = ROWS[head + w.ROWS_AT] + ROWS[head + w.ROWS_N]
+    ROWS[head + w.ROWS_N] += P[s + w.S_WIDTH]
+    if ROWS[head + w.ROWS_N] + SPARE * P[s + w.S_WIDTH] > ROWS[head + w.ROWS_CAP]:
+        M[TIGHT] = 1
+    return at
+
+
+@kernel
+def row_write(M, X, P, PX, Z, s, root, k, S, at, n, STAMP, ROWS, RX, row):
+    """Window k over n items: all but what its record says."""
+    base = joined(M, X, P, s, S, at, n, 0)
+    ROWS[row + w.ROW_SLOT] = M[root + w.R_SLOT]
+    ROWS[row + w.ROW_NUMBER] = k
+    ROWS[row + w.ROW_START] = starts(P, Z, s, k)
+    ROWS[row + w.ROW_END] = ends(P, Z, s, k)
+    ROWS[row + w.ROW_EVENTS] = M[base + P[s + w.S_CNT]]
+    ROWS[row + w.ROW_REVISION] = 0
+    ROWS[row + w.ROW_LATE] = 0
+    ROWS[row + w.ROW_CAUSE] = -1
+    f = P[s + w.S_MEASURES]
+    for j in range(row + w.ROW_WORDS, row + P[s + w.S_WIDTH]):
+        RX[j] = measure_of(M, X, P, PX, f, base, S, at, n, 0, STAMP)
+        f += w.F_WORDS
+
+
+@kernel
+def row_record(M, ROWS, row, r):
+    """What a window's record says."""
+    ROWS[row + w.ROW_REVISION] = M[r + w.W_REVISION]
+    ROWS[row + w.ROW_LATE] = M[r + w.W_LATE]
+    ROWS[row + w.ROW_CAUSE] = M[r + w.W_CAUSE]
+
+
+@kernel
+def items_from(M, P, s, node, end, S):
+    """The slices of a window as items from S[0] on, from its oldest one: how many."""
+    n = 0
+    while node != 0 and M[node + w.L_FROM] < end:
+        if M[node + w.L_TO] <= end and may_read(M, P, s, node):
+            S[n] = node + w.L_CELLS
+            S[n + 1] = -1
+            n += 3
+        node = M[node + w.L_PREV]
+    return n // 3
+
+
+@kernel
+def items_of(M, P, s, g, root, start, end, S):
+    """A window's slices as items at the end of the scratch, the oldest first: where they begin."""
+    node = M[root + P[g + w.G_CHAIN]]
+    while node != 0 and M[node + w.L_FROM] >= end:
+        node = M[node + w.L_NEXT]
+    at = M[SCRATCH]
+    while node != 0 and M[node + w.L_FROM] >= start:
+        if M[node + w.L_TO] <= end and may_read(M, P, s, node):
+            at -= 3
+            S[at] = node + w.L_CELLS
+            S[at + 1] = -1
+        node = M[node + w.L_NEXT]
+    return at
+
+
+@kernel
+def window_row(M, X, P, PX, Z, s, g, root, k, S, STAMP, ROWS, RX, row):
+    """A window as it stands, wherever its slices lie."""
+    e = root + P[s + w.S_ENT]
+    at = items_of(M, P, s, g, root, starts(P, Z, s, k), ends(P, Z, s, k), S)
+    row_write(M, X, P, PX, Z, s, root, k, S, at, (M[SCRATCH] - at) // 3, STAMP, ROWS, RX, row)
+    i = record_find(M, e, k)
+    if i < M[e + w.E_N] and M[record(M, e, i) + w.W_KEY] == k:
+        row_record(M, ROWS, row, record(M, e, i))
