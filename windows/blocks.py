@@ -8,9 +8,11 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from windows.engine import Key
+from windows.engine import FeatureBlock, Key, RollingBlock, WindowBlock
+from windows.spec import WindowSet
 
 Turn = Callable[[npt.NDArray[Any]], list[Any]]
+Fill = Callable[[], dict[str, Any]]  # what a block says, by its fields' names
 
 
 class Once:
@@ -69,6 +71,47 @@ class Column(Sequence[Any]):
         if self._list is None:
             self._list = self._turn(self.array)
         return self._list
+
+
+class _Lazy:
+    """A block whose fields are made when the first of them is read: many blocks of a small step are not."""
+
+    __slots__ = ()
+    _fill: Fill
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        for field, value in self._fill().items():
+            setattr(self, field, value)
+        return object.__getattribute__(self, name)
+
+
+class LazyWindows(_Lazy, WindowBlock):
+    """Windows, when they are read."""
+
+    __slots__ = ("_fill",)
+
+    def __init__(self, spec: WindowSet, fill: Fill) -> None:
+        self.set, self._fill = spec, fill
+
+
+class LazyViews(_Lazy, RollingBlock):
+    """Views, when they are read."""
+
+    __slots__ = ("_fill",)
+
+    def __init__(self, spec: WindowSet, fill: Fill) -> None:
+        self.set, self._fill = spec, fill
+
+
+class LazyFeatures(_Lazy, FeatureBlock):
+    """Values of events; which ones is known at once."""
+
+    __slots__ = ("_fill",)
+
+    def __init__(self, spec: WindowSet, row: Sequence[int], fill: Fill) -> None:
+        self.set, self.row, self._fill = spec, row, fill
 
 
 class Changed(Set[Key]):

@@ -16,23 +16,22 @@ import numpy.typing as npt
 from windows import arena
 from windows import kernel_layout as w
 from windows.columnar_in import Inputs, reach, time_row
-from windows.columnar_memory import first_rows, forget_codes, memory, with_room, with_rows
+from windows.columnar_memory import first_out, forget_codes, memory, with_out, with_room
 from windows.columnar_out import Outputs
-from windows.columnar_rest import OUTCOMES, Rest, join
+from windows.columnar_rest import OUTCOMES, Rest, join, left
 from windows.columnar_state import dump_key, load_key
 from windows.columns import Interner
 from windows.engine import BY_IDLE, END, NEVER, Columns, Key, RollingBlock, StepResult
-from windows.kernel_close import CLOSINGS
 from windows.kernel_entry import finish, key_due, key_free, key_wipe, root_new, run
-from windows.kernel_run import FULL, GROW
+from windows.kernel_run import FULL, GROW, LAST
 from windows.layout import Plan
-from windows.layout_grid import span_of
 from windows.naive_state import Pack, Packer, Unpack
 from windows.spec import Rolling, Sliding, Tumbling, WindowSet
 from windows.zone_tables import zone_tables
 
 ENDLESS = 1 << 62
 Words = npt.NDArray[np.int64]
+NOTHING = np.zeros(0, np.int8)
 
 
 class ColumnarEngine:
@@ -61,15 +60,13 @@ class ColumnarEngine:
         self._ended = False
 
     def _memory(self) -> None:
-        spans = sum(span_of(s) for s, g in zip(self.sets, self.plan.group_of, strict=True) if g is not None and g.grid is not None)
-        self.reserve = 5 * (CLOSINGS + spans + 4 * len(self.sets) + 8)
-        self.out = np.zeros(self.reserve + 4096, np.int64)
         self.scratch = np.zeros(3 * 2048, np.int64)
         self.stamps = np.zeros(1024, np.int64)
         self.late = np.zeros(max(len(self.sets), 1), np.int64)
         self.R, self.T = np.zeros(self.plan.registers), np.zeros(self.plan.registers, np.int64)
         self.M = memory(self.plan, sum(len(s.measures) + 1 for s in self.sets))
-        self.rows = first_rows(self.plan)
+        self.out = first_out(self.plan)
+        self._used = slice(w.OUT_N, w.OUT_WORDS * len(self.plan.out_widths()), w.OUT_WORDS)
 
     @property
     def watermark(self) -> int:
@@ -84,30 +81,28 @@ class ColumnarEngine:
     def step(self, batch: Columns, begin: int = 0, budget: int | None = None) -> StepResult:
         self._start()
         slot = self.inputs.slots(batch, begin, self._slot)
-        self.make_room()
-        marks = batch.mark
-        over = begin + np.flatnonzero(marks[begin:] >= END)
-        stop = int(over[0]) if len(over) else batch.n
-        self.zones.cover(*reach(batch, begin, stop))
+        if self.plan.zones:
+            self.zones.cover(*reach(batch, begin, batch.n))
+        stop, most = self.rest.share(batch, begin, batch.n, budget) if self.rest else (batch.n, budget)
+        if stop < begin:
+            return self._result(begin, begin, NOTHING, self.rest.told())
         columns = self.inputs.columns(batch, slot)
         outcome = np.zeros(batch.n, np.int8)
-        features = np.full((int(self.plan.P[w.P_FEATURES]), batch.n), np.nan)
-        done, code = self._run(batch, begin, stop, slot, columns, features, outcome, budget)
-        if done == stop < batch.n and code != FULL and self._finish(budget):
+        done, code = self._run(batch, begin, stop, slot, columns, outcome, most)
+        if code == LAST and self._finish(budget):
             # a row that vouches for the end of time: everything is due, and the row itself is taken under the watermark as it was
-            marks = marks.copy()
-            marks[stop] = NEVER
-            done, code = self._run(replace(batch, mark=marks), stop, stop + 1, slot, columns, features, outcome, budget)
-        rest = self.rest.rows(batch, begin, done) if self.rest else None
-        return self._result(begin, done, outcome, features, batch, rest)
+            marks = batch.mark.copy()
+            marks[done] = NEVER
+            done, _ = self._run(replace(batch, mark=marks), done, done + 1, slot, columns, outcome, budget)
+        return self._result(begin, done, outcome, self.rest.rows(batch, begin, done) if self.rest else None)
 
     def advance(self, watermark: int, cause: int = BY_IDLE, budget: int | None = None) -> StepResult:
         if watermark < END:
-            return replace(self.step(time_row(watermark, cause), 0, budget), outcome=np.zeros(0, np.int8))
+            return replace(self.step(time_row(watermark, cause), 0, budget), outcome=NOTHING)
         self._start()
-        done = int(self._finish(budget))
-        rest = self.rest.advance(watermark, cause, None) if self.rest and done else None
-        result = replace(self._result(0, 0, np.zeros(0, np.int8), np.zeros((0, 0)), None, rest), done=done)
+        rest = self.rest.advance(watermark, cause, budget) if self.rest else None
+        done = (rest is None or rest.done == 1) and self._finish(left(budget, rest))
+        result = replace(self._result(0, 0, NOTHING, rest), done=int(done))
         self._wipe()
         return result
 
@@ -121,7 +116,7 @@ class ColumnarEngine:
         for key in keys:
             slot = self.slots.get(key)
             known = slot is not None and self.roots[slot] != 0
-            own = w.NONE if not known else int(key_due(self.M, self.plan.P, self.zones.Z, self.roots[slot]))
+            own = w.NONE if not known else int(key_due(self.M, self.plan.P, self.zones.Z, int(self.roots[slot])))
             both = [d for d in (own, rest.get(key)) if d is not None and d != w.NONE]
             dues[key] = min(both, default=None)
         return dues
@@ -173,12 +168,10 @@ class ColumnarEngine:
         """Memory for the next thing that a kernel does and so many words more, room for results, and stamps for all codes."""
         self.M = with_room(self.M, more)
         if self.M[arena.TIGHT]:
-            self.rows = with_rows(self.plan, self.rows)
+            self.out = with_out(self.plan, self.out)
             self.M[arena.TIGHT] = 0
         if len(self.scratch) < 6 * int(self.M[arena.LONGEST]) + 2048:
             self.scratch = np.zeros(12 * int(self.M[arena.LONGEST]) + 2048, np.int64)
-        if len(self.out) <= int(self.M[arena.OUTN]) + self.reserve:
-            self.out = np.concatenate([self.out, np.zeros_like(self.out)])
         if len(self.stamps) <= len(self.codes.values_by_code):
             self.stamps = np.concatenate([self.stamps, np.zeros(len(self.codes.values_by_code), np.int64)])
 
@@ -198,11 +191,11 @@ class ColumnarEngine:
 
     def _start(self) -> None:
         self.M[arena.STEP] += 1  # blocks of before are too old now
-        self.rows[w.ROWS_N : w.ROWS_WORDS * len(self.sets) : w.ROWS_WORDS] = 0
+        self.out[self._used] = 0
         if self.codes.crowded:
             forget_codes(self)
         self.late[:] = 0
-        self.M[arena.OUTN] = self.M[arena.DOCS] = 0
+        self.M[arena.DOCS] = 0
         self._wipe()
 
     def _wipe(self) -> None:
@@ -213,7 +206,7 @@ class ColumnarEngine:
                 key_wipe(self.M, self.plan.P, root)
 
     def _run(
-        self, batch: Columns, begin: int, end: int, slot: Words, columns: Any, features: Any, outcome: Any, budget: int | None
+        self, batch: Columns, begin: int, end: int, slot: Words, columns: Any, outcome: Any, budget: int | None
     ) -> tuple[int, int]:
         most = ENDLESS if budget is None else max(budget, 1)
         numbers, flags, codes = columns
@@ -221,8 +214,8 @@ class ColumnarEngine:
             self.make_room()
             begin, code = run(
                 self.M, self.plan.P, self.zones.Z, self.roots, begin, end, batch.kind, batch.cause, batch.mark,
-                batch.stream, slot, batch.at, batch.put, numbers, flags, codes, self.scratch, self.stamps, self.R, self.T, features,
-                self.out, self.rows, self.late, outcome, self.reserve, most,
+                batch.stream, slot, batch.at, batch.put, numbers, flags, codes, self.scratch, self.stamps, self.R, self.T,
+                self.out, self.late, outcome, most, END,
             )  # fmt: skip
             if code != GROW:
                 return begin, code
@@ -232,20 +225,20 @@ class ColumnarEngine:
         while True:
             self.make_room()
             code = finish(
-                self.M, self.plan.P, self.zones.Z, self.roots, len(self.keys), END, self.scratch, self.stamps, self.out, self.rows,
-                self.reserve, most,
+                self.M, self.plan.P, self.zones.Z, self.roots, len(self.keys), END, self.scratch, self.stamps, self.out, most
             )  # fmt: skip
             if code != GROW:
                 self._ended = code != FULL
                 return self._ended
 
-    def _result(
-        self, begin: int, done: int, outcome: Any, features: Any, batch: Columns | None, rest: StepResult | None
-    ) -> StepResult:
-        late = {self.sets[i].name: int(n) for i, n in enumerate(self.late.tolist()) if n}
-        verdicts = outcome[begin:done] | (self.rest.verdicts[: done - begin] if rest is not None and batch is not None else 0)
-        result = StepResult(done, self.watermark, OUTCOMES[verdicts], late=late)
-        self.outputs.collect(result, features, batch, begin, done)
+    def _result(self, begin: int, done: int, outcome: Any, rest: StepResult | None) -> StepResult:
+        verdicts = outcome[begin:done]
+        if rest is not None and done > begin:
+            verdicts = verdicts | self.rest.verdicts[: done - begin]
+        result = StepResult(done, self.watermark, OUTCOMES[verdicts])
+        if self.late.any():
+            result.late = {self.sets[i].name: n for i, n in enumerate(self.late.tolist()) if n}
+        self.outputs.collect(result)
         if rest is not None:
             join(result, rest)
         return result

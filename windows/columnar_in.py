@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from windows import kernel_layout as w
 from windows.columns import Codes, Interner
-from windows.engine import CHANGE, Columns, Key
+from windows.engine import CHANGE, END, Columns, Key
 from windows.expr import Expr, FieldKind
 from windows.layout import Plan
 from windows.spec import WindowSet
@@ -130,6 +130,6 @@ def reach(batch: Columns, begin: int, end: int) -> tuple[int, int]:
     """The least and the greatest time that a step can ask a zone's table for."""
     times = batch.at[begin:end][batch.put[begin:end]]
     marks = batch.mark[begin:end]
-    marks = marks[marks > w.LONG_AGO]
+    marks = marks[(marks > w.LONG_AGO) & (marks < END)]
     both = [int(x) for part in (times, marks) if len(part) for x in (part.min(), part.max())]
     return min(both, default=0), max(both, default=0)

@@ -12,7 +12,6 @@ from windows import kernel_layout as w
 from windows.columnar_parts import Memory
 from windows.engine import NEVER
 from windows.kernel_entry import codes_used, timers_new
-from windows.kernel_rows import SPARE
 from windows.layout import Plan
 
 FIRST_WORDS = 1 << 16
@@ -52,27 +51,27 @@ def forget_codes(engine: Memory) -> None:
     engine.codes.keep(used.astype(np.bool_))
 
 
-def first_rows(plan: Plan) -> Words:
-    """Room for rows of results (windows/kernel_rows.py)."""
-    return _rows([2 * SPARE * (w.ROW_WORDS + len(s.measures)) for s in plan.sets], None)
+def first_out(plan: Plan) -> Words:
+    """Room for results."""
+    return _out([2 * w.SPARE * width for width in plan.out_widths()], None)
 
 
-def with_rows(plan: Plan, old: Words) -> Words:
-    """The same with twice the room for sets that are short of it; what is written stays."""
-    heads = old[: w.ROWS_WORDS * len(plan.sets)].reshape(-1, w.ROWS_WORDS)
-    widths = [w.ROW_WORDS + len(s.measures) for s in plan.sets]
-    short = heads[:, w.ROWS_N] + SPARE * np.array(widths, np.int64) > heads[:, w.ROWS_CAP]
-    return _rows((heads[:, w.ROWS_CAP] * np.where(short, 2, 1)).tolist(), old)
+def with_out(plan: Plan, old: Words) -> Words:
+    """The same with twice the room for kinds of rows that are short of it; what is written stays."""
+    widths = np.array(plan.out_widths(), np.int64)
+    heads = old[: w.OUT_WORDS * len(widths)].reshape(-1, w.OUT_WORDS)
+    short = heads[:, w.OUT_N] + w.SPARE * widths > heads[:, w.OUT_CAP]
+    return _out((heads[:, w.OUT_CAP] * np.where(short, 2, 1)).tolist(), old)
 
 
-def _rows(caps: Sequence[int], old: Words | None) -> Words:
-    at = w.ROWS_WORDS * len(caps)
-    new = np.zeros(at + sum(caps), np.int64)
-    for head, cap in zip(range(0, at, w.ROWS_WORDS), caps, strict=True):
-        new[head : head + w.ROWS_WORDS] = at, cap, 0
+def _out(caps: Sequence[int], old: Words | None) -> Words:
+    at = w.OUT_WORDS * len(caps)
+    new = np.empty(at + sum(caps), np.int64)
+    for head, cap in zip(range(0, at, w.OUT_WORDS), caps, strict=True):
+        new[head : head + w.OUT_WORDS] = at, cap, 0
         if old is not None:
-            begin, _, n = old[head : head + w.ROWS_WORDS].tolist()
-            new[head + w.ROWS_N] = n
+            begin, _, n = old[head : head + w.OUT_WORDS].tolist()
+            new[head + w.OUT_N] = n
             new[at : at + n] = old[begin : begin + n]
         at += cap
     return new

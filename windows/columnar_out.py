@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,17 +11,16 @@ import numpy.typing as npt
 
 from windows import arena
 from windows import kernel_layout as w
-from windows.blocks import Changed, Column, Once, Turn, list_of, numbers, whole
+from windows.blocks import Changed, Column, LazyFeatures, LazyViews, LazyWindows, Once, Turn, list_of, numbers, whole
 from windows.columnar_parts import Memory
-from windows.engine import CAUSES, CHANGE, Columns, FeatureBlock, Key, RollingBlock, StepResult, WindowBlock
+from windows.engine import CAUSES, Key, RollingBlock, StepResult
 from windows.kernel_entry import emit_revised, emit_views, emit_windows, first_due, open_windows
-from windows.kernel_queue import Q_KEY, Q_REVISED, Q_SLICE, Q_VIEW
 from windows.layout_grid import span_of
 from windows.spec import Rolling
 
 Words = npt.NDArray[np.int64]
+Check = Callable[[], None]
 WHOLE, CODED = ("count", "distinct"), ("first", "last")
-FINAL = w.ROW_CAUSE  # a column of its own is not needed: an open window has nothing that closed it
 
 
 class Outputs:
@@ -33,34 +33,56 @@ class Outputs:
         self._coded = [any(m.fn in CODED for m in spec.measures) for spec in engine.sets]
         self._names = [[m.name for m in spec.measures] for spec in engine.sets]
         self._set_of = {plan.set_at(i): i for i, g in enumerate(plan.group_of) if g is not None}
-        self._group_of = {g.at: g for g in plan.groups}
-        self._rolling = [i for i, s in enumerate(engine.sets) if isinstance(s.kind, Rolling) and plan.group_of[i] is not None]
-        self._stream_of = {i: g.stream for i, g in enumerate(plan.group_of) if g is not None}
+        self._widths, self._adds = plan.out_widths(), self._adders()
+        self._changed, self._late = int(plan.P[w.P_CHANGED]), int(plan.P[w.P_REVISED])
+        self._heads = w.OUT_WORDS * len(self._widths)
 
-    def collect(self, result: StepResult, features: npt.NDArray[np.float64], batch: Columns | None, begin: int, end: int) -> None:
-        """Fill a result from the queue."""
+    def collect(self, result: StepResult) -> None:
+        """Fill a result from the rows that kernels left."""
         engine, check = self._engine, self._guard()
-        queue = engine.out[: int(engine.M[arena.OUTN])].reshape(-1, 5)
-        what = queue[:, 0]
-        result.changed = Changed(queue[what == Q_KEY, 1], self._fresh(self._keys_of, check))
-        revised = self._revised(queue, what)
-        heads = engine.rows[: w.ROWS_WORDS * len(engine.sets)].reshape(-1, w.ROWS_WORDS).tolist()
-        for i, (at, _, n) in enumerate(heads):
-            if n:
-                rows = engine.rows[at : at + n].reshape(-1, w.ROW_WORDS + len(self._names[i])).copy()
-                result.windows.append(self._block(i, Once(lambda rows=rows, i=i: _columns(_last(rows) if i in revised else rows)), check))  # type: ignore[misc]
-        for group, rows in _parts(queue[what == Q_SLICE]):
-            for i in self._group_of[group].sets:
-                result.windows.append(self._open(i, rows, check))
-        for place, rows in _parts(queue[what == Q_VIEW]):
-            result.rolling.append(self._views(self._set_of[place], np.ascontiguousarray(rows[:, 2]), arena.EMPTY, check))
-        if batch is not None and self._rolling:
-            self._features(result, features, batch, begin, end, check)
+        revised = self._revised()
+        heads = engine.out[: self._heads].tolist()
+        for kind, add in enumerate(self._adds):
+            at, _, n = heads[3 * kind : 3 * kind + 3]
+            if n and add is not None:
+                rows = engine.out[at : at + n].copy().reshape(-1, self._widths[kind])
+                add(result, rows, kind in revised, check)
+        at, _, n = heads[self._changed : self._changed + 3]
+        result.changed = Changed(engine.out[at : at + n].copy(), self._fresh(self._keys_of, check))
+
+    def _adders(self) -> list[Any]:
+        """What becomes of each kind of row, in the order of kinds; those of keys and of revised windows have their own ways."""
+        adds: list[Any] = []
+        for i, spec in enumerate(self._engine.sets):
+            rolling = isinstance(spec.kind, Rolling)
+            adds += (
+                [partial(self._add_views, i), partial(self._add_features, i)] if rolling else [partial(self._add_closed, i), None]
+            )
+        return [*adds, *(partial(self._add_open, g.sets) for g in self._engine.plan.groups)]
+
+    def _add_closed(self, i: int, result: StepResult, rows: Words, revised: bool, check: Check) -> None:
+        result.windows.append(LazyWindows(self._engine.sets[i], partial(self._filled, i, partial(_closed, rows, revised), check)))
+
+    def _add_open(self, sets: Sequence[int], result: StepResult, rows: Words, _: bool, check: Check) -> None:
+        for i in sets:
+            result.windows.append(
+                LazyWindows(self._engine.sets[i], partial(self._filled, i, partial(self._open, i, rows, check), check))
+            )
+
+    def _add_views(self, i: int, result: StepResult, rows: Words, _: bool, check: Check) -> None:
+        slots = rows[:, 0]
+        result.rolling.append(LazyViews(self._engine.sets[i], partial(self._viewed, i, slots, arena.EMPTY, check)))
+
+    def _add_features(self, i: int, result: StepResult, rows: Words, _: bool, check: Check) -> None:
+        once = Once(lambda: (rows[:, 0], *rows.view(np.float64)[:, 1:].T))
+        row = Column(once, 0, list_of)
+        result.features.append(LazyFeatures(self._engine.sets[i], row, partial(self._measures, i, once, 1, check)))
 
     def current(self, i: int, key: Key, as_of: int) -> RollingBlock:
         """One key's rolling values as of a time."""
         self._engine.root(key)
-        return self._views(i, np.array([self._engine.slots[key]]), as_of, lambda: None)
+        slots = np.array([self._engine.slots[key]])
+        return LazyViews(self._engine.sets[i], partial(self._viewed, i, slots, as_of, lambda: None))
 
     def first_due(self) -> int | None:
         """When something in memory happens next."""
@@ -68,16 +90,16 @@ class Outputs:
         due = int(first_due(engine.M, engine.plan.P, engine.zones.Z, engine.roots))
         return None if due == w.NONE else due
 
-    def _revised(self, queue: Words, what: Words) -> set[int]:
-        """Put windows together that late values came into: the sets that have any."""
-        engine, done = self._engine, 0
-        late = np.unique(queue[what == Q_REVISED, 1]).tolist()
-        while late and done < queue.size:
+    def _revised(self) -> set[int]:
+        """Put windows together that late values came into: the kinds of rows that have any."""
+        engine = self._engine
+        at, _, n = engine.out[self._late : self._late + 3].tolist()
+        kinds = {2 * self._set_of[place] for place in engine.out[at : at + n : 3].tolist()}
+        while n:
             engine.make_room()
-            done = emit_revised(
-                engine.M, engine.plan.P, engine.zones.Z, engine.roots, engine.out, done, engine.scratch, engine.stamps, engine.rows
-            )
-        return {self._set_of[place] for place in late}
+            emit_revised(engine.M, engine.plan.P, engine.zones.Z, engine.roots, engine.scratch, engine.stamps, engine.out)
+            n = int(engine.out[self._late + w.OUT_N])
+        return kinds
 
     def _turn(self, fn: str) -> Turn:
         if fn in WHOLE:
@@ -87,15 +109,15 @@ class Outputs:
             return lambda array: [None if x != x else table[int(x)] for x in array.tolist()]
         return numbers
 
-    def _measures(self, i: int, once: Once, first: int, check: Callable[[], None]) -> dict[str, Column]:
+    def _measures(self, i: int, once: Once, first: int, check: Check) -> dict[str, Any]:
         """The measures of set i; values only until the engine goes on: their codes are given to other values then."""
         turns = self._turns[i]
         if self._coded[i]:
             fns = [m.fn for m in self._engine.sets[i].measures]
             turns = [self._fresh(t, check) if fn in CODED else t for t, fn in zip(turns, fns, strict=True)]
-        return {n: Column(once, first + j, t) for j, (n, t) in enumerate(zip(self._names[i], turns, strict=True))}
+        return {"measures": {n: Column(once, first + j, t) for j, (n, t) in enumerate(zip(self._names[i], turns, strict=True))}}
 
-    def _fresh(self, turn: Turn, check: Callable[[], None]) -> Turn:
+    def _fresh(self, turn: Turn, check: Check) -> Turn:
         def checked(array: npt.NDArray[Any]) -> list[Any]:
             check()
             return turn(array)
@@ -106,7 +128,7 @@ class Outputs:
         keys = self._engine.keys
         return [keys[slot] for slot in array.tolist()]
 
-    def _guard(self) -> Callable[[], None]:
+    def _guard(self) -> Check:
         step = int(self._engine.M[arena.STEP])
 
         def check() -> None:
@@ -115,47 +137,44 @@ class Outputs:
 
         return check
 
-    def _open(self, i: int, rows: Words, check: Callable[[], None]) -> WindowBlock:
+    def _open(self, i: int, rows: Words, check: Check) -> Words:
         """The windows on touched slices that are open after the step; put together when they are read."""
         engine = self._engine
-        span = span_of(engine.sets[i])
+        check()
+        slots, windows = open_windows(
+            engine.M, engine.plan.P, engine.zones.Z, engine.roots, engine.plan.set_at(i), np.ascontiguousarray(rows[:, 0]),
+            np.ascontiguousarray(rows[:, 1]), span_of(engine.sets[i]),
+        )  # fmt: skip
+        if len(slots):
+            low = windows.min()
+            _, first = np.unique(slots * (windows.max() - low + 1) + (windows - low), return_index=True)
+            slots, windows = slots[first], windows[first]
+        made = np.empty((len(slots), w.ROW_WORDS + len(self._names[i])), np.int64)
+        engine.make_room()
+        emit_windows(
+            engine.M, engine.plan.P, engine.zones.Z, engine.roots, engine.plan.set_at(i), slots, windows, engine.scratch,
+            engine.stamps, made,
+        )  # fmt: skip
+        made[:, w.ROW_CAUSE] = -1
+        return made[made[:, w.ROW_EVENTS] > 0]
 
-        def make() -> Sequence[npt.NDArray[Any]]:
-            check()
-            slots, windows = open_windows(
-                engine.M, engine.plan.P, engine.zones.Z, engine.roots, engine.plan.set_at(i), np.ascontiguousarray(rows[:, 2]),
-                np.ascontiguousarray(rows[:, 3]), span,
-            )  # fmt: skip
-            if len(slots):
-                low = windows.min()
-                _, first = np.unique(slots * (windows.max() - low + 1) + (windows - low), return_index=True)
-                slots, windows = slots[first], windows[first]
-            made = np.empty((len(slots), w.ROW_WORDS + len(self._names[i])), np.int64)
-            engine.make_room()
-            emit_windows(
-                engine.M, engine.plan.P, engine.zones.Z, engine.roots, engine.plan.set_at(i), slots, windows, engine.scratch,
-                engine.stamps, made,
-            )  # fmt: skip
-            made[:, w.ROW_CAUSE] = -1
-            return _columns(made[made[:, w.ROW_EVENTS] > 0])
+    def _filled(self, i: int, rows: Callable[[], Words], check: Check) -> dict[str, Any]:
+        """The fields of a block of windows; one that nothing has closed is not final."""
+        once = Once(lambda: _columns(rows()))
+        return {
+            "key": Column(once, w.ROW_SLOT, self._fresh(self._keys_of, check)),
+            "start": Column(once, w.ROW_START, list_of),
+            "end": Column(once, w.ROW_END, list_of),
+            **self._measures(i, once, w.ROW_WORDS, check),
+            "events": Column(once, w.ROW_EVENTS, list_of),
+            "revision": Column(once, w.ROW_REVISION, list_of),
+            "final": Column(once, w.ROW_CAUSE, lambda a: (a >= 0).tolist()),
+            "late": Column(once, w.ROW_LATE, list_of),
+            "closed_by": Column(once, w.ROW_CAUSE, lambda a: [None if x < 0 else CAUSES[x] for x in a.tolist()]),
+        }
 
-        return self._block(i, Once(make), check)
-
-    def _block(self, i: int, once: Once, check: Callable[[], None]) -> WindowBlock:
-        return WindowBlock(
-            set=self._engine.sets[i],
-            key=Column(once, w.ROW_SLOT, self._fresh(self._keys_of, check)),
-            start=Column(once, w.ROW_START, list_of),
-            end=Column(once, w.ROW_END, list_of),
-            measures=self._measures(i, once, w.ROW_WORDS, check),
-            events=Column(once, w.ROW_EVENTS, list_of),
-            revision=Column(once, w.ROW_REVISION, list_of),
-            final=Column(once, FINAL, lambda a: (a >= 0).tolist()),
-            late=Column(once, w.ROW_LATE, list_of),
-            closed_by=Column(once, w.ROW_CAUSE, lambda a: [None if x < 0 else CAUSES[x] for x in a.tolist()]),
-        )
-
-    def _views(self, i: int, slots: Words, as_of: int, check: Callable[[], None]) -> RollingBlock:
+    def _viewed(self, i: int, slots: Words, as_of: int, check: Check) -> dict[str, Any]:
+        """The fields of a block of views, which are asked of their histories when they are read."""
         engine = self._engine
 
         def make() -> Sequence[npt.NDArray[Any]]:
@@ -168,29 +187,15 @@ class Outputs:
                     engine.M, engine.plan.P, engine.roots, engine.plan.set_at(i), done, slots,
                     engine.scratch, engine.stamps, values, whole_numbers, as_of,
                 )  # fmt: skip
-            return slots, *whole_numbers, *values
+            return *whole_numbers, *values
 
         once = Once(make)
-        return RollingBlock(
-            set=engine.sets[i],
-            key=Column(Once(lambda: (slots,)), 0, self._fresh(self._keys_of, check)),
-            as_of=Column(once, 1, list_of),
-            measures=self._measures(i, once, 3, check),
-            expires_at=Column(once, 2, lambda a: [None if x == w.NONE else x for x in a.tolist()]),
-        )
-
-    def _features(
-        self, result: StepResult, features: npt.NDArray[np.float64], batch: Columns, begin: int, end: int, check: Callable[[], None]
-    ) -> None:
-        changes = (batch.kind[begin:end] == CHANGE) & batch.put[begin:end] & (batch.key[begin:end] >= 0)
-        for i in self._rolling:
-            rows = np.flatnonzero(changes & (batch.stream[begin:end] == self._stream_of[i])) + begin
-            if len(rows):
-                first, count = self._engine.plan.feature_at[i], len(self._names[i])
-                once = Once(lambda rows=rows, a=first, b=first + count: (rows, *features[a:b, rows]))  # type: ignore[misc]
-                result.features.append(
-                    FeatureBlock(self._engine.sets[i], Column(once, 0, list_of), self._measures(i, once, 1, check))
-                )
+        return {
+            "key": Column(Once(lambda: (slots,)), 0, self._fresh(self._keys_of, check)),
+            "as_of": Column(once, 0, list_of),
+            "expires_at": Column(once, 1, lambda a: [None if x == w.NONE else x for x in a.tolist()]),
+            **self._measures(i, once, 2, check),
+        }
 
 
 def _columns(rows: Words) -> Sequence[npt.NDArray[Any]]:
@@ -198,17 +203,9 @@ def _columns(rows: Words) -> Sequence[npt.NDArray[Any]]:
     return [*rows[:, : w.ROW_WORDS].T, *rows.view(np.float64)[:, w.ROW_WORDS :].T]
 
 
-def _last(rows: Words) -> Words:
-    """A window that was written and then revised: its last state counts."""
+def _closed(rows: Words, revised: bool) -> Words:
+    """Closed windows, each once: of one that was written and then revised, its last state."""
+    if not revised:
+        return rows
     pairs = zip(rows[:, w.ROW_SLOT].tolist(), rows[:, w.ROW_NUMBER].tolist(), strict=True)
     return rows[sorted({pair: n for n, pair in enumerate(pairs)}.values())]
-
-
-def _parts(rows: Words) -> list[tuple[int, Words]]:
-    """Rows by their second column."""
-    if not len(rows):
-        return []
-    second = rows[:, 1]
-    if (second == second[0]).all():
-        return [(int(second[0]), rows)]
-    return [(at, rows[second == at]) for at in np.unique(second).tolist()]

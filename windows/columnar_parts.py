@@ -31,7 +31,6 @@ class Memory(Protocol):
     slots: dict[Key, int]
     roots: Words
     out: Words
-    rows: Words
     scratch: Words
     stamps: Words
     M: Words

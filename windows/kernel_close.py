@@ -39,7 +39,7 @@ def first_open(M, P, Z, s, e, node, last):
 
 
 @kernel
-def grid_ring(M, X, P, PX, Z, s, g, root, S, STAMP, OUT, ROWS, RX, wm, rung, cause):
+def grid_ring(M, X, P, PX, Z, s, g, root, S, STAMP, OUT, OX, wm, rung, cause):
     """Close what is due at `rung`, forget what is frozen, and ring again for the rest."""
     e = root + P[s + w.S_ENT]
     M[e + w.E_DUE] = w.NONE
@@ -51,7 +51,7 @@ def grid_ring(M, X, P, PX, Z, s, g, root, S, STAMP, OUT, ROWS, RX, wm, rung, cau
             last = last_of(M, P, g, s, node)
             k = first_open(M, P, Z, s, e, node, last)
             while k <= last and closed < CLOSINGS and ends(P, Z, s, k) + P[s + w.S_LAT] <= rung:
-                window_close(M, X, P, PX, Z, s, e, root, k, node, S, STAMP, ROWS, RX, cause)
+                window_close(M, X, P, PX, Z, s, e, root, k, node, S, STAMP, OUT, OX, cause)
                 closed += 1
                 k += 1
             if k <= last:
@@ -64,17 +64,17 @@ def grid_ring(M, X, P, PX, Z, s, g, root, S, STAMP, OUT, ROWS, RX, wm, rung, cau
             due = min(due, at)
             break
         if M[record(M, e, 0) + w.W_STAMP] == M[STEP]:  # revised in this step, and what comes into its slices now is not its own
-            window_row(M, X, P, PX, Z, s, g, root, M[record(M, e, 0)], S, STAMP, ROWS, RX, row_new(M, P, s, ROWS))
+            window_row(M, X, P, PX, Z, s, g, root, M[record(M, e, 0)], S, STAMP, OUT, OX, row_new(M, P, s, OUT))
         record_drop(M, e, 0)
         frozen += 1
     if due != w.NONE:
         arm(M, P, s, e, root, due)
     if frozen or closed:
-        key_changed(M, OUT, root, wm)
+        key_changed(M, P, OUT, root, wm)
 
 
 @kernel
-def window_close(M, X, P, PX, Z, s, e, root, k, node, S, STAMP, ROWS, RX, cause):
+def window_close(M, X, P, PX, Z, s, e, root, k, node, S, STAMP, OUT, OX, cause):
     """Window k, whose oldest slice is known, has its final value."""
     M[e + w.E_OPEN] = k + 1
     M[DOCS] += 1
@@ -82,9 +82,9 @@ def window_close(M, X, P, PX, Z, s, e, root, k, node, S, STAMP, ROWS, RX, cause)
         r = record_put(M, e, M[e + w.E_N], k)
         M[r + w.W_CAUSE] = cause
     n = items_from(M, P, s, node, ends(P, Z, s, k), S)
-    row = row_new(M, P, s, ROWS)
-    row_write(M, X, P, PX, Z, s, root, k, S, 0, n, STAMP, ROWS, RX, row)
-    ROWS[row + w.ROW_CAUSE] = cause
+    row = row_new(M, P, s, OUT)
+    row_write(M, X, P, PX, Z, s, root, k, S, 0, n, STAMP, OUT, OX, row)
+    OUT[row + w.ROW_CAUSE] = cause
 
 
 @kernel

@@ -6,12 +6,12 @@ from __future__ import annotations
 from windows import kernel_layout as w
 from windows.arena import EMPTY, LIST_DATA, LIST_N, MAP_DATA, MAP_MASK, MEMO, WATERMARK, list_new, list_push, room
 from windows.jit import kernel
+from windows.kernel_close import needed
+from windows.kernel_emit import judge
 from windows.kernel_events import event_room
 from windows.kernel_grid import ends, record
 from windows.kernel_history import data_of
-from windows.kernel_emit import judge
 from windows.kernel_slices import slice_find, slice_learn, slice_new
-from windows.kernel_close import needed
 from windows.kernel_values import values_add, values_count
 
 

@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 from windows import kernel_layout as w
-from windows.arena import EMPTY, OUTN, STEP, TIGHT, WATERMARK, alloc, room
+from windows.arena import EMPTY, STEP, TIGHT, WATERMARK, alloc, room
 from windows.jit import kernel
 from windows.kernel_close import grid_due
 from windows.kernel_grid import first_past, last_at, record, record_find
-from windows.kernel_queue import Q_REVISED
 from windows.kernel_rolling import rolling_values
 from windows.kernel_rows import row_new, window_row
 from windows.kernel_views import expires, history_of, rolling_due
@@ -37,28 +36,27 @@ def open_windows(M, P, Z, ROOTS, s, n, SLOT, FROM, slots, numbers):
 
 
 @kernel
-def emit_windows(M, X, P, PX, Z, ROOTS, s, n, SLOT, K, S, STAMP, ROWS, RX):
-    """n windows of one set, row by row from ROWS[0] on."""
+def emit_windows(M, X, P, PX, Z, ROOTS, s, n, SLOT, K, S, STAMP, OUT, OX):
+    """n windows of one set, row by row from OUT[0] on."""
     for i in range(n):
-        window_row(M, X, P, PX, Z, s, P[s + w.S_GROUP], ROOTS[SLOT[i]], K[i], S, STAMP, ROWS, RX, i * P[s + w.S_WIDTH])
+        window_row(M, X, P, PX, Z, s, P[s + w.S_GROUP], ROOTS[SLOT[i]], K[i], S, STAMP, OUT, OX, i * P[s + w.S_WIDTH])
 
 
 @kernel
-def emit_revised(M, X, P, PX, Z, ROOTS, OUT, begin, S, STAMP, ROWS, RX):
-    """Rows of the windows that late values came into in this step and that are not frozen yet: where to go on, with more room."""
-    for n in range(begin, M[OUTN], 5):
-        if OUT[n] != Q_REVISED:
-            continue
-        if M[TIGHT]:
-            return n
-        s = OUT[n + 1]
-        root = ROOTS[OUT[n + 2]]
+def emit_revised(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, OX):
+    """Rows of the windows that late values came into in this step and that are not frozen yet; from the last one down, until room
+    is short."""
+    head = P[w.P_REVISED]
+    while OUT[head + w.OUT_N] > 0 and not M[TIGHT]:
+        OUT[head + w.OUT_N] -= 3
+        n = OUT[head + w.OUT_AT] + OUT[head + w.OUT_N]
+        s = OUT[n]
+        root = ROOTS[OUT[n + 1]]
         e = root + P[s + w.S_ENT]
-        i = record_find(M, e, OUT[n + 3])
-        if i < M[e + w.E_N] and M[record(M, e, i) + w.W_KEY] == OUT[n + 3] and M[record(M, e, i) + w.W_STAMP] == M[STEP]:
-            row = row_new(M, P, s, ROWS)
-            window_row(M, X, P, PX, Z, s, P[s + w.S_GROUP], root, OUT[n + 3], S, STAMP, ROWS, RX, row)
-    return M[OUTN]
+        k = OUT[n + 2]
+        i = record_find(M, e, k)
+        if i < M[e + w.E_N] and M[record(M, e, i) + w.W_KEY] == k and M[record(M, e, i) + w.W_STAMP] == M[STEP]:
+            window_row(M, X, P, PX, Z, s, P[s + w.S_GROUP], root, k, S, STAMP, OUT, OX, row_new(M, P, s, OUT))
 
 
 @kernel

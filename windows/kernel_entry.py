@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from windows import kernel_codes, kernel_dump, kernel_emit, kernel_grid, kernel_history, kernel_run, kernel_state, timers
 from windows import kernel_layout as w
-from windows.arena import OUT_SIZE, SCRATCH, SIZE, STRIDE
+from windows.arena import SCRATCH, SIZE, STRIDE
 from windows.jit import bytes_of, floats, kernel, words
 
 Words = npt.NDArray[np.int64]
@@ -53,41 +53,28 @@ def run(
     STAMP: Words,
     R: Floats,
     T: Words,
-    FEATURES: Floats,
     OUT: Words,
-    ROWS: Words,
     LATE: Words,
     OUTCOME: Bytes,
-    reserve: int,
     budget: int,
+    end_of_time: int,
 ) -> tuple[int, int]:
-    M[SIZE], M[OUT_SIZE], M[SCRATCH], M[STRIDE] = M.size, OUT.size, S.size, slot.size
+    M[SIZE], M[SCRATCH], M[STRIDE] = M.size, S.size, slot.size
     return run_(
         words(M), floats(M), words(P), floats(P), words(Z), words(ROOTS), begin, end, kind, cause, mark, stream, words(slot),
-        at, put, floats(NUM), bytes_of(FLAG), words(CODE), words(S), words(STAMP), floats(R), words(T), floats(FEATURES),
-        words(OUT), words(ROWS), floats(ROWS), words(LATE), bytes_of(OUTCOME), reserve, budget,
+        at, put, floats(NUM), bytes_of(FLAG), words(CODE), words(S), words(STAMP), floats(R), words(T), words(OUT), floats(OUT),
+        words(LATE), bytes_of(OUTCOME), budget, end_of_time,
     )  # fmt: skip
 
 
 @kernel
 def finish(
-    M: Words,
-    P: Words,
-    Z: Words,
-    ROOTS: Words,
-    nroots: int,
-    far: int,
-    S: Words,
-    STAMP: Words,
-    OUT: Words,
-    ROWS: Words,
-    reserve: int,
-    budget: int,
+    M: Words, P: Words, Z: Words, ROOTS: Words, nroots: int, far: int, S: Words, STAMP: Words, OUT: Words, budget: int
 ) -> int:
-    M[SIZE], M[OUT_SIZE], M[SCRATCH] = M.size, OUT.size, S.size
+    M[SIZE], M[SCRATCH] = M.size, S.size
     return finish_(
         words(M), floats(M), words(P), floats(P), words(Z), words(ROOTS), nroots, far, words(S), words(STAMP), words(OUT),
-        words(ROWS), floats(ROWS), reserve, budget,
+        floats(OUT), budget,
     )  # fmt: skip
 
 
@@ -103,23 +90,20 @@ def open_windows(M: Words, P: Words, Z: Words, ROOTS: Words, s: int, SLOT: Words
 
 @kernel
 def emit_windows(
-    M: Words, P: Words, Z: Words, ROOTS: Words, s: int, SLOT: Words, K: Words, S: Words, STAMP: Words, ROWS: Words
+    M: Words, P: Words, Z: Words, ROOTS: Words, s: int, SLOT: Words, K: Words, S: Words, STAMP: Words, OUT: Words
 ) -> None:
     M[SCRATCH] = S.size
     emit_windows_(
         words(M), floats(M), words(P), floats(P), words(Z), words(ROOTS), s, SLOT.size, words(SLOT), words(K), words(S),
-        words(STAMP), words(ROWS), floats(ROWS),
+        words(STAMP), words(OUT), floats(OUT),
     )  # fmt: skip
 
 
 @kernel
-def emit_revised(
-    M: Words, P: Words, Z: Words, ROOTS: Words, OUT: Words, begin: int, S: Words, STAMP: Words, ROWS: Words
-) -> int:
+def emit_revised(M: Words, P: Words, Z: Words, ROOTS: Words, S: Words, STAMP: Words, OUT: Words) -> None:
     M[SCRATCH] = S.size
-    return emit_revised_(
-        words(M), floats(M), words(P), floats(P), words(Z), words(ROOTS), words(OUT), begin, words(S), words(STAMP), words(ROWS),
-        floats(ROWS),
+    emit_revised_(
+        words(M), floats(M), words(P), floats(P), words(Z), words(ROOTS), words(S), words(STAMP), words(OUT), floats(OUT)
     )  # fmt: skip
 
 

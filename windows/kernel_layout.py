@@ -10,7 +10,8 @@ P_STREAMS, P_GROUPS, P_SETS = 0, 1, 2
 P_NSTREAMS, P_NGROUPS, P_NSETS = 3, 4, 5
 P_FEATURES = 6  # columns of features
 P_ROUTES = 7  # words of a key's root, one number a route
-P_HEAD = 8
+P_CHANGED, P_REVISED = 8, 9  # heads of results
+P_HEAD = 10
 
 # a stream: one (trigger, route)
 ST_CODE, ST_CODEN, ST_GROUPS, ST_NGROUPS, ST_ROUTE = 0, 1, 2, 3, 4
@@ -20,8 +21,14 @@ ST_WORDS = 6
 G_KIND, G_CHAIN, G_SETS, G_NSETS, G_BITS, G_NBITS, G_CELLS, G_NCELLS, G_CELLWORDS = 0, 1, 2, 3, 4, 5, 6, 7, 8
 G_PERIOD, G_RES, G_NRES, G_ZONE = 9, 10, 11, 12
 G_COLS, G_NCOLS, G_KEEP, G_RETRACT, G_FULL, G_ROUTE = 13, 14, 15, 16, 17, 18
-G_INDEX, G_MEMO, G_ALIKE, G_WANT = 19, 20, 21, 22  # number, what is remembered, whether all its sets read the same rows, which
-G_WORDS = 23
+G_INDEX, G_MEMO, G_ALIKE, G_WANT, G_TOUCHED = (
+    19,
+    20,
+    21,
+    22,
+    23,
+)  # number, what is remembered, whether all its sets read the same rows, which
+G_WORDS = 24
 SLICES, HISTORY = 0, 1
 
 # a set
@@ -29,8 +36,15 @@ S_GROUP, S_KIND, S_ENT, S_LAT, S_HOLD, S_LATE, S_BIT, S_CNT = 0, 1, 2, 3, 4, 5, 
 S_SIZE, S_EVERY, S_OFF, S_ZONE, S_MEASURES, S_NMEASURES = 8, 9, 10, 11, 12, 13
 S_CLOSED, S_CURRENT, S_DELAY, S_STEP, S_INC, S_NINC, S_FEATURE = 14, 15, 16, 17, 18, 19, 20
 S_GAP, S_MAX, S_INDEX, S_RETRACT = 21, 22, 23, 24
-S_J, S_CELLS, S_NCELLS, S_SPAN, S_WIDTH = 25, 26, 27, 28, 29  # which of its group's sets; cells that its measures are made of
-S_WORDS = 30
+S_J, S_CELLS, S_NCELLS, S_SPAN, S_WIDTH, S_OUT = (
+    25,
+    26,
+    27,
+    28,
+    29,
+    30,
+)  # which of its group's sets; cells that its measures are made of
+S_WORDS = 31
 GRID, ROLLING, SESSION = 0, 1, 2
 UPDATE, DEAD_LETTER, DROP = 0, 1, 2
 
@@ -94,8 +108,11 @@ MEMO_FROM, MEMO_TO, MEMO_SAFE, MEMO_DEAD, MEMO_LAST = 0, 1, 2, 3, 4
 
 # a row of a result: slot, number, start, end, events, revision, late, what closed it, then measures
 ROW_SLOT, ROW_NUMBER, ROW_START, ROW_END, ROW_EVENTS, ROW_REVISION, ROW_LATE, ROW_CAUSE, ROW_WORDS = 0, 1, 2, 3, 4, 5, 6, 7, 8
-# rows of a set: where they begin, how many words fit, how many are written
-ROWS_AT, ROWS_CAP, ROWS_N, ROWS_WORDS = 0, 1, 2, 3
+# results: a head of three words each kind of row (where they begin, how many words fit, how many are written), then the rows.
+# A set has two kinds: closed windows; or views (their slots) and values of events. Then slices that were touched, one kind a group,
+# [slot, from, to]; keys that changed (their slots); windows that were revised, [set, slot, number]
+OUT_AT, OUT_CAP, OUT_N, OUT_WORDS = 0, 1, 2, 3
+SPARE = 80  # rows of each kind for which there is room whenever a kernel begins with something
 
 NONE = (1 << 63) - 1  # no timer
 LONG_AGO = -(1 << 61)

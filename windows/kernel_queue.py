@@ -1,36 +1,33 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
-"""What a step leaves behind: a queue of what changed, and timers."""
+"""What a step leaves behind: rows of results, and timers."""
 
 from __future__ import annotations
 
 from windows import kernel_layout as w
-from windows.arena import OUTN, STEP
+from windows.arena import STEP, TIGHT
 from windows.jit import kernel
 from windows.timers import ring_at
 
-Q_SLICE, Q_REVISED, Q_VIEW, Q_KEY, Q_REMOVED, Q_SESSION = 0, 1, 2, 3, 4, 5
 TOOK, REFUSED, KEPT = 1, 2, 4  # KEPT: a set that refused does not drop
 
 
 @kernel
-def queue(M, OUT, what, a, b, c, d):
-    """Something changed: it is written down once for this step."""
-    n = M[OUTN]
-    OUT[n] = what
-    OUT[n + 1] = a
-    OUT[n + 2] = b
-    OUT[n + 3] = c
-    OUT[n + 4] = d
-    M[OUTN] = n + 5
+def out_new(M, OUT, head, width):
+    """Room for one more row of a result: its place."""
+    n = OUT[head + w.OUT_N] + width
+    OUT[head + w.OUT_N] = n
+    if n + w.SPARE * width > OUT[head + w.OUT_CAP]:
+        M[TIGHT] = 1
+    return OUT[head + w.OUT_AT] + n - width
 
 
 @kernel
-def key_changed(M, OUT, root, wm):
+def key_changed(M, P, OUT, root, wm):
     """The key's dump is no longer what it was; what it has closed stays closed."""
     M[root + w.R_FLOOR] = wm
     if M[root + w.R_CHANGED] != M[STEP]:
         M[root + w.R_CHANGED] = M[STEP]
-        queue(M, OUT, Q_KEY, M[root + w.R_SLOT], 0, 0, 0)
+        OUT[out_new(M, OUT, P[w.P_CHANGED], 1)] = M[root + w.R_SLOT]
 
 
 @kernel

@@ -16,7 +16,7 @@ from windows.kernel_events import event_room, forget_before
 from windows.kernel_history import data_of, history_new
 from windows.kernel_kept import inc_apply, inc_free, inc_move, inc_walk
 from windows.kernel_measures import between, joined, measure_of
-from windows.kernel_queue import KEPT, REFUSED, TOOK, arm
+from windows.kernel_queue import KEPT, REFUSED, TOOK, arm, out_new
 from windows.kernel_views import history_of, leaves_after, view_touch
 from windows.kernel_window import window_items
 
@@ -98,7 +98,7 @@ def event_put(M, X, P, g, root, h, mask, t, i, NUM, CODE):
 
 
 @kernel
-def rolling_put(M, X, P, PX, g, root, mask, t, i, NUM, CODE, S, STAMP, FEATURES, OUT, wm, LATE):
+def rolling_put(M, X, P, PX, g, root, mask, t, i, NUM, CODE, S, STAMP, OUT, OX, wm, LATE):
     """One value into a group's history, and the row's features: TOOK | REFUSED | KEPT."""
     verdict = 0
     accepted = 0
@@ -111,7 +111,7 @@ def rolling_put(M, X, P, PX, g, root, mask, t, i, NUM, CODE, S, STAMP, FEATURES,
         elif (mask >> P[s + w.S_BIT]) & 1:
             verdict |= TOOK
             accepted |= 1 << j
-    features_of(M, X, P, PX, g, root, t, i, S, STAMP, FEATURES, wm, 0)
+    features_of(M, X, P, PX, g, root, t, i, S, STAMP, OUT, OX, wm, 0)
     if accepted:
         if M[root + P[g + w.G_CHAIN]] == 0:
             M[root + P[g + w.G_CHAIN]] = history_new(M, P, g, P[g + w.G_FULL])
@@ -121,22 +121,27 @@ def rolling_put(M, X, P, PX, g, root, mask, t, i, NUM, CODE, S, STAMP, FEATURES,
                 history_trim(M, X, P, g, root, h, wm)
                 event_put(M, X, P, g, root, h, mask, t, i, NUM, CODE)
             h = M[h + w.H_NEXT]
-    features_of(M, X, P, PX, g, root, t, i, S, STAMP, FEATURES, wm, 1)
+    features_of(M, X, P, PX, g, root, t, i, S, STAMP, OUT, OX, wm, 1)
     if accepted:
         rolling_taken(M, P, g, root, accepted, t, OUT, wm)
     return verdict
 
 
 @kernel
-def features_of(M, X, P, PX, g, root, t, i, S, STAMP, FEATURES, wm, current):
+def features_of(M, X, P, PX, g, root, t, i, S, STAMP, OUT, OX, wm, current):
     """The row's values of the sets that read it before (current 0) or after (1) its event is in."""
     for j in range(P[g + w.G_NSETS]):
         s = P[P[g + w.G_SETS] + j]
-        if P[s + w.S_CURRENT] == current and t >= wm - P[s + w.S_LAT]:
+        if P[s + w.S_CURRENT] != current:
+            continue
+        row = out_new(M, OUT, P[s + w.S_OUT] + w.OUT_WORDS, P[s + w.S_WIDTH])
+        OUT[row] = i
+        if t >= wm - P[s + w.S_LAT]:
             h = history_of(M, P, g, root, j)
-            rolling_values(
-                M, X, P, PX, g, s, root + P[s + w.S_ENT], h, t, S, STAMP, FEATURES, P[s + w.S_FEATURE] * M[STRIDE] + i, M[STRIDE]
-            )
+            rolling_values(M, X, P, PX, g, s, root + P[s + w.S_ENT], h, t, S, STAMP, OX, row + 1, 1)
+        else:
+            for k in range(row + 1, row + P[s + w.S_WIDTH]):
+                OX[k] = np.nan
 
 
 @kernel

@@ -1,18 +1,17 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
 """Windows as rows of a result, each with its measures: put together from slices when a window closes, is revised, or is read.
 
-ROWS begins with a head, ROWS_WORDS a set; then each set has its stretch. RX is the same as float64.
+OUT is what windows/kernel_layout.py says of results, OX the same as float64.
 """
 
 from __future__ import annotations
 
 from windows import kernel_layout as w
-from windows.arena import SCRATCH, TIGHT
+from windows.arena import SCRATCH
 from windows.jit import kernel
 from windows.kernel_grid import ends, record, record_find, starts
 from windows.kernel_measures import joined, measure_of
-
-SPARE = 80  # rows of a set for which there is room whenever a kernel begins with something
+from windows.kernel_queue import out_new
 
 
 @kernel
@@ -22,40 +21,35 @@ def may_read(M, P, s, node):
 
 
 @kernel
-def row_new(M, P, s, ROWS):
+def row_new(M, P, s, OUT):
     """Room for one more row of a set: its place."""
-    head = P[s + w.S_INDEX] * w.ROWS_WORDS
-    at = ROWS[head + w.ROWS_AT] + ROWS[head + w.ROWS_N]
-    ROWS[head + w.ROWS_N] += P[s + w.S_WIDTH]
-    if ROWS[head + w.ROWS_N] + SPARE * P[s + w.S_WIDTH] > ROWS[head + w.ROWS_CAP]:
-        M[TIGHT] = 1
-    return at
+    return out_new(M, OUT, P[s + w.S_OUT], P[s + w.S_WIDTH])
 
 
 @kernel
-def row_write(M, X, P, PX, Z, s, root, k, S, at, n, STAMP, ROWS, RX, row):
+def row_write(M, X, P, PX, Z, s, root, k, S, at, n, STAMP, OUT, OX, row):
     """Window k over n items: all but what its record says."""
     base = joined(M, X, P, s, S, at, n, 0)
-    ROWS[row + w.ROW_SLOT] = M[root + w.R_SLOT]
-    ROWS[row + w.ROW_NUMBER] = k
-    ROWS[row + w.ROW_START] = starts(P, Z, s, k)
-    ROWS[row + w.ROW_END] = ends(P, Z, s, k)
-    ROWS[row + w.ROW_EVENTS] = M[base + P[s + w.S_CNT]]
-    ROWS[row + w.ROW_REVISION] = 0
-    ROWS[row + w.ROW_LATE] = 0
-    ROWS[row + w.ROW_CAUSE] = -1
+    OUT[row + w.ROW_SLOT] = M[root + w.R_SLOT]
+    OUT[row + w.ROW_NUMBER] = k
+    OUT[row + w.ROW_START] = starts(P, Z, s, k)
+    OUT[row + w.ROW_END] = ends(P, Z, s, k)
+    OUT[row + w.ROW_EVENTS] = M[base + P[s + w.S_CNT]]
+    OUT[row + w.ROW_REVISION] = 0
+    OUT[row + w.ROW_LATE] = 0
+    OUT[row + w.ROW_CAUSE] = -1
     f = P[s + w.S_MEASURES]
     for j in range(row + w.ROW_WORDS, row + P[s + w.S_WIDTH]):
-        RX[j] = measure_of(M, X, P, PX, f, base, S, at, n, 0, STAMP)
+        OX[j] = measure_of(M, X, P, PX, f, base, S, at, n, 0, STAMP)
         f += w.F_WORDS
 
 
 @kernel
-def row_record(M, ROWS, row, r):
+def row_record(M, OUT, row, r):
     """What a window's record says."""
-    ROWS[row + w.ROW_REVISION] = M[r + w.W_REVISION]
-    ROWS[row + w.ROW_LATE] = M[r + w.W_LATE]
-    ROWS[row + w.ROW_CAUSE] = M[r + w.W_CAUSE]
+    OUT[row + w.ROW_REVISION] = M[r + w.W_REVISION]
+    OUT[row + w.ROW_LATE] = M[r + w.W_LATE]
+    OUT[row + w.ROW_CAUSE] = M[r + w.W_CAUSE]
 
 
 @kernel
@@ -88,11 +82,11 @@ def items_of(M, P, s, g, root, start, end, S):
 
 
 @kernel
-def window_row(M, X, P, PX, Z, s, g, root, k, S, STAMP, ROWS, RX, row):
+def window_row(M, X, P, PX, Z, s, g, root, k, S, STAMP, OUT, OX, row):
     """A window as it stands, wherever its slices lie."""
     e = root + P[s + w.S_ENT]
     at = items_of(M, P, s, g, root, starts(P, Z, s, k), ends(P, Z, s, k), S)
-    row_write(M, X, P, PX, Z, s, root, k, S, at, (M[SCRATCH] - at) // 3, STAMP, ROWS, RX, row)
+    row_write(M, X, P, PX, Z, s, root, k, S, at, (M[SCRATCH] - at) // 3, STAMP, OUT, OX, row)
     i = record_find(M, e, k)
     if i < M[e + w.E_N] and M[record(M, e, i) + w.W_KEY] == k:
-        row_record(M, ROWS, row, record(M, e, i))
+        row_record(M, OUT, row, record(M, e, i))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from windows import kernel_layout as w
-from windows.arena import CAUSE, DOCS, EMPTY, LONGEST, OUT_SIZE, OUTN, SCRATCH, STRIDE, T_HEAP, T_N, TIGHT, WATERMARK, room
+from windows.arena import CAUSE, DOCS, EMPTY, LONGEST, SCRATCH, STRIDE, T_HEAP, T_N, TIGHT, WATERMARK, room
 from windows.jit import kernel
 from windows.kernel_close import grid_due, grid_ring, slices_free
 from windows.kernel_emit import judge, root_new
@@ -15,13 +15,13 @@ from windows.kernel_slices import slices_put
 from windows.kernel_views import leaves_after, rolling_ring, view_touch
 from windows.timers import GROUP_BITS, ring_next
 
-DONE, GROW, FULL = 0, 1, 2  # why a pass ended: all done; memory or room is short; budget spent
+DONE, GROW, FULL, LAST = 0, 1, 2, 3  # why a pass ended: all done; room is short; budget spent; in front of the end of time
 CHANGE_ROW = 1
 BY_END = 3
 
 
 @kernel
-def ring(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, ROWS, RX, target):
+def ring(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, OX, target):
     """Do what the next timer asks for: for all sets of a group at a key."""
     due = M[M[T_HEAP]]
     token = ring_next(M)
@@ -41,7 +41,7 @@ def ring(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, ROWS, RX, target):
         e = root + P[s + w.S_ENT]
         if M[e + w.E_DUE] <= due:
             if P[s + w.S_KIND] == w.GRID:
-                grid_ring(M, X, P, PX, Z, s, g, root, S, STAMP, OUT, ROWS, RX, wm, rung, M[CAUSE])
+                grid_ring(M, X, P, PX, Z, s, g, root, S, STAMP, OUT, OX, wm, rung, M[CAUSE])
             else:
                 rolling_ring(M, X, P, g, s, root, OUT, wm)
         soonest = min(soonest, M[e + w.E_DUE])
@@ -53,27 +53,27 @@ def ring(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, ROWS, RX, target):
 
 
 @kernel
-def space(M, reserve):
-    """Whether there is memory, and room in the queue, for the next thing."""
-    return room(M) and M[OUTN] + reserve < M[OUT_SIZE] and not M[TIGHT] and 6 * M[LONGEST] + 1024 < M[SCRATCH]
+def space(M):
+    """Whether there is memory, and room for results, for the next thing."""
+    return room(M) and not M[TIGHT] and 6 * M[LONGEST] + 1024 < M[SCRATCH]
 
 
 @kernel
-def pass_time(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, ROWS, RX, mark, reserve, budget):
+def pass_time(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, OX, mark, budget):
     """Let time pass to a mark and do all that is due. Until it is all done, the watermark stays where it was."""
     target = max(mark, M[WATERMARK])
     while M[T_N] > 0 and M[M[T_HEAP]] <= target:
         if M[DOCS] >= budget:
             return FULL
-        if not space(M, reserve):
+        if not space(M):
             return GROW
-        ring(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, ROWS, RX, target)
+        ring(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, OX, target)
     M[WATERMARK] = target
     return DONE
 
 
 @kernel
-def change(M, X, P, PX, Z, st, root, i, at, NUM, FLAG, CODE, R, T, S, STAMP, FEATURES, OUT, LATE):
+def change(M, X, P, PX, Z, st, root, i, at, NUM, FLAG, CODE, R, T, S, STAMP, OUT, OX, LATE):
     """One value into all groups of its stream: TOOK | REFUSED | KEPT."""
     wm = judge(M, root, M[WATERMARK])
     evaluate(P, PX, st, i, M[STRIDE], NUM, FLAG, CODE, R, T)
@@ -84,16 +84,16 @@ def change(M, X, P, PX, Z, st, root, i, at, NUM, FLAG, CODE, R, T, S, STAMP, FEA
         if P[g + w.G_KIND] == w.SLICES:
             verdict |= slices_put(M, X, P, Z, g, root, mask, at, i, NUM, CODE, OUT, wm, LATE)
         else:
-            verdict |= rolling_put(M, X, P, PX, g, root, mask, at, i, NUM, CODE, S, STAMP, FEATURES, OUT, wm, LATE)
+            verdict |= rolling_put(M, X, P, PX, g, root, mask, at, i, NUM, CODE, S, STAMP, OUT, OX, wm, LATE)
     if verdict & TOOK:
-        key_changed(M, OUT, root, wm)
+        key_changed(M, P, OUT, root, wm)
     return verdict
 
 
 @kernel
 def run(
-    M, X, P, PX, Z, ROOTS, begin, end, kind, cause, mark, stream, slot, at, put, NUM, FLAG, CODE, S, STAMP, R, T, FEATURES, OUT,
-    ROWS, RX, LATE, OUTCOME, reserve, budget,
+    M, X, P, PX, Z, ROOTS, begin, end, kind, cause, mark, stream, slot, at, put, NUM, FLAG, CODE, S, STAMP, R, T, OUT,
+    OX, LATE, OUTCOME, budget, end_of_time,
 ):  # fmt: skip
     """Rows [begin, end) in order: (the first row that is not finished, why)."""
     for i in range(begin, end):
@@ -101,25 +101,27 @@ def run(
             return i, FULL
         if kind[i] == 0:
             continue
+        if mark[i] >= end_of_time:
+            return i, LAST
         M[CAUSE] = cause[i]
-        code = pass_time(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, ROWS, RX, mark[i], reserve, budget)
+        code = pass_time(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, OX, mark[i], budget)
         if code != DONE:
             return i, code
         if kind[i] != CHANGE_ROW or slot[i] < 0:
             continue
-        if not space(M, reserve):
+        if not space(M):
             return i, GROW
         st = P[w.P_STREAMS] + stream[i] * w.ST_WORDS
         if ROOTS[slot[i]] == 0:
             ROOTS[slot[i]] = root_new(M, P, slot[i], P[st + w.ST_ROUTE])
         if put[i]:
             root = ROOTS[slot[i]]
-            OUTCOME[i] = change(M, X, P, PX, Z, st, root, i, at[i], NUM, FLAG, CODE, R, T, S, STAMP, FEATURES, OUT, LATE)
+            OUTCOME[i] = change(M, X, P, PX, Z, st, root, i, at[i], NUM, FLAG, CODE, R, T, S, STAMP, OUT, OX, LATE)
     return end, DONE
 
 
 @kernel
-def finish(M, X, P, PX, Z, ROOTS, nroots, far, S, STAMP, OUT, ROWS, RX, reserve, budget):
+def finish(M, X, P, PX, Z, ROOTS, nroots, far, S, STAMP, OUT, OX, budget):
     """The end of a file: windows close as if time had no end, rolling views stand as of the last true watermark."""
     for slot in range(nroots):
         root = ROOTS[slot]
@@ -130,28 +132,28 @@ def finish(M, X, P, PX, Z, ROOTS, nroots, far, S, STAMP, OUT, ROWS, RX, reserve,
             g = P[s + w.S_GROUP]
             if g < 0 or M[root + w.R_ROUTE] != P[g + w.G_ROUTE]:
                 continue
-            code = finish_set(M, X, P, PX, Z, s, g, root, far, S, STAMP, OUT, ROWS, RX, reserve, budget)
+            code = finish_set(M, X, P, PX, Z, s, g, root, far, S, STAMP, OUT, OX, budget)
             if code != DONE:
                 return code
     return DONE
 
 
 @kernel
-def finish_set(M, X, P, PX, Z, s, g, root, far, S, STAMP, OUT, ROWS, RX, reserve, budget):
+def finish_set(M, X, P, PX, Z, s, g, root, far, S, STAMP, OUT, OX, budget):
     """The end of a file for one set at one key."""
     more = True
     while more:
         if M[DOCS] >= budget:
             return FULL
-        if not space(M, reserve):
+        if not space(M):
             return GROW
         if P[s + w.S_KIND] == w.GRID:
             floor = M[root + w.R_FLOOR]
             more = grid_due(M, P, Z, s, g, root, far) <= far
             if more:
-                grid_ring(M, X, P, PX, Z, s, g, root, S, STAMP, OUT, ROWS, RX, far, far, BY_END)
+                grid_ring(M, X, P, PX, Z, s, g, root, S, STAMP, OUT, OX, far, far, BY_END)
             elif M[root + P[g + w.G_CHAIN]] != 0 or M[root + P[s + w.S_ENT] + w.E_N] > 0:
-                key_changed(M, OUT, root, far)
+                key_changed(M, P, OUT, root, far)
             M[root + w.R_FLOOR] = floor  # the end of a file judges no later value
             continue
         more = False
@@ -160,5 +162,5 @@ def finish_set(M, X, P, PX, Z, s, g, root, far, S, STAMP, OUT, ROWS, RX, reserve
         known = M[e + w.E_LAST] != EMPTY and M[e + w.E_LAST] + leaves_after(P, s) > wm - P[s + w.S_LAT]
         if known and M[e + w.E_ASOF] < wm:
             view_touch(M, P, s, e, root, OUT, wm)
-            key_changed(M, OUT, root, wm)
+            key_changed(M, P, OUT, root, wm)
     return DONE

@@ -12,7 +12,7 @@ from windows.arena import CAUSE, DOCS, LONGEST, MEMO, STEP, alloc, release
 from windows.jit import kernel
 from windows.kernel_cells import cells_add, cells_clear, cells_free
 from windows.kernel_grid import ends, first_on, first_past, last_at, last_of, record, record_find, record_put, slice_at
-from windows.kernel_queue import KEPT, Q_REVISED, Q_SLICE, REFUSED, TOOK, arm, queue
+from windows.kernel_queue import KEPT, REFUSED, TOOK, arm, out_new
 
 
 @kernel
@@ -142,7 +142,10 @@ def slices_put(M, X, P, Z, g, root, mask, t, i, NUM, CODE, OUT, wm, LATE):
     if M[node + w.L_STAMP] != M[STEP]:
         M[node + w.L_STAMP] = M[STEP]
         M[DOCS] += seen
-        queue(M, OUT, Q_SLICE, g, M[root + w.R_SLOT], a, M[m + w.MEMO_TO])
+        row = out_new(M, OUT, P[g + w.G_TOUCHED], 3)
+        OUT[row] = M[root + w.R_SLOT]
+        OUT[row + 1] = a
+        OUT[row + 2] = M[m + w.MEMO_TO]
     return verdict
 
 
@@ -197,4 +200,7 @@ def revise(M, P, Z, s, root, k, OUT):
     if M[r + w.W_STAMP] != M[STEP]:
         M[r + w.W_STAMP] = M[STEP]
         M[DOCS] += 1
-        queue(M, OUT, Q_REVISED, s, M[root + w.R_SLOT], k, M[r + w.W_CAUSE])
+        row = out_new(M, OUT, P[w.P_REVISED], 3)
+        OUT[row] = s
+        OUT[row + 1] = M[root + w.R_SLOT]
+        OUT[row + 2] = k

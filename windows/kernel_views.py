@@ -9,7 +9,7 @@ from windows.jit import kernel
 from windows.kernel_events import forget_before
 from windows.kernel_history import data_of, history_free
 from windows.kernel_kept import inc_free
-from windows.kernel_queue import Q_VIEW, arm, key_changed, queue
+from windows.kernel_queue import arm, key_changed, out_new
 from windows.kernel_window import place_near
 
 
@@ -84,7 +84,7 @@ def view_touch(M, P, s, e, root, OUT, wm):
     if M[e + w.E_STAMP] != M[STEP]:
         M[e + w.E_STAMP] = M[STEP]
         M[DOCS] += 1
-        queue(M, OUT, Q_VIEW, s, M[root + w.R_SLOT], 0, 0)
+        OUT[out_new(M, OUT, P[s + w.S_OUT], 1)] = M[root + w.R_SLOT]
 
 
 @kernel
@@ -101,7 +101,7 @@ def rolling_ring(M, X, P, g, s, root, OUT, wm):
         if soonest != w.NONE:
             view_touch(M, P, s, e, root, OUT, wm)
             due = due_after(M, P, s, e, expires(M, P, g, s, e, h, M[e + w.E_ASOF]))
-        key_changed(M, OUT, root, wm)
+        key_changed(M, P, OUT, root, wm)
         if M[e + w.E_LAST] + leaves_after(P, s) <= wm - P[s + w.S_LAT]:
             M[e + w.E_LAST] = EMPTY
             inc_free(M, P, s, e)

@@ -64,6 +64,14 @@ class Plan:
         """The most registers that a stream's conditions need."""
         return max([1, *(m.registers for m in self.machines)])
 
+    def out_widths(self) -> list[int]:
+        """Words of a row of each kind of result (windows/kernel_layout.py)."""
+        widths = [1] * (2 * len(self.sets))
+        for i, spec in enumerate(self.sets):
+            grid = not isinstance(spec.kind, Rolling)
+            widths[2 * i + (not grid)] = (w.ROW_WORDS if grid else 1) + len(spec.measures)
+        return [*widths, *(3 for _ in self.groups), 1, 3]
+
     def set_at(self, number: int) -> int:
         """Place of a set's row in P."""
         return self.words[w.P_SETS] + number * w.S_WORDS
@@ -142,6 +150,8 @@ class Plan:
         self._roots()
         self.words[w.P_NSETS] = len(self.sets)
         self.words[w.P_ROUTES] = self._put(self.root_words)
+        last = 2 * len(self.sets) + len(self.groups)
+        self.words[w.P_CHANGED], self.words[w.P_REVISED] = last * w.OUT_WORDS, (last + 1) * w.OUT_WORDS
         self.words[w.P_SETS] = self._put([0] * (w.S_WORDS * len(self.sets)))
         for g in self.groups:
             g.at = self._put([0] * w.G_WORDS)
@@ -189,6 +199,7 @@ class Plan:
         row[w.G_ROUTE] = self.routes.index(self.streams[g.stream][1])
         row[w.G_ZONE] = -1
         row[w.G_INDEX], row[w.G_MEMO] = self.groups.index(g), self.memo_words
+        row[w.G_TOUCHED] = (2 * len(self.sets) + row[w.G_INDEX]) * w.OUT_WORDS
         self.memo_words += w.MEMO_LAST + len(g.sets)
         wanted = {g.cells.events[i][0] for i in g.sets}
         row[w.G_ALIKE], row[w.G_WANT] = int(len(wanted) == 1), sum(1 << bit for bit in wanted)
@@ -213,7 +224,8 @@ class Plan:
             row[w.S_HOLD] = hold_of(spec)
             row[w.S_BIT], row[w.S_CNT] = home.cells.events[i]
             row[w.S_MEASURES], row[w.S_NMEASURES] = self._measures(i, home), len(spec.measures)
-            row[w.S_J], row[w.S_WIDTH] = home.sets.index(i), w.ROW_WORDS + len(spec.measures)
+            row[w.S_J], row[w.S_OUT] = home.sets.index(i), 2 * i * w.OUT_WORDS
+            row[w.S_WIDTH] = (1 if home.grid is None else w.ROW_WORDS) + len(spec.measures)
             cells = home.cells.rows(i)
             row[w.S_CELLS], row[w.S_NCELLS] = self._put(cells), len(cells) // w.C_WORDS
             self._lay_kind(i, row, home)

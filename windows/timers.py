@@ -7,7 +7,22 @@ looks for himself. Tokens lie in chunks, so that many are rung without a search 
 
 from __future__ import annotations
 
-from windows.arena import EMPTY, MAP_N, T_CAP, T_DUE, T_HEAP, T_MAP, T_N, T_TOKENS, alloc, map_find, map_grown, map_new, map_remove, release
+from windows.arena import (
+    EMPTY,
+    MAP_N,
+    T_CAP,
+    T_DUE,
+    T_HEAP,
+    T_MAP,
+    T_N,
+    T_TOKENS,
+    alloc,
+    map_find,
+    map_grown,
+    map_new,
+    map_remove,
+    release,
+)
 from windows.jit import kernel
 
 GROUP_BITS = 16
