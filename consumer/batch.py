@@ -7,14 +7,17 @@ on what its key remembers, and whether it is late on the windows; the pipeline s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import nan
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from config.specs import Pipeline, Trigger
 from consumer.record import Opener, Raw
+from consumer.rows import Rows
+from consumer.store import CLASSES
 from consumer.verdict import asked, old_time
 from contract.errors import Rejected
 from contract.event import Event, Heartbeat
@@ -22,95 +25,66 @@ from contract.keys import kinesis_hash, partition_key, typed, untyped
 from contract.times import MAX_MS, MIN_MS
 from contract.values import bson_value, flag, get, number, value
 from models.base import Happening
-from windows.engine import BY_EVENT, BY_HEARTBEAT, CHANGE, NEVER, TIME, VOID, Columns, Key
+from windows.engine import BY_HEARTBEAT, CHANGE, NEVER, TIME, VOID, Columns, Key
 from windows.expr import FieldKind, merge_fields
 from windows.spec import streams
 
 __all__ = ["Batch", "Raw", "Reader"]
 Pair = tuple[str, str]  # (trigger, route)
+NONE = -1
+COUNTED, REPEAT, LATE, IGNORED, CONTROL, DEAD = range(len(CLASSES))
 
 
 @dataclass(slots=True)
 class Batch:
-    """n rows. verdicts: a row's class where it has one by itself, None for a change that goes to the windows. events: None where
-    there is none. rejected: why a row died. happenings: what models see, for the rows that they read. hashes: of columns.keys."""
+    """n rows. verdict: int8, a row's class where it has one by itself (its place in consumer.store.CLASSES), NONE for a change that
+    goes to the windows. pair: int16, which of `pairs` a change is of. tokens: of changes, "" where there is none. events: those
+    that have been opened. rejected: why a row died. happenings: what models see, for the rows that they read. hashes: of
+    columns.keys."""
 
     raws: Sequence[Raw]
     columns: Columns
-    verdicts: list[str | None]
-    events: list[Event | None]
+    verdict: npt.NDArray[np.int8]
+    pairs: Sequence[Pair]
+    pair: npt.NDArray[np.int16]
+    tokens: list[str]
+    events: dict[int, Event]
     rejected: Mapping[int, Rejected]
     happenings: Mapping[int, Happening]
     hashes: Sequence[int]
+    opener: Opener
 
     @property
     def n(self) -> int:
         """Rows."""
         return self.columns.n
 
-    def void(self, row: int, verdict: str) -> None:
+    @property
+    def verdicts(self) -> list[str | None]:
+        """The verdicts by name."""
+        return [None if v == NONE else CLASSES[v] for v in self.verdict.tolist()]
+
+    def event(self, row: int) -> Event | None:
+        """The event of a row, None where the record holds none."""
+        if row not in self.events and row not in self.rejected:
+            message = self.opener.open(self.raws[row])
+            if isinstance(message, Event):
+                self.events[row] = message
+        return self.events.get(row)
+
+    def void(self, row: int, verdict: int) -> None:
         """The row goes nowhere after all."""
-        self.verdicts[row] = verdict
+        self.verdict[row] = verdict
         self.columns.kind[row], self.columns.mark[row] = VOID, NEVER
-
-
-@dataclass(slots=True)
-class _Rows:
-    """A batch in the making: a list a column."""
-
-    n: int
-    kind: list[int]
-    cause: list[int]
-    mark: list[int]
-    stream: list[int]
-    key: list[int]
-    at: list[int]
-    old_at: list[int]
-    put: list[bool]
-    take: list[bool]
-    doc: list[Any]
-    fields: dict[tuple[str, FieldKind], list[Any]]
-    keys: dict[Key, int] = field(default_factory=dict)
-    hashes: list[int] = field(default_factory=list)
-    happenings: dict[int, Happening] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, n: int, fields: Sequence[tuple[str, FieldKind]]) -> _Rows:
-        """n rows that are VOID."""
-        empty: dict[FieldKind, Any] = {"number": nan, "flag": -1, "value": None}
-        columns = {(path, kind): [empty[kind]] * n for path, kind in fields}
-        no, zero = [False], [0]
-        return cls(
-            n, zero * n, [BY_EVENT] * n, [NEVER] * n, [-1] * n, [-1] * n, zero * n, zero * n, no * n, no * n, [None] * n, columns
-        )
-
-    def columns(self) -> Columns:
-        """As the engine wants them."""
-        return Columns(
-            n=self.n,
-            kind=np.array(self.kind, np.int8),
-            cause=np.array(self.cause, np.int8),
-            mark=np.array(self.mark, np.int64),
-            stream=np.array(self.stream, np.int16),
-            key=np.array(self.key, np.int32),
-            keys=list(self.keys),
-            at=np.array(self.at, np.int64),
-            old_at=np.array(self.old_at, np.int64),
-            put=np.array(self.put, np.bool_),
-            take=np.array(self.take, np.bool_),
-            doc=self.doc,
-            number={path: np.array(c, np.float64) for (path, kind), c in self.fields.items() if kind == "number"},
-            flag={path: np.array(c, np.int8) for (path, kind), c in self.fields.items() if kind == "flag"},
-            value={path: c for (path, kind), c in self.fields.items() if kind == "value"},
-        )
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """How events of one (trigger, route) are read. number: index of the window stream, -1 if no set reads them."""
+    """How events of one (trigger, route) are read. place: its own; number: index of the window stream, -1 if no set reads them."""
 
     trigger: Trigger
     route: str
+    place: int
     number: int
     retracts: bool
     modelled: bool
@@ -121,26 +95,31 @@ READ: Mapping[FieldKind, tuple[Callable[[Any], Any], Any]] = {"number": (number,
 
 
 class Reader:
-    """Reads batches by a pipeline's specs. modelled: the (trigger, route) pairs whose documents models see."""
+    """Reads batches by a pipeline's specs, each record for itself. modelled: the (trigger, route) pairs whose documents models see.
+
+    The twin of consumer.scanned.Reader, and what reads the rows that are not plain there.
+    """
 
     def __init__(self, spec: Pipeline, modelled: Sequence[Pair] = ()) -> None:
         self._stream = spec.stream
-        self._opener = Opener(spec)
+        self.opener = Opener(spec)
         self._own_hash = spec.stream.format == "event"
-        pairs = {pair: i for i, pair in enumerate(streams(spec.windows))}
+        streamed = {pair: i for i, pair in enumerate(streams(spec.windows))}
         every = [(t, route) for t in spec.triggers for route in t.routes]
-        self._readings = {(t.name, route): _reading(spec, t, route, pairs, modelled) for t, route in every}
-        self._fields = list(dict.fromkeys(f for r in self._readings.values() for f in r.fields))
+        self.pairs = [(t.name, route) for t, route in every]
+        self.readings = [_reading(spec, t, r, place, streamed, modelled) for place, (t, r) in enumerate(every)]
+        self._by_pair = dict(zip(self.pairs, self.readings, strict=True))
+        self._fields = list(dict.fromkeys(f for r in self.readings for f in r.fields))
 
     def read(self, raws: Sequence[Raw]) -> Batch:
         """One batch of all those records, in their order."""
-        rows = _Rows.of(len(raws), self._fields)
-        verdicts: list[str | None] = []
-        events: list[Event | None] = [None] * len(raws)
+        rows = Rows.of(len(raws), self._fields)
+        verdicts: list[int] = []
+        events: dict[int, Event] = {}
         rejected: dict[int, Rejected] = {}
         for row, raw in enumerate(raws):
             try:
-                message = self._opener.open(raw)
+                message = self.opener.open(raw)
                 if isinstance(message, Heartbeat):
                     verdicts.append(self._heartbeat(rows, row, message))
                     continue
@@ -148,21 +127,34 @@ class Reader:
                 verdicts.append(self._event(rows, row, raw, message))
             except Rejected as cause:
                 rejected[row] = cause
-                verdicts.append("dead_letter")
-        return Batch(raws, rows.columns(), verdicts, events, rejected, rows.happenings, rows.hashes)
+                verdicts.append(DEAD)
+        pair, verdict = np.array(rows.pair, np.int16), np.array(verdicts, np.int8)
+        return Batch(
+            raws,
+            rows.columns(),
+            verdict,
+            self.pairs,
+            pair,
+            rows.tokens,
+            events,
+            rejected,
+            rows.happenings,
+            rows.hashes,
+            self.opener,
+        )
 
-    def _heartbeat(self, rows: _Rows, row: int, message: Heartbeat) -> str:
+    def _heartbeat(self, rows: Rows, row: int, message: Heartbeat) -> int:
         rows.kind[row], rows.cause[row], rows.mark[row] = TIME, BY_HEARTBEAT, message.cluster - self._stream.settle
-        return "control"
+        return CONTROL
 
-    def _event(self, rows: _Rows, row: int, raw: Raw, event: Event) -> str | None:
+    def _event(self, rows: Rows, row: int, raw: Raw, event: Event) -> int:
         """Fills the row in. Nothing shows of it until its kind is set, which is last: a rejected row stays VOID."""
-        reading = self._readings.get((event.trigger, event.route))
+        reading = self._by_pair.get((event.trigger, event.route))
         if reading is None:
             raise Rejected("trigger", "no trigger of that name with that route is configured here")
         put, take = asked(reading.trigger, event)
         if not (put or take):
-            return "ignored"
+            return IGNORED
         key = typed(event.key)
         at = self._time(raw, event)
         for place in reading.fields if put else ():
@@ -173,11 +165,12 @@ class Reader:
             rows.doc[row] = value(event.doc_id)
             rows.old_at[row] = old_time(reading.trigger, event) if take else 0
         if put and reading.modelled:
-            rows.happenings[row] = _happening(event, key, at)
+            rows.happenings[row] = happening(event, key, at)
         rows.stream[row], rows.key[row] = reading.number, self._slot(rows, (event.route, key), raw)
         rows.at[row], rows.mark[row] = at, at - self._stream.out_of_order
         rows.put[row], rows.take[row], rows.kind[row] = put, take, CHANGE
-        return None
+        rows.pair[row], rows.tokens[row] = reading.place, event.token if event.id else ""
+        return NONE
 
     def _time(self, raw: Raw, event: Event) -> int:
         """The event time, checked against the years that all can hold, and against the record's own arrival."""
@@ -189,7 +182,7 @@ class Reader:
             raise Rejected("future", f"the event time lies {at - arrived} ms after the record's arrival")
         return at
 
-    def _slot(self, rows: _Rows, key: Key, raw: Raw) -> int:
+    def _slot(self, rows: Rows, key: Key, raw: Raw) -> int:
         """The key's index in the batch. Bare documents lie where their sender's partition key put them, all others by ours."""
         slot = rows.keys.get(key)
         if slot is None:
@@ -199,14 +192,17 @@ class Reader:
         return slot
 
 
-def _reading(spec: Pipeline, trigger: Trigger, route: str, pairs: Mapping[Pair, int], modelled: Sequence[Pair]) -> _Reading:
+def _reading(
+    spec: Pipeline, trigger: Trigger, route: str, place: int, streamed: Mapping[Pair, int], modelled: Sequence[Pair]
+) -> _Reading:
     pair = (trigger.name, route)
     sets = [s for s in spec.windows if (s.trigger, s.key) == pair]
     fields = [(path, kind) for path, kinds in merge_fields(s.fields() for s in sets).items() for kind in sorted(kinds)]
-    return _Reading(trigger, route, pairs.get(pair, -1), any(s.retract for s in sets), pair in modelled, fields)
+    return _Reading(trigger, route, place, streamed.get(pair, -1), any(s.retract for s in sets), pair in modelled, fields)
 
 
-def _happening(event: Event, key: Any, at: int) -> Happening:
+def happening(event: Event, key: Any, at: int) -> Happening:
+    """What models see of an event. Raises Rejected for a document that BSON cannot hold."""
     return Happening(
         trigger=event.trigger,
         route=event.route,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable
+from itertools import repeat
 from typing import Any
 
 from consumer.store import Doc
@@ -11,7 +12,7 @@ from contract.times import date
 from contract.values import value
 from models.base import Signal
 from models.features import as_documents
-from windows.engine import RollingBlock, StepResult, WindowBlock
+from windows.engine import FeatureBlock, RollingBlock, StepResult, WindowBlock
 from windows.spec import WindowSet
 
 
@@ -58,35 +59,49 @@ class Changes:
         return [(name, id) for (name, _), (id, document) in self._found.items() if document is None]
 
     def _windows(self, block: WindowBlock) -> None:
-        name, config, columns = block.set.name, block.set.fingerprint, _measures(block.set, block)
-        for i, key in enumerate(block.key):
-            start = block.start[i]
+        name, config = block.set.name, block.set.fingerprint
+        names, columns = _measures(block.set, block)
+        rest = zip(block.events, block.revision, block.final, block.closed_by, block.late, strict=True)
+        for key, start, end, measures, (events, revision, final, closed_by, late) in zip(
+            block.key, block.start, block.end, columns, rest, strict=True
+        ):
             id = _window_id(untyped(key[1]), start)
-            document: Doc = {"_id": id, "key": id["k"], "start": id["s"], "end": date(block.end[i])}
-            for measure, column in columns:
-                document[measure] = column[i]
-            document["events"] = block.events[i]
-            document["revision"] = block.revision[i]
-            document["final"] = block.final[i]
-            document["closed_by"] = block.closed_by[i]
-            document["late"] = block.late[i]
+            document: Doc = {
+                "_id": id,
+                "key": id["k"],
+                "start": id["s"],
+                "end": date(end),
+                **dict(zip(names, measures, strict=True)),
+            }
+            document["events"] = events
+            document["revision"] = revision
+            document["final"] = final
+            document["closed_by"] = closed_by
+            document["late"] = late
             document["config"] = config
             self.put(name, document, (key, start))
 
     def _rolling(self, block: RollingBlock) -> None:
-        name, config, columns = block.set.name, block.set.fingerprint, _measures(block.set, block)
-        for i, key in enumerate(block.key):
-            id, expires = untyped(key[1]), block.expires_at[i]
-            document: Doc = {"_id": id, "key": id, "as_of": date(block.as_of[i])}
-            for measure, column in columns:
-                document[measure] = column[i]
+        name, config = block.set.name, block.set.fingerprint
+        names, columns = _measures(block.set, block)
+        for key, as_of, expires, measures in zip(block.key, block.as_of, block.expires_at, columns, strict=True):
+            id = untyped(key[1])
+            document: Doc = {"_id": id, "key": id, "as_of": date(as_of), **dict(zip(names, measures, strict=True))}
             document["expires_at"] = None if expires is None else date(expires)
             document["config"] = config
             self.put(name, document, key)
 
 
-def _measures(spec: WindowSet, block: WindowBlock | RollingBlock) -> list[tuple[str, Sequence[Any]]]:
-    return [(m.name, as_documents(m.fn, block.measures[m.name])) for m in spec.measures]
+def read(blocks: Iterable[FeatureBlock]) -> list[FeatureBlock]:
+    """Blocks whose columns are lists: reading one by one from a column that makes its values is slow."""
+    return [FeatureBlock(b.set, list(b.row), {name: list(column) for name, column in b.measures.items()}) for b in blocks]
+
+
+def _measures(spec: WindowSet, block: WindowBlock | RollingBlock) -> tuple[list[str], Iterable[tuple[Any, ...]]]:
+    """(the measures' names, their values by row)."""
+    columns = [list(as_documents(m.fn, block.measures[m.name])) for m in spec.measures]
+    rows: Iterable[tuple[Any, ...]] = zip(*columns, strict=True) if columns else repeat(())
+    return [m.name for m in spec.measures], rows
 
 
 def _window_id(key: Any, start: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ The bytes are msgpack of [VERSION, {trigger: token}, {view: watcher's bytes}, th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -53,11 +53,11 @@ class KeyBook:
                 windows[key] = saved.windows
         self._engine.load(windows)
 
-    def meet(self, keys: Iterable[Key], hashes: Iterable[int]) -> None:
+    def meet(self, keys: Sequence[Key], hashes: Sequence[int]) -> None:
         """Keys of a batch: those that nothing is known of start empty."""
-        for key, hash in zip(keys, hashes, strict=True):
+        for i, key in enumerate(keys):
             if key not in self.known:
-                self.known[key] = Known(hash)
+                self.known[key] = Known(hashes[i])
 
     def evict(self, keys: Collection[Key]) -> None:
         """Forget keys; their states are saved."""

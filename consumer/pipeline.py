@@ -7,18 +7,19 @@ it; what time alone brings at a row may take several parts, and the cursor stand
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from config.specs import Pipeline
-from consumer.batch import Batch, Reader
-from consumer.effects import Changes
+from consumer.batch import COUNTED, LATE, NONE, REPEAT, Batch
+from consumer.effects import Changes, read
 from consumer.keybook import KeyBook
-from consumer.store import Cursor, Effects
-from consumer.verdict import LATE, letter
+from consumer.scanned import Reader
+from consumer.store import CLASSES, Cursor, Effects
+from consumer.verdict import TOO_LATE, letter
 from consumer.watching import Watching
 from consumer.work import Budget, Work
 from contract.keys import untyped
@@ -26,7 +27,8 @@ from models.abandonment import AbandonmentWatcher
 from models.base import Scorer
 from models.features import by_row
 from models.fraud import RuleScorer
-from windows.engine import COUNTED, END, LATE_KEEP, Engine, Key, StepResult
+from windows import engine as law
+from windows.engine import END, Engine, Key, StepResult
 
 NO_FEATURES: Mapping[str, Mapping[str, Any]] = {}
 
@@ -68,19 +70,19 @@ class ShardPipeline:
     def begin(self, batch: Batch) -> Work:
         """Finds the repeats of a batch, whose keys are all in memory, and how its watermark moves."""
         self.book.meet(batch.columns.keys, batch.hashes)
-        columns = batch.columns
-        slots, latest = columns.key.tolist(), dict[tuple[int, str], str]()
-        for row, event in enumerate(batch.events):
-            if event is None or not event.id or batch.verdicts[row] is not None:
-                continue
-            name = (slots[row], event.trigger)
-            last = latest.get(name)
-            if last is None:
-                last = self.book.known[columns.keys[slots[row]]].tokens.get(event.trigger, "")
-            if event.token <= last:
-                batch.void(row, "repeat")
-            else:
-                latest[name] = event.token
+        columns, known = batch.columns, self.book.known
+        slots, pairs, triggers = columns.key.tolist(), batch.pair.tolist(), [trigger for trigger, _ in batch.pairs]
+        latest = dict[tuple[int, int], str]()
+        for row, token in enumerate(batch.tokens):
+            if token:
+                name = (slots[row], pairs[row])
+                last = latest.get(name)
+                if last is None:
+                    last = known[columns.keys[name[0]]].tokens.get(triggers[name[1]], "")
+                if token <= last:
+                    batch.void(row, REPEAT)
+                else:
+                    latest[name] = token
         return Work(batch, np.maximum.accumulate(np.maximum(columns.mark, self._engine.watermark)))
 
     def step(self, work: Work, begin: int, end: int, cursor: Cursor) -> Part:
@@ -128,30 +130,30 @@ class ShardPipeline:
 
     def _remember(self, work: Work, rows: range) -> set[Key]:
         """Notes the last change of each key; the keys of these rows."""
-        keys, slots, batch = work.batch.columns.keys, work.slots, work.batch
-        touched: set[Key] = set()
-        for row in rows:
-            if batch.verdicts[row] is None:
-                event, key = batch.events[row], keys[slots[row]]
-                touched.add(key)
-                if event is not None and event.id:
-                    self.book.known[key].tokens[event.trigger] = event.token
-        return touched
+        batch, keys = work.batch, work.batch.columns.keys
+        taken = np.flatnonzero(batch.verdict[rows.start : rows.stop] == NONE) + rows.start
+        slots, pairs = batch.columns.key[taken], batch.pair[taken]
+        _, last = np.unique((slots.astype(np.int64) * len(batch.pairs) + pairs)[::-1], return_index=True)
+        for i in (len(taken) - 1 - last).tolist():
+            token = batch.tokens[taken[i]]
+            if token:
+                self.book.known[keys[slots[i]]].tokens[batch.pairs[pairs[i]][0]] = token
+        return {keys[slot] for slot in np.unique(slots).tolist()}
 
     def _count(self, work: Work, rows: range, result: StepResult, changes: Changes, cursor: Cursor) -> Cursor:
         """The cursor behind these rows, each counted in one class; dead letters are kept."""
-        batch, outcome = work.batch, result.outcome.tolist()
-        classes: Counter[str] = Counter()
+        batch = work.batch
+        own = batch.verdict[rows.start : rows.stop]
+        verdict = np.where(own != NONE, own, np.where(result.outcome == law.COUNTED, COUNTED, LATE))
+        found = np.bincount(verdict, minlength=len(CLASSES)).tolist()
         dead: Counter[str] = Counter()
-        for row in rows:
-            verdict = batch.verdicts[row] or ("counted" if outcome[row - rows.start] == COUNTED else "late")
-            classes[verdict] += 1
-            late = verdict == "late" and outcome[row - rows.start] == LATE_KEEP
-            cause = LATE if late else batch.rejected.get(row)
-            if cause is not None:
-                dead[cause.reason] += 1
-                changes.put(*letter(cursor.shard, batch.raws[row], batch.events[row], cause))
-        counters = cursor.counters.add(classes, result.late, dead)
+        late = (verdict == LATE) & (result.outcome == law.LATE_KEEP)
+        rejected = [row for row in batch.rejected if row in rows]
+        for row in sorted([*(np.flatnonzero(late) + rows.start).tolist(), *rejected]):
+            cause = batch.rejected.get(row, TOO_LATE)
+            dead[cause.reason] += 1
+            changes.put(*letter(cursor.shard, batch.raws[row], batch.event(row), cause))
+        counters = cursor.counters.add({name: n for name, n in zip(CLASSES, found, strict=True) if n}, result.late, dead)
         if not rows:
             return cursor.moved(cursor.sequence, cursor.sub, cursor.watermark, counters)
         last = batch.raws[rows.stop - 1]
@@ -159,26 +161,33 @@ class ShardPipeline:
 
     def _model(self, work: Work, rows: range, result: StepResult, changes: Changes) -> list[Seen]:
         """Scores and watches these rows, in their order."""
-        happenings, slots, keys = work.batch.happenings, work.slots, work.batch.columns.keys
-        scored = {(s.trigger, s.route) for s in self._scorers}
-        wanted = [row for row in rows if work.put[row] and (self._observed or row in happenings)]
-        features = by_row(result.features, frozenset(wanted)) if scored or self._observed else {}
-        for row in wanted:
+        happenings = work.batch.happenings
+        shown = [row for row in work.put_in(rows) if self._observed or row in happenings]
+        features = by_row(read(result.features), frozenset(shown)) if self._scorers or self._observed else {}
+        for row in shown:
             happening = happenings.get(row)
             for s in self._scorers:
                 if happening is not None and (happening.trigger, happening.route) == (s.trigger, s.route):
                     changes.put(s.view, s.score(happening, features.get(row, NO_FEATURES)))
         if self._watching.pairs:
-            for row in rows:
-                watermark = int(work.watermarks[row])
+            self._watch(work, rows, frozenset(shown), changes)
+        return [_seen(work, row, features.get(row, NO_FEATURES)) for row in shown] if self._observed else []
+
+    def _watch(self, work: Work, rows: range, shown: Collection[int], changes: Changes) -> None:
+        """Lets watchers see these rows and the time that passes on the way."""
+        columns, happenings, due = work.batch.columns, work.batch.happenings, self._watching.first_due()
+        for row, watermark in zip(rows, work.watermarks[rows.start : rows.stop].tolist(), strict=True):
+            if watermark >= due:
                 changes.signals(self._watching.time(watermark))
-                if work.put[row] and row in happenings:
-                    key = keys[slots[row]]
-                    changes.signals(self._watching.event(key, self.book.known[key].hash, happenings[row], watermark))
-        return [_seen(work, row, features.get(row, NO_FEATURES)) for row in wanted] if self._observed else []
+                due = self._watching.first_due()
+            if row in shown and row in happenings:
+                key = columns.keys[columns.key[row]]
+                changes.signals(self._watching.event(key, self.book.known[key].hash, happenings[row], watermark))
+                due = self._watching.first_due()
 
 
 def _seen(work: Work, row: int, features: Mapping[str, Mapping[str, Any]]) -> Seen:
-    event, columns = work.batch.events[row], work.batch.columns
+    batch, columns = work.batch, work.batch.columns
+    event = batch.event(row)
     assert event is not None  # only a change is put in
-    return Seen(event.id or event.doc_id, event.trigger, untyped(columns.keys[work.slots[row]][1]), int(columns.at[row]), features)
+    return Seen(event.id or event.doc_id, event.trigger, untyped(columns.keys[columns.key[row]][1]), int(columns.at[row]), features)

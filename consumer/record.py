@@ -1,9 +1,14 @@
-"""A record as it is read from a shard or a file, and the message in it."""
+"""Records as they are read from a shard or a file, one by one or as columns, and the message in one."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, overload
+
+import numpy as np
+import numpy.typing as npt
 
 from config.specs import Pipeline, Trigger
 from contract.codec import decode, decode_document
@@ -11,6 +16,10 @@ from contract.errors import Rejected
 from contract.event import Event, Message
 from contract.times import time_ms
 from contract.values import get
+
+Ints = npt.NDArray[np.int64]
+Format = Literal["event", "document"]
+UNKNOWN = np.iinfo(np.int64).min  # when a record arrived, where nobody knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +32,73 @@ class Raw:
     sub: int = 0
     arrived: int | None = None
     message: Message | Rejected | None = None
+
+
+class Records(Sequence[Raw]):
+    """Records whose bytes lie behind each other: record i is data[places[i] : places[i + 1] - 1], with a newline behind it.
+
+    format: how all of them may be read at once; None: each for itself. A Raw is made where one is asked for.
+    """
+
+    data: bytes
+    places: Ints
+    format: Format | None
+
+    @property
+    @abstractmethod
+    def arrived(self) -> Ints:
+        """(n,), ms, UNKNOWN where nobody knows."""
+
+    @abstractmethod
+    def raw(self, i: int) -> Raw:
+        """One record."""
+
+    @abstractmethod
+    def after(self, sequence: int, sub: int) -> Records:
+        """Those behind a position."""
+
+    def bytes_of(self, i: int) -> bytes:
+        """The bytes of one record."""
+        return self.data[int(self.places[i]) : int(self.places[i + 1]) - 1]
+
+    def __len__(self) -> int:
+        return len(self.places) - 1
+
+    @overload
+    def __getitem__(self, i: int) -> Raw: ...
+    @overload
+    def __getitem__(self, i: slice) -> Sequence[Raw]: ...
+    def __getitem__(self, i: int | slice) -> Raw | Sequence[Raw]:
+        if isinstance(i, slice):
+            return [self.raw(j) for j in range(*i.indices(len(self)))]
+        return self.raw(i if i >= 0 else i + len(self))
+
+
+class Listed(Records):
+    """Records that are there one by one."""
+
+    def __init__(self, raws: Sequence[Raw], format: Format) -> None:
+        self._raws = raws
+        self.format = format if all(raw.message is None for raw in raws) else None
+        self.data, self.places = joined([raw.data for raw in raws])
+
+    @property
+    def arrived(self) -> Ints:
+        return np.array([UNKNOWN if raw.arrived is None else raw.arrived for raw in self._raws], np.int64)
+
+    def raw(self, i: int) -> Raw:
+        return self._raws[i]
+
+    def after(self, sequence: int, sub: int) -> Records:
+        kept = [raw for raw in self._raws if (raw.sequence, raw.sub) > (sequence, sub)]
+        return self if len(kept) == len(self._raws) else Listed(kept, self.format or "event")
+
+
+def joined(lines: Sequence[bytes]) -> tuple[bytes, Ints]:
+    """(data, places) of records."""
+    places = np.zeros(len(lines) + 1, np.int64)
+    np.cumsum(np.fromiter((len(line) + 1 for line in lines), np.int64, len(lines)), out=places[1:])
+    return b"\n".join([*lines, b""]), places
 
 
 class Opener:

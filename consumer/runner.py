@@ -19,9 +19,9 @@ from decimal import Decimal
 from typing import TypeVar
 
 from config.specs import Pipeline
-from consumer.batch import Raw
 from consumer.patience import patiently
 from consumer.pipeline import Part, Seen, ShardPipeline
+from consumer.record import Listed, Raw, Records
 from consumer.store import Cursor, HashRange, KeyState, ShardId, Store
 from consumer.work import Budget, Work
 from contract.errors import Misconfigured
@@ -62,7 +62,7 @@ class Runner:
         self._store, self._hashes, self._shard = store, hashes, shard.shard
         self._cap, self._page, self._wait = cap, page, wait
         self._durable, self._observe = durable, observe
-        self._bare, self._settle = spec.stream.format == "document", spec.stream.settle
+        self._format, self._settle = spec.stream.format, spec.stream.settle
         self._used: dict[Key, None] = {}  # in order of use
         self._usable = True
         self.cursor = self._patiently(lambda: store.open(shard, parents))
@@ -72,8 +72,10 @@ class Runner:
 
     def feed(self, raws: Sequence[Raw]) -> Cursor:
         """Takes records in the order of the stream; the cursor behind them, all of it committed. Raises Fenced."""
-        fresh = [raw for raw in raws if not self.cursor.passed(raw.sequence, raw.sub)]
-        if not fresh:
+        fresh = raws if isinstance(raws, Records) else Listed(raws, self._format)
+        if self.cursor.sequence is not None:
+            fresh = fresh.after(self.cursor.sequence, self.cursor.sub)
+        if not len(fresh):
             return self.cursor
         with self._whole():
             batch = self._pipeline.reader.read(fresh)
@@ -92,7 +94,7 @@ class Runner:
         """A stream of bare documents has nothing to read: time follows the wall clock, less `settle`. A stream with heartbeats
         needs no clock, and is left alone."""
         watermark = now_ms - self._settle
-        if self._bare and watermark > self.cursor.watermark:
+        if self._format == "document" and watermark > self.cursor.watermark:
             with self._whole():
                 moved = self.cursor.moved(self.cursor.sequence, self.cursor.sub, watermark, self.cursor.counters)
                 self._pass(watermark, BY_IDLE, moved, ())

@@ -11,7 +11,7 @@ from contract.event import Event
 from contract.times import date, time_ms
 from contract.values import get
 
-LATE = Rejected("late", "every window set that reads it had closed its windows, and no longer kept them")
+TOO_LATE = Rejected("late", "every window set that reads it had closed its windows, and no longer kept them")
 
 
 def asked(trigger: Trigger, event: Event) -> tuple[bool, bool]:

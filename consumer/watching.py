@@ -10,6 +10,7 @@ from typing import Any
 from models.base import Happening, Signal, Watcher
 from windows.engine import Key, StateMismatch
 
+FAR = 1 << 70  # behind all time
 Entry = tuple[int, int, int, str, Key]  # due, hash, number (keys need not be comparable), view, key
 
 
@@ -65,6 +66,11 @@ class Watching:
                 return due if due <= until else None
             heapq.heappop(self._heap)
         return None
+
+    def first_due(self) -> int:
+        """The next due time, FAR if nothing waits."""
+        due = self.next_due(FAR)
+        return FAR if due is None else due
 
     def crowded(self, limit: int, until: int) -> int | None:
         """The watermark at which more than `limit` keys in all have become due, if that is not after `until`."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from consumer.batch import Batch
+import numpy as np
+
+from consumer.batch import NONE, Batch
 from windows.engine import Columns, Ints
 
 ARRAYS = ("kind", "cause", "mark", "stream", "key", "at", "old_at", "put", "take")
@@ -27,18 +28,17 @@ NO_LIMIT = Budget(1 << 40, 1 << 40, 1 << 40)
 
 @dataclass(slots=True)
 class Work:
-    """A batch whose repeats are found. watermarks[i] is the watermark once row i is in; slots and put are plain lists of the
-    columns of those names, put False where the row goes nowhere."""
+    """A batch whose repeats are found. watermarks[i] is the watermark once row i is in."""
 
     batch: Batch
     watermarks: Ints
-    slots: Sequence[int] = field(init=False)
-    put: Sequence[bool] = field(init=False)
 
-    def __post_init__(self) -> None:
-        columns = self.batch.columns
-        self.slots = columns.key.tolist()
-        self.put = [put and verdict is None for put, verdict in zip(columns.put.tolist(), self.batch.verdicts, strict=True)]
+    def put_in(self, rows: range) -> list[int]:
+        """Those of the rows whose document goes in."""
+        taken = slice(rows.start, rows.stop)
+        put = self.batch.columns.put[taken] & (self.batch.verdict[taken] == NONE)
+        found: list[int] = (np.flatnonzero(put) + rows.start).tolist()
+        return found
 
     def upto(self, end: int) -> Columns:
         """The columns of the rows before `end`."""
