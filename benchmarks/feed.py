@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from contract.columns import EVENT, HEARTBEAT, Bare, Scanned, Scanner
+from contract.columns import EVENT, HEARTBEAT, Bare, Scanned, Scanner, lines
 from windows.columns import Codes
-from windows.engine import BY_EVENT, BY_HEARTBEAT, CHANGE, NEVER, TIME, VOID, Columns, Ints
+from windows.engine import BY_EVENT, BY_HEARTBEAT, CHANGE, TIME, Columns, Ints
 from windows.expr import merge_fields
 from windows.spec import WindowSet, streams
 
 BLOCK = 1 << 20
 SETTLE = 5_000
+assert (EVENT, HEARTBEAT, BY_EVENT, BY_HEARTBEAT) == (CHANGE, TIME, False, True)  # so kinds and causes are taken as they come
 
 
 def scanner(sets: Sequence[WindowSet], bare: bool) -> Scanner:
@@ -29,22 +30,24 @@ def scanner(sets: Sequence[WindowSet], bare: bool) -> Scanner:
 
 def columns(scanned: Scanned) -> Columns:
     """A batch for the engine. Every record of the workload is plain; one that is not would show here."""
-    event, beat = scanned.kind == EVENT, scanned.kind == HEARTBEAT
-    if not (event | beat).all():
+    kind, mark = scanned.kind, scanned.at
+    if not kind.all():
         raise RuntimeError("a record of the workload was not read in place")
-    nothing = np.zeros(scanned.n, np.int64)
+    beat = kind == HEARTBEAT
+    if beat.any():
+        mark = np.where(beat, scanned.cluster - SETTLE, mark)
     return Columns(
         n=scanned.n,
-        kind=np.where(event, CHANGE, np.where(beat, TIME, VOID)).astype(np.int8),
-        cause=np.where(beat, BY_HEARTBEAT, BY_EVENT).astype(np.int8),
-        mark=np.where(event, scanned.at, np.where(beat, scanned.cluster - SETTLE, NEVER)),
+        kind=kind,
+        cause=beat.view(np.int8),
+        mark=mark,
         stream=scanned.pair,
         key=scanned.key,
         keys=scanned.keys,
         at=scanned.at,
-        old_at=nothing,
-        put=event & scanned.document,
-        take=nothing.astype(np.bool_),
+        old_at=np.zeros(scanned.n, np.int64),
+        put=scanned.document,
+        take=np.zeros(scanned.n, np.bool_),
         doc=None,
         number=scanned.number,
         flag=scanned.flag,
@@ -58,15 +61,13 @@ def slices(path: Path, size: int, most: int) -> Iterator[tuple[bytes, Ints]]:
         rest = b""
         while most > 0 and (block := file.read(BLOCK)):
             data = rest + block
-            ends = np.flatnonzero(np.frombuffer(data, np.uint8) == 10) + 1
-            places = np.concatenate([np.zeros(1, np.int64), ends])
-            whole = (len(ends) // size) * size
+            places = lines(data)
+            whole = (len(places) - 1) // size * size
             for a in range(0, min(whole, most), size):
                 cut = places[a : min(a + size, most) + 1]
                 yield data[cut[0] : cut[-1]], cut - cut[0]
             most -= whole
             rest = data[places[whole] :]
         if rest and most > 0:
-            ends = np.flatnonzero(np.frombuffer(rest, np.uint8) == 10) + 1
-            places = np.concatenate([np.zeros(1, np.int64), ends[:most]])
+            places = lines(rest)[: most + 1]
             yield rest[: places[-1]], places

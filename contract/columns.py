@@ -25,11 +25,12 @@ from contract.plan import Plan
 from contract.scan import NULL, Floats, Ints, address
 from contract.values import number, value
 
-__all__ = ["EVENT", "HEARTBEAT", "ODD", "OPS", "Bare", "Scanned", "Scanner"]
+__all__ = ["EVENT", "HEARTBEAT", "ODD", "OPS", "Bare", "Scanned", "Scanner", "lines"]
 OPS = ("insert", "update", "replace", "delete")
 Pair = tuple[str, str]  # (trigger, route)
 Kind = Literal["number", "flag", "value"]
 NAN = int(np.array(nan).view(np.int64))  # the bits of NaN
+FIRST = {"number": 0, "flag": rows.SMALL, "value": rows.WORDS}  # rows of the arrays that columns of a kind are in
 PADDING = 64
 MANY_KEYS = 1 << 20  # spellings of keys that are remembered
 
@@ -89,8 +90,8 @@ class Scanner:
     def __init__(self, needs: Mapping[Pair, Sequence[tuple[str, Kind]]], bare: Bare | None = None) -> None:
         self.pairs = list(needs)
         every = list(dict.fromkeys(need for pair in needs.values() for need in pair))
-        self._paths = [[path for path, k in every if k == kind] for kind in ("number", "flag", "value")]
-        paths = dict(zip(("number", "flag", "value"), self._paths, strict=True))
+        paths = {kind: [path for path, k in every if k == kind] for kind in ("number", "flag", "value")}
+        self._places = [[(p, first + i) for i, p in enumerate(paths[kind])] for kind, first in FIRST.items()]
         self._plan = Plan(self.pairs, needs, paths, None if bare is None else (bare.pair, bare.time))
         routes = self._plan.routes
         self._values = Table[Hashable](lambda raw, tag: value(_json(raw)), lambda text, tag: text, Rejected, lambda tag: None)
@@ -101,7 +102,7 @@ class Scanner:
             lambda tag: (routes[tag], None),
             MANY_KEYS,
         )
-        self._sizes = [len(of_kind) for of_kind in self._paths]
+        self._sizes = [len(of_kind) for of_kind in self._places]
         self._fresh = np.array([0] * fields.FIXED + [NAN] * self._sizes[0] + [-1] * sum(self._sizes[1:]), np.int64)
         self._fresh[[fields.KEY, fields.PAIR, fields.AT]] = -1, -1, NULL
         self._box = np.zeros(fields.CELLS + len(self._fresh), np.int64)
@@ -173,26 +174,30 @@ class Scanner:
         small, pair, key, words, floats = columns
         order = np.empty(len(key), np.int64)
         found = rows.settle(self._box_at, small, pair, key, words, floats, self._place, order)
-        kind, op, has, *flags = small
-        at, cluster, _, _, _, _, *values = words
         return Scanned(
             n=len(key),
-            kind=kind,
+            kind=small[rows.SMALL_KIND],
             pair=pair,
-            op=op,
-            at=at,
-            cluster=cluster,
+            op=small[rows.SMALL_OP],
+            at=words[rows.WORDS_AT],
+            cluster=words[rows.WORDS_CLUSTER],
             key=key,
             keys=Picked(order[:found], self._keys.values),
-            document=has.view(np.bool_),
-            number=dict(zip(self._paths[0], floats, strict=True)),
-            flag=dict(zip(self._paths[1], flags, strict=True)),
-            value=dict(zip(self._paths[2], values, strict=True)),
+            document=small[rows.SMALL_HAS].view(np.bool_),
+            number={path: floats[i] for path, i in self._places[0]},
+            flag={path: small[i] for path, i in self._places[1]},
+            value={path: words[i] for path, i in self._places[2]},
             table=self._values.values,
             data=data,
             spans=words[rows.WORDS_ID : rows.WORDS],
             begin=self._begin,
         )
+
+
+def lines(data: bytes) -> Ints:
+    """The places of the lines in some bytes, for `Scanner.read`: what stands behind the last newline is no line."""
+    places = np.zeros(len(data) + 1, np.int64)  # memory that is never looked at costs nothing
+    return places[: 1 + rows.line_ends(address(np.frombuffer(data, np.uint8)), len(data), places[1:])]
 
 
 def _foreign(data: bytes, places: Ints, kind: npt.NDArray[np.int8]) -> None:

@@ -144,13 +144,14 @@ class Table(Generic[T]):
         self._places, self._names = np.zeros((1 << 11, 2), np.int64), np.zeros(1 << 16, np.uint8)
         self._first, self._bad = np.arange(1 << 11), np.zeros(1 << 11, np.uint8)
         self._head = np.zeros(HEAD, np.int64)
+        self._counts = self._head.data  # a look at a single item costs half through it
         self.head = address(self._head)  # where the table is, for `code`
         self._escaped = False
         self._forget()
 
     def room(self, more: int, length: int) -> int:
         """Makes room for so many new spellings of so many bytes in all, if there is none yet. Codes are below what it gives."""
-        count, used = self._head[[COUNT, USED]].tolist()
+        count, used = self._counts[COUNT], self._counts[USED]
         if count > self._many:
             self._forget()
             count = used = 0
@@ -161,7 +162,7 @@ class Table(Generic[T]):
 
     def resolve(self) -> None:
         """Reads what is new."""
-        known, count = len(self.values), int(self._head[COUNT])
+        known, count = len(self.values), self._counts[COUNT]
         if known == count:
             return
         places = self._places[known : count + 1].tolist()

@@ -108,16 +108,17 @@ def settle(box: int, small: Bytes, pair: Shorts, key: Halves, words: Ints, numbe
 
 @kernel
 def line_ends(p: int, length: int, places: Ints) -> int:
-    """The places behind the newlines in some bytes, how many: no more than there is room for. Looks 32 bytes on."""
+    """The places behind the newlines in some bytes, in which there are no more than there is room for: how many."""
     n, at = 0, 0
-    while at < length:
+    while at + WIDE <= length:
         found = newlines(p + at)
         while found != 0:
-            place = at + first_bit(found) + 1
-            if place > length or n == places.size:
-                return n
-            places[n] = place
+            places[n] = at + first_bit(found) + 1
             n += 1
             found &= found - 1
         at += WIDE
+    for last in range(at, length):
+        if load1(p + last) == 10:
+            places[n] = last + 1
+            n += 1
     return n

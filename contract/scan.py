@@ -49,12 +49,17 @@ KERNELS = (
 STAMP = hashlib.sha256(b"".join(path.read_bytes() for path in map(Path(__file__).with_name, KERNELS) if path.exists())).digest()
 
 
-def kernel(function: F) -> F:
+def kernel(function: F, inline: bool = False) -> F:
     """Compiled at its first call, and kept on disk. numba asks only whether the function's own file has changed; kernels here are
     built from those of other files, so the stamp on what is kept is that of all of KERNELS."""
-    compiled: Any = numba.njit(cache=True, nogil=True)(function)
+    compiled: Any = numba.njit(cache=True, nogil=True, forceinline=inline)(function)
     compiled._cache._cache_file._source_stamp = STAMP
     return cast(F, compiled)
+
+
+def inlined(function: F) -> F:
+    """A kernel that is small enough, or called in so few places, that it becomes a part of each kernel that calls it."""
+    return kernel(function, inline=True)
 
 
 def _load(kept: Any, given: Any) -> Any:

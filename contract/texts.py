@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from contract.scan import LOW, NO, NULL, WIDE, first_bit, kernel, load1, load8, marks
+from contract.scan import LOW, NO, NULL, WIDE, first_bit, inlined, kernel, load1, load8, marks
 
 SLACK = 24
 ESCAPED, FOREIGN, UNICODE = 1, 2, 4
@@ -25,26 +25,39 @@ BEYOND = np.uint64(0x7676767676767676)  # lifts all but digits to the high bit
 TENS = 10 ** np.arange(9)
 
 
-@kernel
+@inlined
 def text(p: int, end: int) -> tuple[int, int]:
     """The place of the closing quote of a JSON text whose first byte is at p (NO if it is none), and what is odd in it: ESCAPED,
     UNICODE (by an escape with a number), FOREIGN (a byte that is not ASCII stands in it, or close behind it), as bits."""
+    if p <= end - (WIDE - SLACK):
+        found = marks(p)
+        if found & LOW != 0:
+            q = p + first_bit(found)
+            if load1(q) == 34:
+                return q, FOREIGN if found >> 32 != 0 else 0
+    return long_text(p, end)
+
+
+@kernel
+def long_text(p: int, end: int) -> tuple[int, int]:
+    """The same, whatever its length and whatever is in it."""
     odd = 0
     while p <= end:
         if p <= end - (WIDE - SLACK):
             found = marks(p)
             odd |= FOREIGN if found >> 32 != 0 else 0
-            hit, wide = found & LOW, WIDE
-            step = first_bit(hit)
+            if found & LOW == 0:
+                p += WIDE
+                continue
+            p += first_bit(found)
         else:
             word = load8(p)
             odd |= FOREIGN if word & HIGH else 0
-            hit, wide = int(disturbed(word)), 8
-            step = first_bit(hit) >> 3
-        if hit == 0:
-            p += wide
-            continue
-        p += step
+            hit = disturbed(word)
+            if hit == 0:
+                p += 8
+                continue
+            p += first_bit(hit) >> 3
         if load1(p) == 34:
             return (p if p <= end else NO), odd
         step = escape(p) if p <= end else 0

@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from windows import kernel_layout as w
-from windows.columns import Codes, Interner
-from windows.engine import CHANGE, END, Columns, Key
+from windows.columns import Beside, Interner
+from windows.engine import Columns, Key
 from windows.expr import Expr, FieldKind
+from windows.kernel_in import find_slots, span
 from windows.layout import Plan
 from windows.spec import WindowSet
 
 Words = npt.NDArray[np.int64]
-TABLES = 8  # tables of keys that are remembered, the latest ones
 
 
 class Inputs:
@@ -24,7 +24,7 @@ class Inputs:
 
     def __init__(self, sets: Sequence[WindowSet], plan: Plan, codes: Interner) -> None:
         self._codes = codes
-        self._tables: dict[int, tuple[Sequence[Hashable], Words]] = {}
+        self._tables = Beside()
         self._numbers, self._values = list(plan.columns.numbers), list(plan.columns.values)
         self._flags = list(plan.columns.flags)
         self._readers = {
@@ -34,51 +34,35 @@ class Inputs:
         }
 
     def slots(self, batch: Columns, begin: int, slot_of: Callable[[Key], int]) -> Words:
-        """The slot of each row, -1 where a row is no change of a key that a set reads."""
-        slot = np.full(batch.n, -1, np.int64)
-        rows = np.flatnonzero((batch.kind[begin:] == CHANGE) & (batch.stream[begin:] >= 0) & (batch.key[begin:] >= 0)) + begin
-        used = batch.key[rows]
-        if len(rows) < 8:
-            for row, key in zip(rows.tolist(), used.tolist(), strict=True):
-                slot[row] = slot_of(batch.keys[key])
-            return slot
-        if isinstance(batch.keys, Codes):
-            slot[rows] = self._known_slots(batch.keys, used, slot_of)
-            return slot
-        table = np.full(len(batch.keys), -1, np.int64)
-        present = np.zeros(len(batch.keys), np.bool_)
-        present[used] = True
-        keys = batch.keys
-        for key in np.flatnonzero(present).tolist():
-            table[key] = slot_of(keys[key])
-        slot[rows] = table[used]
+        """The slot of each row, -1 where a row is no change of a key that a set reads. Keys may be a sequence with `codes` and a
+        `table` that only grows, as windows.columns.Codes: then a key is looked up only once."""
+        slot = np.empty(batch.n, np.int64)
+        codes, table = getattr(batch.keys, "codes", None), getattr(batch.keys, "table", batch.keys)
+        if codes is None:
+            codes, own = np.arange(len(batch.keys)), np.full(len(batch.keys), -1, np.int64)
+        else:
+            codes, own = np.ascontiguousarray(codes, np.int64), self._tables.of(table).numbers
+        missing = np.empty(batch.n, np.int64)
+        kind, stream = np.ascontiguousarray(batch.kind, np.int8), np.ascontiguousarray(batch.stream, np.int16)
+        key = np.ascontiguousarray(batch.key, np.int32)
+        new = find_slots(kind, stream, key, begin, codes, own, slot, missing)
+        if new:
+            for code in dict.fromkeys(missing[:new].tolist()):
+                own[code] = slot_of(table[code])
+            find_slots(kind, stream, key, begin, codes, own, slot, missing)
         return slot
 
     def forget(self, slots: Sequence[int]) -> None:
         """These slots are given to other keys from now on."""
-        for _, own in self._tables.values():
+        for own in self._tables.numbers():
             own[np.isin(own, slots)] = -1
-
-    def _known_slots(self, keys: Codes, used: npt.NDArray[np.int32], slot_of: Callable[[Key], int]) -> Words:
-        """Slots of keys that come as codes into a table, which are looked up once."""
-        table, own = self._tables.pop(id(keys.table), (keys.table, np.empty(0, np.int64)))
-        if len(own) < len(table):
-            own = np.concatenate([own, np.full(2 * len(table) - len(own), -1, np.int64)])
-        while len(self._tables) >= TABLES:
-            del self._tables[next(iter(self._tables))]
-        self._tables[id(table)] = (table, own)
-        codes = keys.codes[used]
-        slots = own[codes]
-        for code in np.unique(codes[slots < 0]).tolist():
-            own[code] = slot_of(table[code])
-        return own[codes]
 
     def columns(self, batch: Columns, slot: Words) -> tuple[Any, Any, Any]:
         """(numbers, flags, codes), a row each; anything where no row is read."""
         numbers = np.empty((len(self._numbers), batch.n))
         flags = np.empty((len(self._flags), batch.n), np.int8)
         codes = np.empty((len(self._values), batch.n), np.int64)
-        if not (slot >= 0).any():
+        if slot.max(initial=-1) < 0:
             return numbers, flags, codes
         for i, path in enumerate(self._numbers):
             numbers[i] = batch.number[path]
@@ -128,8 +112,5 @@ def time_row(watermark: int, cause: int) -> Columns:
 
 def reach(batch: Columns, begin: int, end: int) -> tuple[int, int]:
     """The least and the greatest time that a step can ask a zone's table for."""
-    times = batch.at[begin:end][batch.put[begin:end]]
-    marks = batch.mark[begin:end]
-    marks = marks[(marks > w.LONG_AGO) & (marks < END)]
-    both = [int(x) for part in (times, marks) if len(part) for x in (part.min(), part.max())]
-    return min(both, default=0), max(both, default=0)
+    at, put = np.ascontiguousarray(batch.at, np.int64), np.ascontiguousarray(batch.put, np.bool_)
+    return span(at, put, np.ascontiguousarray(batch.mark, np.int64), begin, end, w.LONG_AGO)

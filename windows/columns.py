@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from windows.engine import Ints
+from windows.kernel_in import recode
 
 CROWD = 50_000  # so many codes are no crowd
-TABLES = 8  # tables of values that are remembered, the latest ones
+IDLE = 256  # a table that was not asked for in so many asks is forgotten
 
 
 class Codes(Sequence[Hashable]):
@@ -40,6 +41,47 @@ class Codes(Sequence[Hashable]):
         return None if code < 0 else self.table[code]
 
 
+class Beside:
+    """Numbers beside the entries of tables that others own, -1 where none has been set. Tables that are not used any more are not
+    held for ever."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, _Known] = {}
+        self._asks = 0
+
+    def of(self, table: Sequence[Hashable]) -> _Known:
+        """What is kept beside a table, with room for all its entries."""
+        self._asks += 1
+        kept = self._kept.get(id(table))
+        if kept is None:
+            kept = self._kept[id(table)] = _Known(table)
+            for other in [i for i, k in self._kept.items() if k.asked < self._asks - IDLE and k is not kept]:
+                del self._kept[other]
+        elif self._asks % IDLE == 0:
+            self._kept = {i: k for i, k in self._kept.items() if k.asked >= self._asks - IDLE or k is kept}
+        kept.asked = self._asks
+        if len(kept.numbers) < len(table):
+            kept.numbers = np.concatenate([kept.numbers, np.full(2 * len(table) - len(kept.numbers), -1, np.int64)])
+        return kept
+
+    def numbers(self) -> list[Ints]:
+        """All of them."""
+        return [kept.numbers for kept in self._kept.values()]
+
+    def clear(self) -> None:
+        """Forget all tables."""
+        self._kept.clear()
+
+
+class _Known:
+    """numbers beside a table; the first `known` of them are set, where that is kept count of."""
+
+    __slots__ = ("asked", "known", "numbers", "table")
+
+    def __init__(self, table: Sequence[Hashable]) -> None:
+        self.table, self.numbers, self.known, self.asked = table, np.empty(0, np.int64), 0, 0
+
+
 class Interner(dict[Any, int]):
     """Value -> code, -1 for None; a new value gets the next free code. `values` is the way back.
 
@@ -53,7 +95,7 @@ class Interner(dict[Any, int]):
         self.values_by_code: list[Any] = []
         self.free: list[int] = []
         self._pinned = self._kept = 0
-        self._tables: dict[int, tuple[Sequence[Hashable], Ints]] = {}
+        self._tables = Beside()
 
     def __missing__(self, value: Hashable) -> int:
         if self.free:
@@ -68,8 +110,9 @@ class Interner(dict[Any, int]):
     def column(self, values: Sequence[Hashable]) -> Ints:
         """The codes of a column."""
         if isinstance(values, Codes):
-            own = self._table(values.table)
-            return np.where(values.codes < 0, -1, own[values.codes]) if len(own) else values.codes
+            codes = np.empty(len(values), np.int64)
+            recode(np.ascontiguousarray(values.codes, np.int64), self._table(values.table), codes)
+            return codes
         return np.fromiter(map(self.__getitem__, values), np.int64, len(values))
 
     def pin(self) -> None:
@@ -93,10 +136,8 @@ class Interner(dict[Any, int]):
         self._tables.clear()
 
     def _table(self, table: Sequence[Hashable]) -> Ints:
-        known, own = self._tables.pop(id(table), (table, np.empty(0, np.int64)))
-        if len(own) < len(table):
-            own = np.concatenate([own, np.fromiter(map(self.__getitem__, table[len(own) :]), np.int64, len(table) - len(own))])
-        while len(self._tables) >= TABLES:
-            del self._tables[next(iter(self._tables))]
-        self._tables[id(table)] = (known, own)
-        return own
+        kept, length = self._tables.of(table), len(table)
+        if kept.known < length:
+            kept.numbers[kept.known : length] = list(map(self.__getitem__, table[kept.known : length]))
+            kept.known = length
+        return kept.numbers
