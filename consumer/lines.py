@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from config.specs import Trigger
-from consumer.record import Raw, bare
+from consumer.record import UNKNOWN, Format, Ints, Raw, Records, bare, joined
 from contract.codec import decode, decode_document
 from contract.errors import Rejected
 
@@ -38,10 +41,32 @@ def numbered(lines: BinaryIO) -> Iterator[tuple[int, bytes]]:
             yield number, text
 
 
-def relayed(lines: BinaryIO) -> Iterator[Raw]:
-    """Events and heartbeats as records; a record's sequence is its line's number."""
-    for number, line in numbered(lines):
-        yield Raw(line, None, number, message=_read(line, decode))
+class Relayed(Records):
+    """Lines with events and heartbeats as records; a record's sequence is its line's number."""
+
+    def __init__(self, lines: Sequence[tuple[int, bytes]]) -> None:
+        self._lines = lines
+        self.format: Format = "event"
+        self.data, self.places = joined([line for _, line in lines])
+
+    @property
+    def arrived(self) -> Ints:
+        return np.full(len(self._lines), UNKNOWN, np.int64)
+
+    def raw(self, i: int) -> Raw:
+        number, line = self._lines[i]
+        return Raw(line, None, number, message=_read(line, decode))
+
+    def after(self, sequence: int, sub: int) -> Records:
+        kept = [line for line in self._lines if (line[0], 0) > (sequence, sub)]
+        return self if len(kept) == len(self._lines) else Relayed(kept)
+
+
+def relayed(lines: BinaryIO, size: int) -> Iterator[Relayed]:
+    """The lines of a file as batches of records."""
+    rest = numbered(lines)
+    while batch := list(islice(rest, size)):
+        yield Relayed(batch)
 
 
 def documents(lines: BinaryIO, trigger: Trigger) -> Iterator[Raw]:

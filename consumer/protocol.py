@@ -17,6 +17,7 @@ import msgspec
 from amazon_kclpy import kcl
 from amazon_kclpy.messages import ProcessRecordsInput
 
+from consumer.record import Format, Ints, Raw, Records
 from contract.multilang import DATA, KEY, SEQUENCE, Batch, Reader
 from contract.scan import NULL
 
@@ -98,6 +99,28 @@ class ParsedRecords(ProcessRecordsInput):  # type: ignore[misc]
             datas = self.batch.datas()
             self._records = list(map(ParsedRecord, datas, range(len(datas)), repeat(self.batch)))
         return self._records
+
+
+class Line(Records):
+    """The records of a line, as a shard reads them: from one of them on."""
+
+    def __init__(self, batch: Batch, first: int = 0) -> None:
+        self._batch, self._first = batch, first
+        self.data, self.places = batch.data, batch.offsets[first:]
+        self.format: Format = "stream"
+
+    @property
+    def arrived(self) -> Ints:
+        return self._batch.arrived[self._first :]
+
+    def raw(self, i: int) -> Raw:
+        row = self._first + i
+        sequence, sub = self._batch.position(row)
+        return Raw(self.bytes_of(i), self._batch.text(KEY, row), sequence, sub, int(self._batch.arrived[row]))
+
+    def after(self, sequence: int, sub: int) -> Records:
+        first = max(self._batch.after(sequence, sub), self._first)
+        return self if first == self._first else Line(self._batch, first)
 
 
 class FastIO(kcl._IOHandler):  # type: ignore[misc]

@@ -18,7 +18,7 @@ from contract.times import time_ms
 from contract.values import get
 
 Ints = npt.NDArray[np.int64]
-Format = Literal["event", "document"]
+Format = Literal["event", "document", "stream"]  # stream: the one that the configuration names
 UNKNOWN = np.iinfo(np.int64).min  # when a record arrived, where nobody knows
 
 
@@ -77,9 +77,9 @@ class Records(Sequence[Raw]):
 class Listed(Records):
     """Records that are there one by one."""
 
-    def __init__(self, raws: Sequence[Raw], format: Format) -> None:
+    def __init__(self, raws: Sequence[Raw]) -> None:
         self._raws = raws
-        self.format = format if all(raw.message is None for raw in raws) else None
+        self.format = "stream" if all(raw.message is None for raw in raws) else None
         self.data, self.places = joined([raw.data for raw in raws])
 
     @property
@@ -91,7 +91,7 @@ class Listed(Records):
 
     def after(self, sequence: int, sub: int) -> Records:
         kept = [raw for raw in self._raws if (raw.sequence, raw.sub) > (sequence, sub)]
-        return self if len(kept) == len(self._raws) else Listed(kept, self.format or "event")
+        return self if len(kept) == len(self._raws) else Listed(kept)
 
 
 def joined(lines: Sequence[bytes]) -> tuple[bytes, Ints]:

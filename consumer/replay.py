@@ -80,7 +80,7 @@ def replay(spec: Pipeline, events: Path, out: Path, trigger: Trigger | None, fea
             durable=False,
             observe=None if found is None else lambda seen: write_features(found, seen),
         )
-        for batch in _batches(relayed(lines) if trigger is None else documents(lines, trigger)):
+        for batch in relayed(lines, BATCH) if trigger is None else _batches(documents(lines, trigger)):
             runner.feed(batch)
         cursor = runner.finish()
     write(out, spec, store, cursor)

@@ -62,7 +62,7 @@ class Runner:
         self._store, self._hashes, self._shard = store, hashes, shard.shard
         self._cap, self._page, self._wait = cap, page, wait
         self._durable, self._observe = durable, observe
-        self._format, self._settle = spec.stream.format, spec.stream.settle
+        self._bare, self._settle = spec.stream.format == "document", spec.stream.settle
         self._used: dict[Key, None] = {}  # in order of use
         self._usable = True
         self.cursor = self._patiently(lambda: store.open(shard, parents))
@@ -72,7 +72,7 @@ class Runner:
 
     def feed(self, raws: Sequence[Raw]) -> Cursor:
         """Takes records in the order of the stream; the cursor behind them, all of it committed. Raises Fenced."""
-        fresh = raws if isinstance(raws, Records) else Listed(raws, self._format)
+        fresh = raws if isinstance(raws, Records) else Listed(raws)
         if self.cursor.sequence is not None:
             fresh = fresh.after(self.cursor.sequence, self.cursor.sub)
         if not len(fresh):
@@ -94,7 +94,7 @@ class Runner:
         """A stream of bare documents has nothing to read: time follows the wall clock, less `settle`. A stream with heartbeats
         needs no clock, and is left alone."""
         watermark = now_ms - self._settle
-        if self._format == "document" and watermark > self.cursor.watermark:
+        if self._bare and watermark > self.cursor.watermark:
             with self._whole():
                 moved = self.cursor.moved(self.cursor.sequence, self.cursor.sub, watermark, self.cursor.counters)
                 self._pass(watermark, BY_IDLE, moved, ())

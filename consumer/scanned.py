@@ -47,7 +47,7 @@ class Reader:
 
     def read(self, raws: Sequence[Raw]) -> Batch:
         """One batch of all those records, in their order."""
-        records = raws if isinstance(raws, Records) else Listed(raws, self._stream.format)
+        records = raws if isinstance(raws, Records) else Listed(raws)
         scanner = self._scanner(records.format)
         if scanner is None:
             return self.general.read(records)
@@ -71,6 +71,7 @@ class Reader:
         """What reads records of a format; None: nothing does at once."""
         if format is None:
             return None
+        format = self._stream.format if format == "stream" else format
         if format not in self._scanners:
             time = self.general.readings[0].trigger.time if self.general.readings else None
             bare = Bare(0, time) if format == "document" and time is not None else None

@@ -30,10 +30,12 @@ from amazon_kclpy.messages import (
 )
 from amazon_kclpy.v3 import processor
 
+from consumer.protocol import Line, ParsedRecords
 from consumer.record import Raw
 from consumer.status import State
 from consumer.store import Cursor
 from contract.errors import Fatal, Fenced, HistoryLost
+from contract.multilang import SEQUENCE
 
 AGAIN = ("ThrottlingException", "KinesisClientLibDependencyException")  # DynamoDB is busy, or away
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # s between attempts to checkpoint
@@ -130,7 +132,7 @@ class Shard(processor.RecordProcessorBase):  # type: ignore[misc]
             cursor = self._take(process_records_input)
         except Fenced as fenced:
             return self._stop(str(fenced))
-        if process_records_input.records and not self._checkpoint(process_records_input.checkpointer, self._position(cursor)):
+        if _some(process_records_input) and not self._checkpoint(process_records_input.checkpointer, self._position(cursor)):
             return self._stop("KCL says that the lease is another's")
         self.around.report(self.name, "reading", cursor, process_records_input.millis_behind_latest)
         return None
@@ -156,13 +158,9 @@ class Shard(processor.RecordProcessorBase):  # type: ignore[misc]
 
     def _take(self, given: ProcessRecordsInput) -> Cursor:
         runner = self._owned()
-        if given.records:
+        if _some(given):
             self._quiet_since = None
-            raws = [
-                Raw(r.binary_data, r.partition_key, int(r.sequence_number), r.sub_sequence_number or 0, r.timestamp_millis)
-                for r in given.records
-            ]
-            self._delivered = (given.records[-1].sequence_number, raws[-1].sub)
+            raws, self._delivered = _records(given)
             return runner.feed(raws)
         if self._idle is None or given.millis_behind_latest != 0:
             self._quiet_since = None
@@ -212,6 +210,22 @@ class Shard(processor.RecordProcessorBase):  # type: ignore[misc]
         if self._runner is None:
             raise Fatal("records came without a claim on the shard")
         return self._runner
+
+
+def _some(given: ProcessRecordsInput) -> bool:
+    return len(given.batch) > 0 if isinstance(given, ParsedRecords) else bool(given.records)
+
+
+def _records(given: ProcessRecordsInput) -> tuple[Sequence[Raw], Position]:
+    """(the records, the position of the last one in KCL's own text)."""
+    if isinstance(given, ParsedRecords):
+        line, last = Line(given.batch), len(given.batch) - 1
+        return line, (given.batch.text(SEQUENCE, last), line.raw(last).sub)
+    raws = [
+        Raw(r.binary_data, r.partition_key, int(r.sequence_number), r.sub_sequence_number or 0, r.timestamp_millis)
+        for r in given.records
+    ]
+    return raws, (given.records[-1].sequence_number, raws[-1].sub)
 
 
 def _no_gap(given: InitializeInput, cursor: Cursor) -> None:

@@ -46,11 +46,12 @@ class Rest(NaiveEngine):
             return begin - 1, 0
         left = budget - sum(s.waiting() for s in self._sets)
         marks = np.maximum.accumulate(batch.mark[begin:end])
-        cost = np.cumsum((self._map[batch.stream[begin:end]] >= 0) & (batch.kind[begin:end] == CHANGE))
-        first = self._timers.first()
+        rows = np.cumsum((self._map[batch.stream[begin:end]] >= 0) & (batch.kind[begin:end] == CHANGE))
+        first, due = self._timers.first(), np.zeros(len(rows), np.int64)
         if first is not None and len(marks) and first <= marks[-1]:
-            cost += np.searchsorted(np.sort(self._timers.dues(int(marks[-1]))), marks, side="right")
-        return min(end, begin + max(int(np.searchsorted(cost, left, side="right")), 1)), max(left, 1)
+            due = np.searchsorted(np.sort(self._timers.dues(int(marks[-1]))), marks, side="right")
+        full, crowd = np.searchsorted(rows + due, left), np.searchsorted(due, left, side="right")
+        return min(end, begin + max(min(int(full) + 1, int(crowd)), 1)), max(left, 1)
 
     def told(self) -> StepResult:
         """What has changed so far, in no row."""
