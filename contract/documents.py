@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from contract.scan import NO, kernel, load1
+from contract.scan import NO, inlined, kernel, load1
 from contract.texts import UNICODE, digits, text
 
 FAR = 1 << 40
@@ -21,7 +21,7 @@ WHOLE, REAL, ODD = 0, 1, 2  # of a number: an int that is exact, a double that i
 DEEPEST = 60
 
 
-@kernel
+@inlined
 def spaces(p: int) -> int:
     """The next place that is no space."""
     while load1(p) == 32:
@@ -29,7 +29,7 @@ def spaces(p: int) -> int:
     return p
 
 
-@kernel
+@inlined
 def number(p: int) -> tuple[int, float, int]:
     """(place after, value, WHOLE | REAL | ODD) of a JSON number; value is only good for the first two."""
     negative = load1(p) == 45

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contract.documents import FAR, WHOLE, iso, number, skip, spaces, word
 from contract.documents import ODD as UNREAD
 from contract.interned import code
-from contract.scan import NO, WIDE, equal, get8, kernel, load1, set8, setf
+from contract.scan import NO, WIDE, equal, get8, inlined, kernel, load1, set8, setf
 from contract.texts import ESCAPED, same, text
 from contract.times import MAX_MS, MIN_MS
 
@@ -28,7 +28,7 @@ LONGEST = 128  # bytes of a spelling that gets a code
 DATE = 0x226574616424227B  # {"$date"
 
 
-@kernel
+@inlined
 def fix(box: int, cell: int, value: int) -> None:
     """A value of the row at hand."""
     set8(box + 8 * (CELLS + cell), value)
@@ -69,19 +69,27 @@ def named(p: int, names: int, first: int, last: int) -> tuple[int, int]:
     return (spaces(q + 1) if load1(q) == 58 else NO), found
 
 
-@kernel
+@inlined
 def member(p: int, i: int, layout: int, names: int, first: int, last: int) -> tuple[int, int]:
     """The same of an object's next member: number i, where p is the object's place or the one after the value before. The name is
     END where the object ends, and the place is the one after it.
 
     Records of one origin are much alike. So a layout remembers, for each i, the last bytes that stood between two values there and
     what they were found to say: where the very same bytes stand again, they say the same."""
-    step = layout + 8 * S_SIZE * i
     if i < STEPS:
+        step = layout + 8 * S_SIZE * i
         need = get8(step + 8 * S_NEED)
         if need != 0 and equal(p, step + 8 * S_TEXT) & need == need:
             return p + get8(step + 8 * S_LENGTH), get8(step + 8 * S_FOUND)
-    begin = p
+    if i > 0 and load1(p) == 125:
+        return p + 1, END
+    return unforeseen(p, i, layout, names, first, last)
+
+
+@kernel
+def unforeseen(p: int, i: int, layout: int, names: int, first: int, last: int) -> tuple[int, int]:
+    """The same of a member, or an end, that the layout does not tell; it is remembered there."""
+    begin, step = p, layout + 8 * S_SIZE * i
     p = spaces(p + 1 if i == 0 else p)
     if load1(p) == 125:
         return p + 1, END
@@ -123,7 +131,7 @@ def document(p: int, entry: int, box: int) -> int:
         i += 1
 
 
-@kernel
+@inlined
 def taken(p: int, name: int, box: int, entry: int) -> int:
     """The place after a field's value at p, which goes to the cells that its name has in the plan."""
     c = load1(p)
@@ -138,7 +146,7 @@ def taken(p: int, name: int, box: int, entry: int) -> int:
     return taken_word(p, name, box, entry)
 
 
-@kernel
+@inlined
 def spelled(p: int, q: int, name: int, box: int, entry: int) -> int:
     """What a value's spelling is needed for: a value's or a key's code, the document's id. Gives q."""
     value_at, roles = get8(name + 8 * VALUE_AT), get8(name + 8 * ROLES)
@@ -154,7 +162,7 @@ def spelled(p: int, q: int, name: int, box: int, entry: int) -> int:
     return q
 
 
-@kernel
+@inlined
 def taken_text(p: int, name: int, box: int, entry: int) -> int:
     """A text: a value, a key, an id, or a time."""
     q, odd = text(p + 1, p + FAR)
@@ -168,7 +176,7 @@ def taken_text(p: int, name: int, box: int, entry: int) -> int:
     return spelled(p, q + 1, name, box, entry)
 
 
-@kernel
+@inlined
 def taken_number(p: int, name: int, box: int, entry: int) -> int:
     """A number, which may be a time too."""
     q, value, form = number(p)

@@ -54,6 +54,12 @@ def kernel(function: F, inline: bool = False) -> F:
     built from those of other files, so the stamp on what is kept is that of all of KERNELS."""
     compiled: Any = numba.njit(cache=True, nogil=True, forceinline=inline)(function)
     compiled._cache._cache_file._source_stamp = STAMP
+    asked = compiled.get_call_template  # else each constant that a kernel is called with would make it be compiled once more
+
+    def plainly(args: Any, kws: Any) -> Any:
+        return asked(tuple(map(types.unliteral, args)), {name: types.unliteral(arg) for name, arg in kws.items()})
+
+    compiled.get_call_template = plainly
     return cast(F, compiled)
 
 

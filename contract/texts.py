@@ -91,7 +91,7 @@ def escape(p: int) -> int:
     return 2 if known or letter == 102 or letter == 110 or letter == 114 or letter == 116 else 0
 
 
-@kernel
+@inlined
 def eight(digits: np.uint64) -> int:
     """The number of eight digits, given as a word of their values, the first lowest."""
     pairs = digits * np.uint64(10) + (digits >> np.uint64(8))
@@ -100,7 +100,7 @@ def eight(digits: np.uint64) -> int:
     return int((low + high) >> np.uint64(32))
 
 
-@kernel
+@inlined
 def digits(p: int, value: int) -> tuple[int, int]:
     """(place after, value with the digits at p behind it). Wrong, but harmless, beyond 18 digits: count them. Looks 8 bytes on."""
     while True:
@@ -136,13 +136,13 @@ def whole(p: int) -> tuple[int, int]:
     return p, value
 
 
-@kernel
+@inlined
 def below(p: int, count: int) -> np.uint64:
     """The first 0 < count < 8 bytes at p as a word."""
     return load8(p) & ((np.uint64(1) << np.uint64(8 * count)) - np.uint64(1))
 
 
-@kernel
+@inlined
 def same(p: int, q: int, length: int) -> bool:
     """Whether two places hold the same bytes. Looks up to 7 bytes past them."""
     while length >= 8:
