@@ -56,8 +56,10 @@ def kernel(function: F, inline: bool = False) -> F:
     compiled._cache._cache_file._source_stamp = STAMP
     asked = compiled.get_call_template  # else each constant that a kernel is called with would make it be compiled once more
 
+    plain: Any = types.unliteral
+
     def plainly(args: Any, kws: Any) -> Any:
-        return asked(tuple(map(types.unliteral, args)), {name: types.unliteral(arg) for name, arg in kws.items()})
+        return asked(tuple(map(plain, args)), {name: plain(arg) for name, arg in kws.items()})
 
     compiled.get_call_template = plainly
     return cast(F, compiled)
