@@ -21,6 +21,7 @@ from contract.envelopes import EVENT, HEARTBEAT, ODD
 from contract.errors import Rejected
 from contract.interned import Picked, Table
 from contract.keys import typed
+from contract.memory import keep_memory
 from contract.plan import Plan
 from contract.scan import NULL, Floats, Ints, address
 from contract.values import number, value
@@ -88,6 +89,7 @@ class Scanner:
     """Reads batches by what is needed of each (trigger, route): pairs of a path and a kind."""
 
     def __init__(self, needs: Mapping[Pair, Sequence[tuple[str, Kind]]], bare: Bare | None = None) -> None:
+        keep_memory()
         self.pairs = list(needs)
         every = list(dict.fromkeys(need for pair in needs.values() for need in pair))
         paths = {kind: [path for path, k in every if k == kind] for kind in ("number", "flag", "value")}
@@ -196,7 +198,8 @@ class Scanner:
 
 def lines(data: bytes) -> Ints:
     """The places of the lines in some bytes, for `Scanner.read`: what stands behind the last newline is no line."""
-    places = np.zeros(len(data) + 1, np.int64)  # memory that is never looked at costs nothing
+    places = np.empty(len(data) + 1, np.int64)  # memory that is never looked at costs nothing
+    places[0] = 0
     return places[: 1 + rows.line_ends(address(np.frombuffer(data, np.uint8)), len(data), places[1:])]
 
 

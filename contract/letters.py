@@ -6,13 +6,13 @@ are passed over.
 
 from __future__ import annotations
 
-from contract.scan import LOW, NO, WIDE, first_bit, kernel, load1, set8, unletter
+from contract.scan import LOW, NO, WIDE, first_bit, inlined, kernel, load1, set8, unletter
 from contract.texts import SLACK
 
 ROOM = 40  # bytes beyond the decoded ones that must be there to be written
 
 
-@kernel
+@inlined
 def base64(p: int, end: int, o: int) -> tuple[int, int]:
     """Decodes a text from p to its closing quote to o. Gives (place of the quote, o after), or (NO, o)."""
     while p <= end - (WIDE - SLACK):

@@ -16,9 +16,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from contract import letters, scan, texts
-from contract.scan import NO, Ints, Words
+from contract.memory import keep_memory
+from contract.scan import NO, Ints
 
 Spans = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 
@@ -27,6 +29,7 @@ DATA, KEY, SEQUENCE, SUB, ARRIVED = range(5)
 ROW = (0, 2, 5, 8, 9)  # of `spans`, where a field begins: (begin, end), twice (begin, end, what is odd), value, value; then offsets
 FOREIGN_ROWS = [ROW[KEY] + 2, ROW[SEQUENCE] + 2]
 OFFSETS, ROWS = 10, 11
+LENGTHS, PLACES = 5, 12  # within a layout
 LAST_YEAR = 253_370_764_800_000  # 9999-01-01: an arrival behind it has no datetime
 
 WS = rb"[ \t\r\n]*"
@@ -98,11 +101,10 @@ class Batch:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Layout:
     """The words around the values of a record: one literal before each value, one after the last; then the first one again as it
-    stands between two records. order: which field each value is, then the literals' lengths."""
+    stands between two records. order: which field each value is, then the literals' lengths, then their places in memory."""
 
     order: Ints
-    words: Words
-    masks: Words
+    blob: npt.NDArray[np.uint8]
     shortest: int
     literals: tuple[bytes, ...]
 
@@ -111,6 +113,7 @@ class Reader:
     """Reads lines of one daemon, whose layout it remembers. Fresh memory costs more than all else here, so it keeps its own."""
 
     def __init__(self) -> None:
+        keep_memory()
         self._layout: _Layout | None = None
         self._spans = np.empty((ROWS, 0), np.int64)
         self._out = np.empty(0, np.uint8)
@@ -132,14 +135,12 @@ class Reader:
     def _scan(self, line: bytes, begin: int, layout: _Layout) -> Batch | None:
         most = len(line) // layout.shortest + 2
         if most > self._spans.shape[1] or len(line) + letters.ROOM > self._out.size:
-            self._spans, self._out = (
-                np.empty((ROWS, most + most // 4), np.int64),
-                np.empty(len(line) + len(line) // 4 + letters.ROOM, np.uint8),
-            )
+            self._spans = np.empty((ROWS, most + most // 4), np.int64)
+            self._out = np.empty(len(line) + len(line) // 4 + letters.ROOM, np.uint8)
         spans, out = self._spans, self._out
-        at = np.frombuffer(line, np.uint8).ctypes.data
+        at = scan.address(np.frombuffer(line, np.uint8))
         end = at + len(line) - texts.SLACK
-        n, after = _records(at, at + begin, end, layout.order, layout.words, layout.masks, spans, out.ctypes.data)
+        n, after = _records(at, at + begin, end, layout.order, spans, scan.address(out))
         if n < 1 or TAIL.match(line, after) is None:
             return None
         top = _top(line[:begin] + line[after:])
@@ -181,12 +182,11 @@ def _learn(line: bytes, begin: int) -> _Layout | None:
 
 
 def _layout(order: Sequence[int], literals: tuple[bytes, ...]) -> _Layout:
-    """Literals as rows of words, with masks for the last word of each."""
-    wide = 8 * max((len(text) + 7) // 8 for text in literals)
-    words = np.frombuffer(b"".join(text.ljust(wide, b"\0") for text in literals), np.uint64).reshape(len(literals), -1)
-    masks = np.frombuffer(b"".join((b"\xff" * len(text)).ljust(wide, b"\0") for text in literals), np.uint64).reshape(words.shape)
+    """The literals in one piece of memory, with room to look 32 bytes at a time."""
+    blob = np.frombuffer(b"".join(literals) + bytes(scan.WIDE), np.uint8)
     lengths = [len(text) for text in literals]
-    return _Layout(np.array([*order, *lengths], np.int64), words, masks, sum(lengths[:6]), literals)
+    places = [scan.address(blob) + sum(lengths[:i]) for i in range(len(literals))]
+    return _Layout(np.array([*order, *lengths, *places], np.int64), blob, sum(lengths[:6]), literals)
 
 
 def _top(rest: bytes) -> dict[str, Any] | None:
@@ -199,28 +199,31 @@ def _top(rest: bytes) -> dict[str, Any] | None:
     return top if known and isinstance(top["millisBehindLatest"], int | None) else None
 
 
-@scan.kernel
-def literal(p: int, row: int, words: Words, masks: Words, length: int) -> bool:
-    """Whether the bytes at p are those of a literal, given as a row of words. Looks up to 7 bytes past the literal."""
-    differ = np.uint64(0)
-    for i in range((length + 7) >> 3):
-        differ |= (scan.load8(p + 8 * i) ^ words[row, i]) & masks[row, i]
-    return bool(differ == 0)
+@scan.inlined
+def literal(p: int, end: int, layout: Ints, which: int) -> bool:
+    """Whether a literal of a layout stands at p, and ends in front of `end`."""
+    length, at = layout[LENGTHS + which], layout[PLACES + which]
+    if p + length > end:
+        return False
+    if length <= scan.WIDE and p <= end - (scan.WIDE - texts.SLACK):
+        need = (1 << length) - 1
+        return bool(scan.equal(p, at) & need == need)
+    return texts.same(p, at, length)
 
 
 @scan.kernel
-def _records(begin: int, p: int, end: int, layout: Ints, words: Words, masks: Words, spans: Ints, out: int) -> tuple[int, int]:
+def _records(begin: int, p: int, end: int, layout: Ints, spans: Ints, out: int) -> tuple[int, int]:
     """(records, place after the last) of a line at address begin; (NO, place) where one is unlike the first. Fills spans (see ROW)
-    and the bytes at address out. layout: the fields in order, then the literals' lengths."""
+    and the bytes at address out. layout: the fields in order, then the literals' lengths, then where they are."""
     n, o, before = 0, out, 0
-    while p + layout[5 + before] <= end and literal(p, before, words, masks, layout[5 + before]):
-        p += layout[5 + before]
+    while literal(p, end, layout, before):
+        p += layout[LENGTHS + before]
         spans[10, n] = o - out
         for f in range(5):
             if f > 0:
-                if p + layout[5 + f] > end or not literal(p, f, words, masks, layout[5 + f]):
+                if not literal(p, end, layout, f):
                     return NO, p - begin
-                p += layout[5 + f]
+                p += layout[LENGTHS + f]
             field, q = layout[f], p
             if field == 0:
                 q, o = letters.base64(p, end, o)
@@ -234,9 +237,9 @@ def _records(begin: int, p: int, end: int, layout: Ints, words: Words, masks: Wo
             if q < 0 or q > end:
                 return NO, p - begin
             p = q
-        if p + layout[10] > end or not literal(p, 5, words, masks, layout[10]) or not 0 <= spans[9, n] < LAST_YEAR:
+        if not literal(p, end, layout, 5) or not 0 <= spans[9, n] < LAST_YEAR:
             return NO, p - begin
-        p += layout[10]
+        p += layout[LENGTHS + 5]
         scan.store8(o, np.uint64(10))
         o += 1
         n += 1
