@@ -158,8 +158,8 @@ class Scanner:
         self._padded[:length] = np.frombuffer(data, np.uint8)
         self._box[fields.LATER_N] = 0
         self._values.room(n * self._sizes[2], length * max(self._sizes[2], 1))
-        if self._keys.room(n, length) > len(self._place):
-            self._place = np.full(2 * self._keys.room(n, length), -1, np.int32)
+        if (most := self._keys.room(n, length)) > len(self._place):
+            self._place = np.full(most, -1, np.int32)
 
     def _numbers(self, data: bytes, kind: npt.NDArray[np.int8], numbers: Floats) -> None:
         """Rare numbers, which only Python can read."""

@@ -47,7 +47,7 @@ from contract.fields import (
     which_name,
 )  # fmt: skip
 from contract.interned import code
-from contract.scan import NO, NULL, get8, kernel, load1, set8
+from contract.scan import NO, NULL, get8, inlined, kernel, load1, set8
 from contract.texts import ESCAPED, same, text
 from contract.times import MAX_MS, MIN_MS
 
@@ -103,7 +103,7 @@ def envelope(p: int, box: int) -> int:
     return p if keyed(box) else NO
 
 
-@kernel
+@inlined
 def enveloped(p: int, field: int, seen: int, box: int) -> int:
     """The place after the value of one of the envelope's own fields."""
     if load1(p) == 34 and field != E_KEY and field != E_DOC:
@@ -133,7 +133,7 @@ def enveloped(p: int, field: int, seen: int, box: int) -> int:
     return NO
 
 
-@kernel
+@inlined
 def said(p: int, field: int, box: int) -> int:
     """A field of the envelope that is a text: one of a few words, or the id, trigger or route."""
     p += 1
@@ -163,7 +163,7 @@ def said(p: int, field: int, box: int) -> int:
     return q + 1 if good else NO
 
 
-@kernel
+@inlined
 def counted(p: int, field: int, box: int) -> int:
     """A field of the envelope that is a whole number."""
     q, value, form = number(p)

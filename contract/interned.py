@@ -157,7 +157,7 @@ class Table(Generic[T]):
             count = used = 0
         count, used = count + more + 2, used + length + 16
         if count > len(self._places) or used > self._names.size:
-            self._grow(max(len(self._places), 2 * count), max(self._names.size, 2 * used))
+            self._grow(max(len(self._places), count + count // 2), max(self._names.size, used + used // 2))
         return len(self._places)
 
     def resolve(self) -> None:
@@ -212,8 +212,8 @@ class Table(Generic[T]):
         self._first, self._bad = np.arange(count), _longer(self._bad, count)
         for new, value in enumerate(self.values if self._head[ALIASED] else ()):
             self._first[new] = self._codes.get(value, new)
-        if len(self._slots) < 2 * count:
-            slots = np.zeros((1 << (2 * count).bit_length(), 4), np.uint64)
+        if len(self._slots) < count + count // 2:
+            slots = np.zeros((1 << (count + count // 2).bit_length(), 4), np.uint64)
             _move(self._slots, slots)
             self._slots = slots
         self._point()
