@@ -165,11 +165,15 @@ class Table(Generic[T]):
         known, count = len(self.values), self._counts[COUNT]
         if known == count:
             return
-        places = self._places[known : count + 1].tolist()
-        base = places[0][0]
-        names = self._names[base : places[-1][0]].tobytes()
-        for (begin, tag), (end, _) in pairwise(places):
-            self._take(names[begin - base : end - base], tag)
+        places, tags = self._places[known : count + 1, 0].tolist(), self._places[known:count, 1].tolist()
+        names = self._names[places[0] : places[-1]].tobytes()
+        quick = names.isascii() and SLASH not in names and not self._escaped
+        text, of_text, add, base = names.decode() if quick else "", self._text, self.values.append, places[0]
+        for (begin, end), tag in zip(pairwise(places), tags, strict=True):
+            if quick and text[begin - base] == '"':
+                add(of_text(text[begin - base + 1 : end - base - 1], tag))
+            else:
+                self._take(names[begin - base : end - base], tag)
 
     def _take(self, raw: bytes, tag: int) -> None:
         """Reads a new spelling. A text without escapes is spelled in no other way, unless one with escapes has been seen."""
