@@ -16,6 +16,14 @@ from windows.engine import FeatureBlock, RollingBlock, StepResult, WindowBlock
 from windows.spec import WindowSet
 
 
+class Dates(dict[int, Any]):
+    """Times as dates, each made once."""
+
+    def __missing__(self, at: int) -> Any:
+        found = self[at] = date(at)
+        return found
+
+
 class Changes:
     """Documents to put and to remove, one of each (collection, id): what is said last of a document is what holds."""
 
@@ -61,16 +69,17 @@ class Changes:
     def _windows(self, block: WindowBlock) -> None:
         name, config = block.set.name, block.set.fingerprint
         names, columns = _measures(block.set, block)
+        dates = Dates()
         rest = zip(block.events, block.revision, block.final, block.closed_by, block.late, strict=True)
         for key, start, end, measures, (events, revision, final, closed_by, late) in zip(
             block.key, block.start, block.end, columns, rest, strict=True
         ):
-            id = _window_id(untyped(key[1]), start)
+            id = {"k": untyped(key[1]), "s": dates[start]}
             document: Doc = {
                 "_id": id,
                 "key": id["k"],
                 "start": id["s"],
-                "end": date(end),
+                "end": dates[end],
                 **dict(zip(names, measures, strict=True)),
             }
             document["events"] = events
@@ -84,10 +93,11 @@ class Changes:
     def _rolling(self, block: RollingBlock) -> None:
         name, config = block.set.name, block.set.fingerprint
         names, columns = _measures(block.set, block)
+        dates = Dates()
         for key, as_of, expires, measures in zip(block.key, block.as_of, block.expires_at, columns, strict=True):
             id = untyped(key[1])
-            document: Doc = {"_id": id, "key": id, "as_of": date(as_of), **dict(zip(names, measures, strict=True))}
-            document["expires_at"] = None if expires is None else date(expires)
+            document: Doc = {"_id": id, "key": id, "as_of": dates[as_of], **dict(zip(names, measures, strict=True))}
+            document["expires_at"] = None if expires is None else dates[expires]
             document["config"] = config
             self.put(name, document, key)
 

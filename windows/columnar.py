@@ -19,7 +19,7 @@ from windows.columnar_in import Inputs, reach, time_row
 from windows.columnar_memory import first_out, forget_codes, memory, with_out, with_room
 from windows.columnar_out import Outputs
 from windows.columnar_rest import OUTCOMES, Rest, join, left
-from windows.columnar_state import dump_key, load_key
+from windows.columnar_state import Named, dump_key, load_key
 from windows.columns import Interner
 from windows.engine import BY_IDLE, END, NEVER, Columns, Key, RollingBlock, StepResult
 from windows.kernel_entry import finish, key_due, key_free, key_wipe, root_new, run
@@ -129,7 +129,8 @@ class ColumnarEngine:
         return [blocks[s.name] for s in self.sets if s.name in blocks]
 
     def dump(self, keys: Collection[Key]) -> Mapping[Key, bytes]:
-        return {key: dump_key(self, key, rest) for key, rest in self.rest.dump(keys).items()}
+        named: Named = {}
+        return {key: dump_key(self, key, rest, named) for key, rest in self.rest.dump(keys).items()}
 
     def load(self, states: Mapping[Key, bytes]) -> None:
         self.evict(states.keys())

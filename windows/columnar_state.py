@@ -39,6 +39,7 @@ from windows.layout_names import bit_names, cell_names, field_names
 
 VERSION = 3
 Words = npt.NDArray[np.int64]
+Named = dict[int, tuple[list[str], list[str]]]  # by group: what its parts and fields are called
 
 
 class Values:
@@ -46,38 +47,36 @@ class Values:
 
     def __init__(self, engine: Memory) -> None:
         self._engine = engine
-        self._parts: list[tuple[Any, str, Words, Words]] = []
+        self._parts: list[tuple[Any, str, Words, Words, Words]] = []
 
     def later(self, section: dict[str, Any], name: str, words: Words, coded: Words) -> None:
         """Put words into a section once all values are known. coded: which set of values each is a code of, -1 none."""
-        self._parts.append((section, name, words, np.where(words < 0, -1, coded)))
+        section[name], which = _bytes(words), np.flatnonzero((coded >= 0) & (words >= 0))
+        self._parts += [(section, name, words, which, coded)] if len(which) else []
 
     def done(self) -> list[Any]:
         """Put all words in their sections: the values, as msgpack knows them."""
         table, packer = self._engine.codes.values_by_code, self._engine.packer
-        used = {code for *_, words, coded in self._parts for code in np.unique(words[coded >= 0]).tolist()}
+        used = {code for *_, words, which, _ in self._parts for code in words[which].tolist()}
         plain = {code: packer.plain(table[code]) for code in used}
         places = {code: n for n, code in enumerate(sorted(used, key=lambda code: repr(plain[code])))}
-        for section, name, words, coded in self._parts:
-            which = np.flatnonzero(coded >= 0)
-            if len(which):
-                own = np.array([places[code] for code in words[which].tolist()], np.int64)
-                words[which] = own[np.lexsort((own, coded[which]))]
+        for section, name, words, which, coded in self._parts:
+            own = np.array([places[code] for code in words[which].tolist()], np.int64)
+            words[which] = own[np.lexsort((own, coded[which]))]
             section[name] = _bytes(words)
         return [plain[code] for code in places]
 
 
-def dump_key(engine: Memory, key: Key, rest: bytes) -> bytes:
-    """The bytes of a key."""
+def dump_key(engine: Memory, key: Key, rest: bytes, named: Named) -> bytes:
+    """The bytes of a key. named: names of parts that are known from other keys of one dump."""
     slot = engine.slots.get(key)
     values, floor = Values(engine), NEVER
-    sections: list[Any] = []
-    own: dict[str, bytes] = {}
+    sections, own = list[Any](), dict[str, bytes]()
     root = 0 if slot is None else int(engine.roots[slot])
     if root:
         floor = int(engine.M[root + w.R_FLOOR])
         for group in _groups(engine, key):
-            new = _dump_slices(engine, group, root, values) if group.grid else _dump_histories(engine, group, root, values)
+            new = (_dump_slices if group.grid else _dump_histories)(engine, group, root, values, named)
             own |= {engine.sets[i].fingerprint: words for i in group.sets if (words := _dump_set(engine, i, root, bool(new)))}
             sections += new
     body = msgspec.msgpack.encode([floor, values.done(), sections, own, rest])
@@ -110,7 +109,7 @@ def load_key(engine: Memory, key: Key, data: bytes) -> None:
 
 def unseal(data: bytes) -> Any:
     """The plain values of a dump. Raises StateMismatch."""
-    if not data or data[0] != VERSION:
+    if data[:1] != bytes([VERSION]):
         raise StateMismatch(f"state of version {data[:1].hex() or 'nothing'}, this engine reads {VERSION}")
     if zlib.crc32(data[5:]).to_bytes(4, "big") != data[1:5]:
         raise StateMismatch("damaged state: its checksum does not hold")
@@ -137,19 +136,27 @@ def _words(data: bytes) -> Words:
     return np.frombuffer(data, "<i8").astype(np.int64)
 
 
-def _dump_slices(engine: Memory, group: Group, root: int, values: Values) -> list[Any]:
+def _parts(engine: Memory, group: Group, named: Named) -> tuple[list[str], list[str]]:
+    """(a section's parts, a history's fields)."""
+    if group.at not in named:
+        parts = (bit_names if group.grid is None else cell_names)(engine.plan, group)
+        named[group.at] = parts, field_names(engine.plan, group) if group.grid is None else []
+    return named[group.at]
+
+
+def _dump_slices(engine: Memory, group: Group, root: int, values: Values, named: Named) -> list[Any]:
     sections = []
     for mask in slices_masks(engine.M, engine.plan.P, group.at, root).tolist():
         words, coded, newest = slices_dump(engine.M, engine.plan.P, engine.zones.Z, group.at, root, mask)
         if not len(words):
             continue
-        section = {"kind": "slices", "sets": _names(engine, group, mask), "parts": cell_names(engine.plan, group)}
+        section = {"kind": "slices", "sets": _names(engine, group, mask), "parts": _parts(engine, group, named)[0]}
         sections.append({**section, "reach": [int(words[0]), int(newest)]})
         values.later(sections[-1], "words", words, coded)
     return sections
 
 
-def _dump_histories(engine: Memory, group: Group, root: int, values: Values) -> list[Any]:
+def _dump_histories(engine: Memory, group: Group, root: int, values: Values, named: Named) -> list[Any]:
     sections = []
     h = int(engine.M[root + group.chain])
     while h != 0:
@@ -159,9 +166,9 @@ def _dump_histories(engine: Memory, group: Group, root: int, values: Values) -> 
         coded = np.full(rows.shape, -1, np.int64)
         own = np.array([column < 0 for column in group.cells.columns], np.bool_)
         coded[:, w.V_EXTRA :][:, own] = np.arange(rows[:, w.V_EXTRA :][:, own].size).reshape(len(rows), -1)
-        bits, fields = bit_names(engine.plan, group), field_names(engine.plan, group)
-        names = _names(engine, group, int(engine.M[h + w.H_MASK]))
-        sections.append({"kind": "history", "sets": names, "parts": bits, "fields": fields})
+        bits, fields = _parts(engine, group, named)
+        sets = _names(engine, group, int(engine.M[h + w.H_MASK]))
+        sections.append({"kind": "history", "sets": sets, "parts": bits, "fields": fields})
         values.later(sections[-1], "words", rows.ravel(), coded.ravel())
         h = int(engine.M[h + w.H_NEXT])
     return sections

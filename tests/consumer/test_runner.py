@@ -15,6 +15,7 @@ from contract.errors import Fenced, Misconfigured, Retryable
 from contract.keys import kinesis_hash, partition_key
 from tests.consumer.stream import SHARD, SPEC, Crash, S, Watched, beat, change, feed, raws, result, run, whole
 from windows.engine import Key
+from windows.naive import NaiveEngine
 
 MANY = 300
 CARTS = [change(n, "carts", "cart", n, S, action="add", items=["sku"], n=1) for n in range(MANY)]
@@ -211,6 +212,16 @@ def test_an_observer_sees_each_event_once_and_after_its_commit() -> None:
         ("000001/shop", {}),
         ("000002/card", {"recent": {"n": 2, "spend": 6.0}, "habit": {"n": 1, "mean": 2.0}}),
     ]
+
+
+def test_states_of_the_engine_of_before_stop_the_start_and_say_what_to_do() -> None:
+    store, lines = MemoryStore(SPEC), [change(n, "pay", "card", "a", n * S, amount=2, shop="x") for n in (1, 2)]
+    pack, unpack = (lambda v: str(v).encode()), (lambda data: data.decode())
+    feed(Runner(SPEC, store, SHARD, engine=NaiveEngine(SPEC.windows, pack, unpack)), raws(lines[:1]))
+    runner = Runner(SPEC, store, SHARD)
+    with pytest.raises(Misconfigured, match=r"state of version 01, this engine reads .*drop the views database") as stopped:
+        feed(runner, raws(lines))
+    assert "delete KCL's tables" in str(stopped.value)
 
 
 class Foreign(MemoryStore):
