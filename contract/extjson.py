@@ -39,13 +39,13 @@ def bson_value(v: Any, depth: int = 0) -> Any:
         raise Rejected("type", f"nested deeper than {MAX_DEPTH} levels")
     if kind is list or kind is tuple:
         return [bson_value(e, depth + 1) for e in v]
-    if isinstance(v, Mapping):
+    if kind is dict or isinstance(v, Mapping):
         tag = next(iter(v), None)
         if tag in TAGS:
             return _tagged(str(tag), {k: bson_value(e, depth + 1) if k != "$date" else e for k, e in v.items()})
-        if any("\0" in name for name in v):
+        if "\0" in "".join(v):
             raise Rejected("type", "a field name holds a zero byte")
-        return {k: bson_value(e, depth + 1) for k, e in v.items()}
+        return {k: e if type(e) is str or type(e) is float else bson_value(e, depth + 1) for k, e in v.items()}
     return _native(v)
 
 
@@ -78,6 +78,8 @@ def _tagged(tag: str, v: dict[str, Any]) -> Any:
     try:
         if tag == "$date":
             return _date(v)
+        if tag == "$oid" and len(v) == 1:
+            return ObjectId(v[tag])
         result = json_util.object_hook(v, OPTIONS)
     except (ValueError, TypeError, KeyError, ArithmeticError, AttributeError, BSONError, Rejected):
         raise Rejected("type", f"malformed Extended JSON: {tag}") from None
