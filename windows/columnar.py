@@ -1,7 +1,7 @@
 """The fast engine: all state in one arena, one pass of one kernel over a batch, results as columns.
 
-A key is a slot, a slot has a root in the arena (see kernel_layout). Sets of one trigger and key share slices, or a history. What
-the kernels do not know (sessions, sets that retract) is kept by `rest`, an engine of its own behind the same door.
+A key is a slot, a slot has a root in the arena (see kernel_layout). Sets of one trigger and key share slices, or a history; a set
+of sessions, or one whose values can be taken out, has a history of its own.
 """
 
 from __future__ import annotations
@@ -18,20 +18,22 @@ from windows import kernel_layout as w
 from windows.columnar_in import Inputs, reach, time_row
 from windows.columnar_memory import first_out, forget_codes, memory, with_out, with_room
 from windows.columnar_out import Outputs
-from windows.columnar_rest import OUTCOMES, Rest, join, left
 from windows.columnar_state import Named, dump_key, load_key
 from windows.columns import Interner
-from windows.engine import BY_IDLE, END, NEVER, Columns, Key, RollingBlock, StepResult
+from windows.engine import BY_IDLE, COUNTED, END, LATE_DROP, LATE_KEEP, NEVER, Columns, Key, RollingBlock, StepResult
 from windows.kernel_entry import finish, key_due, key_free, key_wipe, root_new, run
+from windows.kernel_queue import KEPT, REFUSED
 from windows.kernel_run import FULL, GROW, LAST
 from windows.layout import Plan
 from windows.naive_state import Pack, Packer, Unpack
-from windows.spec import Rolling, Sliding, Tumbling, WindowSet
+from windows.spec import Rolling, WindowSet
 from windows.zone_tables import zone_tables
 
 ENDLESS = 1 << 62
 Words = npt.NDArray[np.int64]
 NOTHING = np.zeros(0, np.int8)
+OUTCOMES = np.full(8, COUNTED, np.int8)  # of a row's verdict: TOOK | REFUSED | KEPT
+OUTCOMES[REFUSED], OUTCOMES[REFUSED | KEPT] = LATE_DROP, LATE_KEEP
 
 
 class ColumnarEngine:
@@ -43,18 +45,16 @@ class ColumnarEngine:
 
     def __init__(self, sets: Sequence[WindowSet], pack: Pack | None = None, unpack: Unpack | None = None) -> None:
         self.sets = tuple(sets)
-        inside = [isinstance(s.kind, (Tumbling, Sliding, Rolling)) and not s.retract for s in sets]
         self.codes = Interner()
-        self.plan = Plan(self.sets, inside, self.codes.__getitem__)
+        self.plan = Plan(self.sets, self.codes.__getitem__)
         self.packer = Packer(pack, unpack)
         self.codes.pin()
-        self.rest = Rest([s for s, i in zip(sets, inside, strict=True) if not i], self.plan.streams, pack, unpack)
         self.inputs = Inputs(self.sets, self.plan, self.codes)
         self.slots: dict[Key, int] = {}
         self.keys: list[Key | None] = []
         self.roots = np.zeros(64, np.int64)
         self._free_slots: list[int] = []
-        self.zones = zone_tables(self.plan.sets, self.plan.slices_in_zones())
+        self.zones = zone_tables(self.plan.sets, self.plan.zones, self.plan.slices_in_zones())
         self._memory()
         self.outputs = Outputs(self)
         self._ended = False
@@ -64,7 +64,7 @@ class ColumnarEngine:
         self.stamps = np.zeros(1024, np.int64)
         self.late = np.zeros(max(len(self.sets), 1), np.int64)
         self.R, self.T = np.zeros(self.plan.registers), np.zeros(self.plan.registers, np.int64)
-        self.M = memory(self.plan, sum(len(s.measures) + 1 for s in self.sets))
+        self.M = memory(self.plan)
         self.out = first_out(self.plan)
         self._used = slice(w.OUT_N, w.OUT_WORDS * len(self.plan.out_widths()), w.OUT_WORDS)
 
@@ -76,61 +76,50 @@ class ColumnarEngine:
     @watermark.setter
     def watermark(self, value: int) -> None:
         self.M[arena.WATERMARK] = value
-        self.rest.watermark = value
 
     def step(self, batch: Columns, begin: int = 0, budget: int | None = None) -> StepResult:
         self._start()
         slot = self.inputs.slots(batch, begin, self._slot)
         if self.plan.zones:
             self.zones.cover(*reach(batch, begin, batch.n))
-        stop, most = self.rest.share(batch, begin, batch.n, budget) if self.rest else (batch.n, budget)
-        if stop < begin:
-            return self._result(begin, begin, NOTHING, self.rest.told())
         columns = self.inputs.columns(batch, slot)
         outcome = np.zeros(batch.n, np.int8)
-        done, code = self._run(batch, begin, stop, slot, columns, outcome, most)
+        done, code = self._run(batch, begin, batch.n, slot, columns, outcome, budget)
         if code == LAST and self._finish(budget):
             # a row that vouches for the end of time: everything is due, and the row itself is taken under the watermark as it was
             marks = batch.mark.copy()
             marks[done] = NEVER
             done, _ = self._run(replace(batch, mark=marks), done, done + 1, slot, columns, outcome, budget)
-        return self._result(begin, done, outcome, self.rest.rows(batch, begin, done) if self.rest else None)
+        return self._result(begin, done, outcome)
 
     def advance(self, watermark: int, cause: int = BY_IDLE, budget: int | None = None) -> StepResult:
         if watermark < END:
             return replace(self.step(time_row(watermark, cause), 0, budget), outcome=NOTHING)
         self._start()
-        rest = self.rest.advance(watermark, cause, budget) if self.rest else None
-        done = (rest is None or rest.done == 1) and self._finish(left(budget, rest))
-        result = replace(self._result(0, 0, NOTHING, rest), done=int(done))
+        done = self._finish(budget)
+        result = replace(self._result(0, 0, NOTHING), done=int(done))
         self._wipe()
         return result
 
     def due(self) -> int | None:
-        own = self.outputs.first_due()
-        return min((d for d in (own, self.rest.due()) if d is not None), default=None)
+        return self.outputs.first_due()
 
     def dues(self, keys: Collection[Key]) -> Mapping[Key, int | None]:
-        rest = self.rest.dues(keys)
-        dues = {}
+        dues: dict[Key, int | None] = {}
         for key in keys:
             slot = self.slots.get(key)
             known = slot is not None and self.roots[slot] != 0
-            own = w.NONE if not known else int(key_due(self.M, self.plan.P, self.zones.Z, int(self.roots[slot])))
-            both = [d for d in (own, rest.get(key)) if d is not None and d != w.NONE]
-            dues[key] = min(both, default=None)
+            due = w.NONE if not known else int(key_due(self.M, self.plan.P, self.zones.Z, int(self.roots[slot])))
+            dues[key] = None if due == w.NONE else due
         return dues
 
     def current(self, key: Key, as_of: int) -> list[RollingBlock]:
-        blocks = {b.set.name: b for b in self.rest.current(key, as_of)}
-        for i, spec in enumerate(self.sets):
-            if isinstance(spec.kind, Rolling) and spec.key == key[0] and self.plan.group_of[i] is not None:
-                blocks[spec.name] = self.outputs.current(i, key, as_of)
-        return [blocks[s.name] for s in self.sets if s.name in blocks]
+        mine = [i for i, spec in enumerate(self.sets) if isinstance(spec.kind, Rolling) and spec.key == key[0]]
+        return [self.outputs.current(i, key, as_of) for i in mine]
 
     def dump(self, keys: Collection[Key]) -> Mapping[Key, bytes]:
         named: Named = {}
-        return {key: dump_key(self, key, rest, named) for key, rest in self.rest.dump(keys).items()}
+        return {key: dump_key(self, key, named) for key in keys}
 
     def load(self, states: Mapping[Key, bytes]) -> None:
         self.evict(states.keys())
@@ -152,7 +141,6 @@ class ColumnarEngine:
                 freed.append(slot)
         if freed:
             self.inputs.forget(freed)
-        self.rest.evict(keys)
 
     def loaded(self) -> Collection[Key]:
         return self.slots.keys()
@@ -215,8 +203,8 @@ class ColumnarEngine:
             self.make_room()
             begin, code = run(
                 self.M, self.plan.P, self.zones.Z, self.roots, begin, end, batch.kind, batch.cause, batch.mark,
-                batch.stream, slot, batch.at, batch.put, numbers, flags, codes, self.scratch, self.stamps, self.R, self.T,
-                self.out, self.late, outcome, most, END,
+                batch.stream, slot, batch.at, batch.put, batch.take, batch.old_at, numbers, flags, codes, self.scratch,
+                self.stamps, self.R, self.T, self.out, self.late, outcome, most, END,
             )  # fmt: skip
             if code != GROW:
                 return begin, code
@@ -232,14 +220,9 @@ class ColumnarEngine:
                 self._ended = code != FULL
                 return self._ended
 
-    def _result(self, begin: int, done: int, outcome: Any, rest: StepResult | None) -> StepResult:
-        verdicts = outcome[begin:done]
-        if rest is not None and done > begin:
-            verdicts = verdicts | self.rest.verdicts[: done - begin]
-        result = StepResult(done, self.watermark, OUTCOMES[verdicts])
+    def _result(self, begin: int, done: int, outcome: Any) -> StepResult:
+        result = StepResult(done, self.watermark, OUTCOMES[outcome[begin:done]])
         if self.late.any():
             result.late = {self.sets[i].name: n for i, n in enumerate(self.late.tolist()) if n}
         self.outputs.collect(result)
-        if rest is not None:
-            join(result, rest)
         return result

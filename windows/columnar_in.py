@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from windows import kernel_layout as w
-from windows.columns import Beside, Interner
+from windows.columns import Beside, Codes, Interner
 from windows.engine import Columns, Key
 from windows.expr import Expr, FieldKind
 from windows.kernel_in import find_slots, span
 from windows.layout import Plan
+from windows.layout_keep import DOCUMENT
 from windows.spec import WindowSet
 
 Words = npt.NDArray[np.int64]
@@ -32,6 +33,7 @@ class Inputs:
             for what in self._flags
             if isinstance(what, Expr)
         }
+        self._retracting = [n for n, m in enumerate(plan.streams) if any(s.retract and (s.trigger, s.key) == m for s in sets)]
 
     def slots(self, batch: Columns, begin: int, slot_of: Callable[[Key], int]) -> Words:
         """The slot of each row, -1 where a row is no change of a key that a set reads. Keys may be a sequence with `codes` and a
@@ -69,8 +71,19 @@ class Inputs:
         for i, what in enumerate(self._flags):
             flags[i] = batch.flag[what] if isinstance(what, str) else self._judged(batch, what)
         for i, path in enumerate(self._values):
-            codes[i] = self._interned(batch.value[path], slot)
+            codes[i] = self._documents(batch) if path == DOCUMENT else self._interned(batch.value[path], slot)
         return numbers, flags, codes
+
+    def _documents(self, batch: Columns) -> Words:
+        """The documents' ids, of rows whose values may be taken out."""
+        codes = np.full(batch.n, -1, np.int64)
+        if batch.doc is None:
+            return codes
+        if isinstance(batch.doc, Codes):
+            return self._codes.column(batch.doc)
+        rows = np.flatnonzero(np.isin(batch.stream, self._retracting)).tolist()
+        codes[rows] = [self._codes[batch.doc[row]] for row in rows]
+        return codes
 
     def _interned(self, column: Sequence[Hashable], slot: Words) -> Words:
         try:
@@ -112,5 +125,9 @@ def time_row(watermark: int, cause: int) -> Columns:
 
 def reach(batch: Columns, begin: int, end: int) -> tuple[int, int]:
     """The least and the greatest time that a step can ask a zone's table for."""
-    at, put = np.ascontiguousarray(batch.at, np.int64), np.ascontiguousarray(batch.put, np.bool_)
-    return span(at, put, np.ascontiguousarray(batch.mark, np.int64), begin, end, w.LONG_AGO)
+    mark = np.ascontiguousarray(batch.mark, np.int64)
+    low, high = span(
+        np.ascontiguousarray(batch.at, np.int64), np.ascontiguousarray(batch.put, np.bool_), mark, begin, end, w.LONG_AGO
+    )
+    old = batch.old_at[begin:end][batch.take[begin:end]]
+    return (min(low, int(old.min())), max(high, int(old.max()))) if len(old) else (low, high)

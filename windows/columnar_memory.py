@@ -18,15 +18,16 @@ FIRST_WORDS = 1 << 16
 Words = npt.NDArray[np.int64]
 
 
-def memory(plan: Plan, measures: int) -> Words:
-    """An arena for a plan: nothing in it but its head. `measures`: how many things may double in one row."""
+def memory(plan: Plan) -> Words:
+    """An arena for a plan: nothing in it but its head."""
     words = np.zeros(FIRST_WORDS, np.int64)
     acc = max([1, *(g.cells.words for g in plan.groups)])
     words[arena.ACC], words[arena.MEMO] = arena.HEAD, arena.HEAD + acc
     words[arena.BUMP] = arena.HEAD + acc + plan.memo_words
     cells = sum(g.cells.words for g in plan.groups) + sum(plan.root_words)
-    words[arena.SLACK] = 4096 + 16 * cells + 64 * sum(len(g.cells.columns) + 4 for g in plan.groups)
-    words[arena.GROWERS] = 4 + measures
+    words[arena.SLACK] = 4096 + 16 * cells + 64 * sum(len(g.cells.columns) + 4 for g in plan.groups) + sum(8 * w.K_WORDS * most for most in plan.spans())
+    # what may double in one row: what sets keep of their measures, lists of spans, maps and lists of documents
+    words[arena.GROWERS] = 4 + sum(len(s.measures) + 1 + 4 * g.alone for s, g in zip(plan.sets, plan.group_of, strict=True))
     words[arena.WATERMARK] = NEVER
     timers_new(words)
     return words
@@ -53,24 +54,25 @@ def forget_codes(engine: Memory) -> None:
 
 def first_out(plan: Plan) -> Words:
     """Room for results."""
-    return _out([2 * w.SPARE * width for width in plan.out_widths()], None)
+    spares = plan.out_spares()
+    return _out([2 * words for words in spares], spares, None)
 
 
 def with_out(plan: Plan, old: Words) -> Words:
     """The same with twice the room for kinds of rows that are short of it; what is written stays."""
-    widths = np.array(plan.out_widths(), np.int64)
-    heads = old[: w.OUT_WORDS * len(widths)].reshape(-1, w.OUT_WORDS)
-    short = heads[:, w.OUT_N] + w.SPARE * widths > heads[:, w.OUT_CAP]
-    return _out((heads[:, w.OUT_CAP] * np.where(short, 2, 1)).tolist(), old)
+    heads = old[: w.OUT_WORDS * len(plan.out_widths())].reshape(-1, w.OUT_WORDS)
+    used, spares, caps = heads[:, w.OUT_N], heads[:, w.OUT_SPARE], heads[:, w.OUT_CAP]
+    more = np.maximum(2 * caps, used + 2 * spares)
+    return _out(np.where(used + spares > caps, more, caps).tolist(), spares.tolist(), old)
 
 
-def _out(caps: Sequence[int], old: Words | None) -> Words:
+def _out(caps: Sequence[int], spares: Sequence[int], old: Words | None) -> Words:
     at = w.OUT_WORDS * len(caps)
     new = np.empty(at + sum(caps), np.int64)
-    for head, cap in zip(range(0, at, w.OUT_WORDS), caps, strict=True):
-        new[head : head + w.OUT_WORDS] = at, cap, 0
+    for head, cap, spare in zip(range(0, at, w.OUT_WORDS), caps, spares, strict=True):
+        new[head : head + w.OUT_WORDS] = at, cap, 0, spare
         if old is not None:
-            begin, _, n = old[head : head + w.OUT_WORDS].tolist()
+            begin, _, n, _ = old[head : head + w.OUT_WORDS].tolist()
             new[head + w.OUT_N] = n
             new[at : at + n] = old[begin : begin + n]
         at += cap

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from windows import arena
 from windows import kernel_layout as w
 from windows.blocks import Changed, Column, LazyFeatures, LazyViews, LazyWindows, Once, Turn, list_of, numbers, whole
+from windows.columnar_keep import write_spans
 from windows.columnar_parts import Memory
 from windows.engine import CAUSES, Key, RollingBlock, StepResult
 from windows.kernel_entry import emit_revised, emit_views, emit_windows, first_due, open_windows
@@ -32,7 +33,8 @@ class Outputs:
         self._turns = [[self._turn(m.fn) for m in spec.measures] for spec in engine.sets]
         self._coded = [any(m.fn in CODED for m in spec.measures) for spec in engine.sets]
         self._names = [[m.name for m in spec.measures] for spec in engine.sets]
-        self._set_of = {plan.set_at(i): i for i, g in enumerate(plan.group_of) if g is not None}
+        self._set_of = {plan.set_at(i): i for i in range(len(engine.sets))}
+        self._kept = [i for i, g in enumerate(plan.group_of) if g.kept]
         self._widths, self._adds = plan.out_widths(), self._adders()
         self._changed, self._late = int(plan.P[w.P_CHANGED]), int(plan.P[w.P_REVISED])
         self._heads = w.OUT_WORDS * len(self._widths)
@@ -41,13 +43,16 @@ class Outputs:
         """Fill a result from the rows that kernels left."""
         engine, check = self._engine, self._guard()
         revised = self._revised()
+        for i in self._kept:
+            result.removed += write_spans(engine, i)
+            revised.add(2 * i)
         heads = engine.out[: self._heads].tolist()
         for kind, add in enumerate(self._adds):
-            at, _, n = heads[3 * kind : 3 * kind + 3]
+            at, _, n, _ = heads[w.OUT_WORDS * kind : w.OUT_WORDS * (kind + 1)]
             if n and add is not None:
                 rows = engine.out[at : at + n].copy().reshape(-1, self._widths[kind])
                 add(result, rows, kind in revised, check)
-        at, _, n = heads[self._changed : self._changed + 3]
+        at, _, n, _ = heads[self._changed : self._changed + w.OUT_WORDS]
         result.changed = Changed(engine.out[at : at + n].copy(), self._fresh(self._keys_of, check))
 
     def _adders(self) -> list[Any]:
@@ -93,7 +98,7 @@ class Outputs:
     def _revised(self) -> set[int]:
         """Put windows together that late values came into: the kinds of rows that have any."""
         engine = self._engine
-        at, _, n = engine.out[self._late : self._late + 3].tolist()
+        at, _, n, _ = engine.out[self._late : self._late + w.OUT_WORDS].tolist()
         kinds = {2 * self._set_of[place] for place in engine.out[at : at + n : 3].tolist()}
         while n:
             engine.make_room()

@@ -7,7 +7,6 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from windows.columnar_rest import Rest
 from windows.columns import Interner
 from windows.engine import Key
 from windows.layout import Plan
@@ -25,7 +24,6 @@ class Memory(Protocol):
     plan: Plan
     codes: Interner
     packer: Packer
-    rest: Rest
     zones: ZoneTables
     keys: list[Key | None]
     slots: dict[Key, int]

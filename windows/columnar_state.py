@@ -2,7 +2,7 @@
 
     byte 0      VERSION
     bytes 1-4   CRC-32 of the rest, big endian
-    rest        msgpack [floor, values, [section, ...], {fingerprint: a set's own words}, bytes of the other engine]
+    rest        msgpack [floor, values, [section, ...], {fingerprint: a set's own words}]
 
 A section is slices or a history with the sets that may read it: {"kind", "sets": [fingerprint], "parts": [text], "words", ...}.
 Its parts (cells; conditions and fields) are named by what they mean, so that a set which is still there finds its own in another
@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from windows import kernel_layout as w
 from windows.arena import EMPTY
+from windows.columnar_keep import dump_spans, load_spans
 from windows.columnar_parts import Memory
 from windows.engine import NEVER, Key, StateMismatch
 from windows.kernel_entry import (
@@ -37,7 +38,7 @@ from windows.kernel_entry import (
 from windows.layout import Group
 from windows.layout_names import bit_names, cell_names, field_names
 
-VERSION = 3
+VERSION = 4
 Words = npt.NDArray[np.int64]
 Named = dict[int, tuple[list[str], list[str]]]  # by group: what its parts and fields are called
 
@@ -67,7 +68,7 @@ class Values:
         return [plain[code] for code in places]
 
 
-def dump_key(engine: Memory, key: Key, rest: bytes, named: Named) -> bytes:
+def dump_key(engine: Memory, key: Key, named: Named) -> bytes:
     """The bytes of a key. named: names of parts that are known from other keys of one dump."""
     slot = engine.slots.get(key)
     values, floor = Values(engine), NEVER
@@ -79,16 +80,15 @@ def dump_key(engine: Memory, key: Key, rest: bytes, named: Named) -> bytes:
             new = (_dump_slices if group.grid else _dump_histories)(engine, group, root, values, named)
             own |= {engine.sets[i].fingerprint: words for i in group.sets if (words := _dump_set(engine, i, root, bool(new)))}
             sections += new
-    body = msgspec.msgpack.encode([floor, values.done(), sections, own, rest])
+    body = msgspec.msgpack.encode([floor, values.done(), sections, own])
     return bytes([VERSION]) + zlib.crc32(body).to_bytes(4, "big") + body
 
 
 def load_key(engine: Memory, key: Key, data: bytes) -> None:
     """Inverse of dump_key, for a key that is not loaded. Raises StateMismatch."""
-    floor, plain, sections, own, rest = unseal(data)
+    floor, plain, sections, own = unseal(data)
     try:
         codes = np.array([engine.codes[value] for value in engine.packer.values(plain)] or [0], np.int64)
-        engine.rest.load({key: rest})
         if key[0] not in engine.plan.routes:
             return
         root = engine.root(key)
@@ -176,6 +176,8 @@ def _dump_histories(engine: Memory, group: Group, root: int, values: Values, nam
 
 def _dump_set(engine: Memory, i: int, root: int, slices: bool) -> bytes:
     at = root + engine.plan.entity[i]
+    if engine.plan.group_of[i].kept:
+        return _bytes(dump_spans(engine, i, root))
     if engine.plan.is_rolling(i):
         known = engine.M[at + w.E_LAST] != EMPTY
         return _bytes(engine.M[[at + w.E_LAST, at + w.E_ASOF]]) if known else b""
@@ -238,7 +240,9 @@ def _add_history(engine: Memory, group: Group, root: int, mask: int) -> int:
 
 def _load_set(engine: Memory, i: int, root: int, words: Words) -> None:
     at = root + engine.plan.entity[i]
-    if engine.plan.is_rolling(i):
+    if engine.plan.group_of[i].kept:
+        load_spans(engine, i, root, words)
+    elif engine.plan.is_rolling(i):
         engine.M[at + w.E_LAST], engine.M[at + w.E_ASOF] = words
     else:
         engine.M[at + w.E_OPEN] = words[0]

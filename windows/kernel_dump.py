@@ -11,6 +11,7 @@ from windows.kernel_emit import judge
 from windows.kernel_events import event_room
 from windows.kernel_grid import ends, record
 from windows.kernel_history import data_of
+from windows.kernel_kept_events import doc_note
 from windows.kernel_slices import slice_find, slice_learn, slice_new
 from windows.kernel_values import values_add, values_count
 
@@ -184,4 +185,5 @@ def history_load(M, P, g, h, rows, begin, n):
         leaf, place = event_room(M, P, g, h, rows[i * ncols])
         for c in range(1, ncols):
             M[leaf + data_of(P, g) + c * M[leaf + w.N_CAP] + place] = rows[i * ncols + c]
+        doc_note(M, P, g, h, leaf, place)
     return n

@@ -8,6 +8,7 @@ from windows.arena import EMPTY, STEP, TIGHT, WATERMARK, alloc, room
 from windows.jit import kernel
 from windows.kernel_close import grid_due
 from windows.kernel_grid import first_past, last_at, record, record_find
+from windows.kernel_lives import kept_due
 from windows.kernel_rolling import rolling_values
 from windows.kernel_rows import row_new, window_row
 from windows.kernel_views import expires, history_of, rolling_due
@@ -85,6 +86,8 @@ def set_due(M, P, Z, s, root):
     e = root + P[s + w.S_ENT]
     if P[s + w.S_KIND] == w.GRID:
         return grid_due(M, P, Z, s, g, root, judge(M, root, M[WATERMARK]))
+    if P[g + w.G_KIND] == w.KEPT:
+        return kept_due(M, P, Z, s, e)
     return rolling_due(M, P, g, s, e, history_of(M, P, g, root, P[s + w.S_J]))
 
 
@@ -117,7 +120,7 @@ def root_new(M, P, slot, route):
         M[e + w.E_DUE] = w.NONE
         if P[s + w.S_KIND] == w.GRID:
             M[e + w.E_OPEN] = w.LONG_AGO
-        else:
+        elif P[s + w.S_KIND] == w.ROLLING:
             M[e + w.E_LAST] = EMPTY
             M[e + w.E_LO] = 1
     return root

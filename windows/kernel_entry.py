@@ -46,6 +46,8 @@ def run(
     slot: Words,
     at: Words,
     put: npt.NDArray[np.bool_],
+    take: npt.NDArray[np.bool_],
+    old_at: Words,
     NUM: Floats,
     FLAG: Bytes,
     CODE: Words,
@@ -62,8 +64,8 @@ def run(
     M[SIZE], M[SCRATCH], M[STRIDE] = M.size, S.size, slot.size
     return run_(
         words(M), floats(M), words(P), floats(P), words(Z), words(ROOTS), begin, end, kind, cause, mark, stream, words(slot),
-        at, put, floats(NUM), bytes_of(FLAG), words(CODE), words(S), words(STAMP), floats(R), words(T), words(OUT), floats(OUT),
-        words(LATE), bytes_of(OUTCOME), budget, end_of_time,
+        at, put, take, old_at, floats(NUM), bytes_of(FLAG), words(CODE), words(S), words(STAMP), floats(R), words(T), words(OUT),
+        floats(OUT), words(LATE), bytes_of(OUTCOME), budget, end_of_time,
     )  # fmt: skip
 
 

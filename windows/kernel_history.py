@@ -11,6 +11,7 @@ from __future__ import annotations
 from windows import kernel_layout as w
 from windows.arena import EPOCHS, alloc, release
 from windows.jit import kernel
+from windows.kernel_docs import docs_free
 
 
 @kernel
@@ -63,6 +64,7 @@ def history_free(M, P, g, h):
     while M[M[h + w.H_FIRST] + w.N_NEXT] != 0:
         leaf_drop(M, P, g, h, M[h + w.H_FIRST])
     node_free(M, P, g, M[h + w.H_FIRST])
+    docs_free(M, h)
     release(M, h, w.H_WORDS)
 
 

@@ -29,7 +29,8 @@ G_INDEX, G_MEMO, G_ALIKE, G_WANT, G_TOUCHED = (
     23,
 )  # number, what is remembered, whether all its sets read the same rows, which
 G_WORDS = 24
-SLICES, HISTORY = 0, 1
+SLICES, HISTORY, KEPT = 0, 1, 2  # kept: a history of events, and the spans of one set over it
+RAW = 1 << 40  # the column of a kept event that is no field: how it came
 
 # a set
 S_GROUP, S_KIND, S_ENT, S_LAT, S_HOLD, S_LATE, S_BIT, S_CNT = 0, 1, 2, 3, 4, 5, 6, 7
@@ -45,7 +46,7 @@ S_J, S_CELLS, S_NCELLS, S_SPAN, S_WIDTH, S_OUT = (
     30,
 )  # which of its group's sets; cells that its measures are made of
 S_WORDS = 31
-GRID, ROLLING, SESSION = 0, 1, 2
+GRID, ROLLING, SESSION, TAKEN = 0, 1, 2, 3  # taken: a fixed grid whose values can be taken out
 UPDATE, DEAD_LETTER, DROP = 0, 1, 2
 
 # a cell: part of a measure that is kept in every slice and node
@@ -75,7 +76,7 @@ R_FLOOR, R_CHANGED, R_SLOT, R_ROUTE, R_DATA = 0, 1, 2, 3, 4
 # chain of a group: the newest and the oldest slice (or the history), when the group's timer rings, how many slices
 CH_HEAD, CH_TAIL, CH_DUE, CH_N, CH_WORDS = 0, 1, 2, 3, 4
 
-# entity of a set at a key. Grid and session: records of windows in a block, [key, ...] by rising key
+# entity of a set at a key. Grid: records of windows in a block, [key, ...] by rising key
 E_DUE = 0  # when a timer rings, NONE if none does
 E_RECORDS, E_CAP, E_HEAD, E_N = 1, 2, 3, 4
 E_OPEN, E_FINGER = 5, 6  # grid: windows before this one (its number) are closed; on slices older than this one all are
@@ -108,11 +109,26 @@ MEMO_FROM, MEMO_TO, MEMO_SAFE, MEMO_DEAD, MEMO_LAST = 0, 1, 2, 3, 4
 
 # a row of a result: slot, number, start, end, events, revision, late, what closed it, then measures
 ROW_SLOT, ROW_NUMBER, ROW_START, ROW_END, ROW_EVENTS, ROW_REVISION, ROW_LATE, ROW_CAUSE, ROW_WORDS = 0, 1, 2, 3, 4, 5, 6, 7, 8
-# results: a head of three words each kind of row (where they begin, how many words fit, how many are written), then the rows.
-# A set has two kinds: closed windows; or views (their slots) and values of events. Then slices that were touched, one kind a group,
+# results: a head of four words each kind of row (where they begin, how many words fit, how many are written, how many must be free
+# whenever a kernel begins with something), then the rows. A set has two kinds: closed windows; or views (their slots) and values of
+# events; or windows and sessions, and what became of which of them, [slot, key, TOUCHED or REMOVED]. Then slices that were touched, one kind a group,
 # [slot, from, to]; keys that changed (their slots); windows that were revised, [set, slot, number]
-OUT_AT, OUT_CAP, OUT_N, OUT_WORDS = 0, 1, 2, 3
-SPARE = 80  # rows of each kind for which there is room whenever a kernel begins with something
+OUT_AT, OUT_CAP, OUT_N, OUT_SPARE, OUT_WORDS = 0, 1, 2, 3, 4
+SPARE = 80  # rows of each kind that must be free, if no more
+TOUCHED, REMOVED = 0, 1
+
+# entity of a set that keeps its events: spans (sessions, or windows of a grid), emptied sessions, late events held
+E_SPANS, E_EMPTIED, E_LATES = 1, 5, 9
+E_KEPT_WORDS = 10
+
+# a list of spans by rising key: its block, room, how many were dropped at the front, how many there are
+J_BLOCK, J_CAP, J_HEAD, J_N = 0, 1, 2, 3
+
+# a span: the start of a session (or number of a window), its last event, revision, state, late events in it, what closed it, when
+# it was last queued
+K_KEY, K_LAST, K_REVISION, K_STATE, K_LATE, K_CAUSE, K_STAMP = 0, 1, 2, 3, 4, 5, 6
+K_WORDS = 7
+EVER, FINAL = 1, 2  # bits of a state: it has been final; it is
 
 NONE = (1 << 63) - 1  # no timer
 LONG_AGO = -(1 << 61)

@@ -16,7 +16,7 @@ def out_new(M, OUT, head, width):
     """Room for one more row of a result: its place."""
     n = OUT[head + w.OUT_N] + width
     OUT[head + w.OUT_N] = n
-    if n + w.SPARE * width > OUT[head + w.OUT_CAP]:
+    if n + OUT[head + w.OUT_SPARE] > OUT[head + w.OUT_CAP]:
         M[TIGHT] = 1
     return OUT[head + w.OUT_AT] + n - width
 

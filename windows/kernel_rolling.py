@@ -15,6 +15,7 @@ from windows.jit import kernel
 from windows.kernel_events import event_room, forget_before
 from windows.kernel_history import data_of, history_new
 from windows.kernel_kept import inc_apply, inc_free, inc_move, inc_walk
+from windows.kernel_kept_events import doc_note, kept_forget
 from windows.kernel_measures import between, joined, measure_of
 from windows.kernel_queue import KEPT, REFUSED, TOOK, arm, out_new
 from windows.kernel_views import history_of, leaves_after, view_touch
@@ -73,7 +74,10 @@ def history_trim(M, X, P, g, root, h, before):
         ):
             inc_walk(M, X, P, g, s, e, h, M[e + w.E_LO], min(useless - 1, M[e + w.E_HI]), -1)
             M[e + w.E_LO] = useless
-    forget_before(M, P, g, h, useless)
+    if P[g + w.G_RETRACT] > 0:
+        kept_forget(M, P, g, h, useless)
+    else:
+        forget_before(M, P, g, h, useless)
 
 
 @kernel
@@ -90,6 +94,7 @@ def event_put(M, X, P, g, root, h, mask, t, i, NUM, CODE):
             X[at] = NUM[col * M[STRIDE] + i]
         else:
             M[at] = CODE[(-1 - col) * M[STRIDE] + i]
+    doc_note(M, P, g, h, leaf, place)
     for j in range(P[g + w.G_NSETS]):
         s = P[P[g + w.G_SETS] + j]
         e = root + P[s + w.S_ENT]

@@ -9,10 +9,12 @@ from windows.jit import kernel
 from windows.kernel_close import grid_due, grid_ring, slices_free
 from windows.kernel_emit import judge, root_new
 from windows.kernel_expr import bits_of, evaluate
+from windows.kernel_keep import kept_change, room_to_cut, take_out
+from windows.kernel_lives import kept_finish, kept_ring
 from windows.kernel_queue import TOOK, group_arm, key_changed
 from windows.kernel_rolling import rolling_put
 from windows.kernel_slices import slices_put
-from windows.kernel_views import leaves_after, rolling_ring, view_touch
+from windows.kernel_views import last_held, leaves_after, rolling_ring, view_touch
 from windows.timers import GROUP_BITS, ring_next
 
 DONE, GROW, FULL, LAST = 0, 1, 2, 3  # why a pass ended: all done; room is short; budget spent; in front of the end of time
@@ -42,6 +44,8 @@ def ring(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, OX, target):
         if M[e + w.E_DUE] <= due:
             if P[s + w.S_KIND] == w.GRID:
                 grid_ring(M, X, P, PX, Z, s, g, root, S, STAMP, OUT, OX, wm, rung, M[CAUSE])
+            elif P[g + w.G_KIND] == w.KEPT:
+                kept_ring(M, X, P, PX, Z, s, root, S, STAMP, OUT, OX, wm, rung, M[CAUSE])
             else:
                 rolling_ring(M, X, P, g, s, root, OUT, wm)
         soonest = min(soonest, M[e + w.E_DUE])
@@ -73,16 +77,19 @@ def pass_time(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, OX, mark, budget):
 
 
 @kernel
-def change(M, X, P, PX, Z, st, root, i, at, NUM, FLAG, CODE, R, T, S, STAMP, OUT, OX, LATE):
-    """One value into all groups of its stream: TOOK | REFUSED | KEPT."""
+def change(M, X, P, PX, Z, st, root, i, at, put, take, old_at, NUM, FLAG, CODE, R, T, S, STAMP, OUT, OX, LATE):
+    """The old value out of all groups of its stream that it can be taken out of, the new one into all: TOOK | REFUSED | KEPT."""
     wm = judge(M, root, M[WATERMARK])
-    evaluate(P, PX, st, i, M[STRIDE], NUM, FLAG, CODE, R, T)
-    verdict = 0
-    for j in range(P[st + w.ST_NGROUPS]):
+    verdict = take_out(M, X, P, Z, st, root, i, old_at, CODE, OUT, wm, LATE) if take else 0
+    if put:
+        evaluate(P, PX, st, i, M[STRIDE], NUM, FLAG, CODE, R, T)
+    for j in range(P[st + w.ST_NGROUPS] if put else 0):
         g = P[P[st + w.ST_GROUPS] + j]
         mask = bits_of(P, g, i, M[STRIDE], NUM, CODE, T)
         if P[g + w.G_KIND] == w.SLICES:
             verdict |= slices_put(M, X, P, Z, g, root, mask, at, i, NUM, CODE, OUT, wm, LATE)
+        elif P[g + w.G_KIND] == w.KEPT:
+            verdict |= kept_change(M, X, P, Z, g, root, mask, at, i, NUM, CODE, OUT, wm, LATE)
         else:
             verdict |= rolling_put(M, X, P, PX, g, root, mask, at, i, NUM, CODE, S, STAMP, OUT, OX, wm, LATE)
     if verdict & TOOK:
@@ -92,8 +99,8 @@ def change(M, X, P, PX, Z, st, root, i, at, NUM, FLAG, CODE, R, T, S, STAMP, OUT
 
 @kernel
 def run(
-    M, X, P, PX, Z, ROOTS, begin, end, kind, cause, mark, stream, slot, at, put, NUM, FLAG, CODE, S, STAMP, R, T, OUT,
-    OX, LATE, OUTCOME, budget, end_of_time,
+    M, X, P, PX, Z, ROOTS, begin, end, kind, cause, mark, stream, slot, at, put, take, old_at, NUM, FLAG, CODE, S, STAMP,
+    R, T, OUT, OX, LATE, OUTCOME, budget, end_of_time,
 ):  # fmt: skip
     """Rows [begin, end) in order: (the first row that is not finished, why)."""
     for i in range(begin, end):
@@ -114,9 +121,13 @@ def run(
         st = P[w.P_STREAMS] + stream[i] * w.ST_WORDS
         if ROOTS[slot[i]] == 0:
             ROOTS[slot[i]] = root_new(M, P, slot[i], P[st + w.ST_ROUTE])
-        if put[i]:
+        if put[i] or take[i]:
             root = ROOTS[slot[i]]
-            OUTCOME[i] = change(M, X, P, PX, Z, st, root, i, at[i], NUM, FLAG, CODE, R, T, S, STAMP, OUT, OX, LATE)
+            if not room_to_cut(M, P, st, root, OUT):
+                return i, GROW
+            OUTCOME[i] = change(
+                M, X, P, PX, Z, st, root, i, at[i], put[i], take[i], old_at[i], NUM, FLAG, CODE, R, T, S, STAMP, OUT, OX, LATE
+            )
     return end, DONE
 
 
@@ -156,10 +167,14 @@ def finish_set(M, X, P, PX, Z, s, g, root, far, S, STAMP, OUT, OX, budget):
                 key_changed(M, P, OUT, root, far)
             M[root + w.R_FLOOR] = floor  # the end of a file judges no later value
             continue
+        if P[g + w.G_KIND] == w.KEPT:
+            more = kept_finish(M, X, P, PX, Z, s, root, S, STAMP, OUT, OX, far, BY_END)
+            continue
         more = False
         e = root + P[s + w.S_ENT]
         wm = judge(M, root, M[WATERMARK])
-        known = M[e + w.E_LAST] != EMPTY and M[e + w.E_LAST] + leaves_after(P, s) > wm - P[s + w.S_LAT]
+        last = M[e + w.E_LAST] if P[g + w.G_RETRACT] == 0 else last_held(M, P, g, M[root + P[g + w.G_CHAIN]])
+        known = last != EMPTY and last + leaves_after(P, s) > wm - P[s + w.S_LAT]
         if known and M[e + w.E_ASOF] < wm:
             view_touch(M, P, s, e, root, OUT, wm)
             key_changed(M, P, OUT, root, wm)

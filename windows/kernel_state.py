@@ -9,6 +9,7 @@ from windows.jit import kernel
 from windows.kernel_emit import set_due
 from windows.kernel_history import history_free
 from windows.kernel_kept import inc_free
+from windows.kernel_lives import kept_free
 from windows.kernel_queue import arm
 from windows.kernel_slices import slices_forget
 from windows.timers import GROUP_BITS, next_token, ring_next
@@ -42,7 +43,10 @@ def key_free(M, P, root):
         g = P[s + w.S_GROUP]
         if g < 0 or P[g + w.G_ROUTE] != M[root + w.R_ROUTE] or P[s + w.S_KIND] == w.GRID:
             continue
-        inc_free(M, P, s, root + P[s + w.S_ENT])
+        if P[g + w.G_KIND] == w.KEPT:
+            kept_free(M, P, s, root)
+        else:
+            inc_free(M, P, s, root + P[s + w.S_ENT])
         h = M[root + P[g + w.G_CHAIN]]
         while h != 0:
             after = M[h + w.H_NEXT]
@@ -79,7 +83,7 @@ def first_due(M, P, Z, ROOTS):
         root = ROOTS[token >> GROUP_BITS]
         chain = root + P[g + w.G_CHAIN]
         valid = root != 0 and M[root + w.R_ROUTE] == P[g + w.G_ROUTE] and M[chain + w.CH_DUE] == due
-        if valid and group_due(M, P, Z, g, root) <= due:
+        if valid and group_due(M, P, Z, g, root) == due:
             return due
         ring_next(M)
         if valid:

@@ -62,6 +62,15 @@ def expires(M, P, g, s, e, h, as_of):
 
 
 @kernel
+def last_held(M, P, g, h):
+    """The time of the last event of a history, EMPTY where there is none."""
+    if h == 0 or M[M[h + w.H_LAST] + w.N_N] == 0:
+        return EMPTY
+    leaf = M[h + w.H_LAST]
+    return M[leaf + data_of(P, g) + M[leaf + w.N_N] - 1]
+
+
+@kernel
 def rolling_due(M, P, g, s, e, h):
     """When something of the set happens next at a key: a refresh, or that the key is forgotten; NONE if nothing is known of it."""
     if M[e + w.E_LAST] == EMPTY:
@@ -113,6 +122,8 @@ def rolling_ring(M, X, P, g, s, root, OUT, wm):
 @kernel
 def history_leave(M, P, g, root, h):
     """Free a history once all sets that read it have forgotten the key."""
+    if h == 0:  # all its events were taken out before it was saved
+        return
     for j in range(P[g + w.G_NSETS]):
         if (M[h + w.H_MASK] >> j) & 1 and M[root + P[P[P[g + w.G_SETS] + j] + w.S_ENT] + w.E_LAST] != EMPTY:
             return

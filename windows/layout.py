@@ -13,7 +13,8 @@ from windows.expr import Expr
 from windows.kernel_expr import O_CONST, OP_WORDS
 from windows.layout_cells import Cells, Term
 from windows.layout_grid import Edges, every_of, hold_of, leaves_after, natural
-from windows.spec import Rolling, Session, Sliding, Tumbling, WindowSet, streams
+from windows.layout_keep import alone, check, entity_words, keeps, lay_kept, more_columns, spans_of
+from windows.spec import Rolling, Sliding, Tumbling, WindowSet, streams
 
 MOST = 60  # sets, and conditions, of one group: they are bits of a word
 LATE = {"update": w.UPDATE, "dead_letter": w.DEAD_LETTER, "drop": w.DROP}
@@ -21,24 +22,28 @@ LATE = {"update": w.UPDATE, "dead_letter": w.DEAD_LETTER, "drop": w.DROP}
 
 @dataclass(slots=True)
 class Group:
-    """Sets of one stream on one structure. grid: (zone, period, rising edges in [0, period)) of slices, None for a history."""
+    """Sets of one stream on one structure. grid: (zone, period, rising edges in [0, period)) of slices, None for a history.
+    alone: it is of one set, and no other comes to it; kept: that set has spans over it.
+    """
 
     stream: int
     grid: Edges | None
     sets: list[int] = field(default_factory=list)
+    alone: bool = False
+    kept: bool = False
     cells: Cells = field(default_factory=Cells)
     at: int = -1
     chain: int = -1
 
 
 class Plan:
-    """The plan `P` (int64; `PX` the same as float64) of window sets that are tumbling, sliding or rolling and never retract.
+    """The plan `P` (int64; `PX` the same as float64) of window sets.
 
-    group_of[i] is the group of set i, None for sets that are not in this plan. root_words[r]: size of a key's root of route r.
+    group_of[i] is the group of set i. root_words[r]: size of a key's root of route r.
     """
 
-    def __init__(self, sets: Sequence[WindowSet], inside: Sequence[bool], intern: Callable[[Hashable], int]) -> None:
-        self.sets, self.inside = sets, inside
+    def __init__(self, sets: Sequence[WindowSet], intern: Callable[[Hashable], int]) -> None:
+        self.sets = sets
         self.columns = Columns(intern)
         self.streams = list(streams(sets))
         self.routes = list(dict.fromkeys(route for _, route in self.streams))
@@ -46,7 +51,7 @@ class Plan:
         self.floats: dict[int, float] = {}
         self.constants: list[float] = []
         self.groups: list[Group] = []
-        self.group_of: list[Group | None] = [None] * len(sets)
+        self.group_of: list[Group] = [Group(-1, None)] * len(sets)
         self.feature_at: list[int] = [-1] * len(sets)
         self.memo_words = 0  # what the engine remembers of slices
         self.zones: list[int] = []  # sets in a time zone; their groups come behind them in Z
@@ -70,7 +75,20 @@ class Plan:
         for i, spec in enumerate(self.sets):
             grid = not isinstance(spec.kind, Rolling)
             widths[2 * i + (not grid)] = (w.ROW_WORDS if grid else 1) + len(spec.measures)
+            if keeps(spec):
+                widths[2 * i + 1] = 3
         return [*widths, *(3 for _ in self.groups), 1, 3]
+
+    def spans(self) -> list[int]:
+        """By set: the most windows that one event is in, of sets that keep their events."""
+        return [spans_of(spec) for spec in self.sets]
+
+    def out_spares(self) -> list[int]:
+        """Words of each kind of result that must be free whenever a kernel begins with something."""
+        spares = [w.SPARE * width for width in self.out_widths()]
+        for i, most in enumerate(self.spans()):
+            spares[2 * i + 1] += 6 * most  # a row takes a value out of them and puts one in
+        return spares
 
     def set_at(self, number: int) -> int:
         """Place of a set's row in P."""
@@ -89,22 +107,20 @@ class Plan:
         order = sorted(range(len(self.sets)), key=lambda i: every_of(self.sets[i]))
         for i in order:
             spec = self.sets[i]
-            if not self.inside[i]:
-                continue
+            check(spec)
             stream = self.streams.index((spec.trigger, spec.key))
-            assert not isinstance(spec.kind, Session)
-            grid = None if isinstance(spec.kind, Rolling) else natural(spec.kind)
+            grid = natural(spec.kind) if isinstance(spec.kind, (Tumbling, Sliding)) and not spec.retract else None
             need = 1 + 2 * len(spec.measures)
             home = next((g for g in self.groups if g.stream == stream and self._fits(g, spec, grid, need)), None)
             if home is None:
-                home = Group(stream, grid)
+                home = Group(stream, grid, alone=alone(spec), kept=keeps(spec))
                 self.groups.append(home)
             home.sets.append(i)
             home.cells.expected += need
             self.group_of[i] = home
 
     def _fits(self, g: Group, spec: WindowSet, grid: Edges | None, need: int) -> bool:
-        if g.cells.expected + need > MOST or len(g.sets) >= MOST or (g.grid is None) is not (grid is None):
+        if g.cells.expected + need > MOST or len(g.sets) >= MOST or (g.grid is None) is not (grid is None) or g.alone or alone(spec):
             return False
         if g.grid is None or grid is None or g.grid == grid:
             return True
@@ -119,11 +135,10 @@ class Plan:
         column = 0
         for i, spec in enumerate(self.sets):
             home = self.group_of[i]
-            if home is None:
-                continue
             machine = self.machines[home.stream]
             where = self._terms(machine, spec.where)
             home.cells.add_set(i, where, spec, machine.add, self.columns, history=home.grid is None)
+            home.cells.columns += more_columns(spec, self.columns)
             if isinstance(spec.kind, Rolling):
                 self.feature_at[i] = column
                 column += len(spec.measures)
@@ -182,13 +197,11 @@ class Plan:
             self.root_words[route] += w.CH_WORDS
             for i in g.sets:
                 self.entity[i] = self.root_words[route]
-                rolling = isinstance(self.sets[i].kind, Rolling)
-                kept = len(g.cells.kept[i])
-                self.root_words[route] += w.E_ROLLING_WORDS + kept if rolling else w.E_GRID_WORDS
+                self.root_words[route] += entity_words(self.sets[i], len(g.cells.kept[i]))
 
     def _lay_group(self, g: Group) -> None:
         row = [0] * w.G_WORDS
-        row[w.G_KIND] = w.HISTORY if g.grid is None else w.SLICES
+        row[w.G_KIND] = w.KEPT if g.kept else w.HISTORY if g.grid is None else w.SLICES
         row[w.G_CHAIN] = g.chain
         row[w.G_SETS], row[w.G_NSETS] = self._put([self.set_at(i) for i in g.sets]), len(g.sets)
         bits = [self._put([len(bit), *(x for term in bit for x in term)]) for bit in g.cells.bits]
@@ -210,41 +223,41 @@ class Plan:
                 row[w.G_ZONE] = len(self.sets) + self.groups.index(g)
         else:
             row[w.G_COLS], row[w.G_NCOLS] = self._put([0, 0, *g.cells.columns]), w.V_EXTRA + len(g.cells.columns)
-            row[w.G_KEEP] = max(leaves_after(self.sets[i]) + self.sets[i].lateness for i in g.sets)
+            row[w.G_RETRACT] = row[w.G_NCOLS] - 1 - g.kept if self.sets[g.sets[0]].retract else 0
+            row[w.G_KEEP] = 0 if g.kept else max(leaves_after(self.sets[i]) + self.sets[i].lateness for i in g.sets)
         self.words[g.at : g.at + w.G_WORDS] = row
 
     def _lay_set(self, i: int) -> None:
         spec, home = self.sets[i], self.group_of[i]
         row = [0] * w.S_WORDS
-        row[w.S_GROUP] = -1 if home is None else home.at
-        row[w.S_INDEX] = i
-        row[w.S_ZONE] = -1
-        if home is not None:
-            row[w.S_ENT], row[w.S_LAT], row[w.S_LATE] = self.entity[i], spec.lateness, LATE[spec.late]
-            row[w.S_HOLD] = hold_of(spec)
-            row[w.S_BIT], row[w.S_CNT] = home.cells.events[i]
-            row[w.S_MEASURES], row[w.S_NMEASURES] = self._measures(i, home), len(spec.measures)
-            row[w.S_J], row[w.S_OUT] = home.sets.index(i), 2 * i * w.OUT_WORDS
-            row[w.S_WIDTH] = (1 if home.grid is None else w.ROW_WORDS) + len(spec.measures)
-            cells = home.cells.rows(i)
-            row[w.S_CELLS], row[w.S_NCELLS] = self._put(cells), len(cells) // w.C_WORDS
-            self._lay_kind(i, row, home)
+        row[w.S_GROUP], row[w.S_INDEX], row[w.S_ZONE] = home.at, i, -1
+        row[w.S_ENT], row[w.S_LAT], row[w.S_LATE] = self.entity[i], spec.lateness, LATE[spec.late]
+        row[w.S_HOLD] = hold_of(spec)
+        row[w.S_BIT], row[w.S_CNT] = home.cells.events[i]
+        row[w.S_MEASURES], row[w.S_NMEASURES] = self._measures(i, home), len(spec.measures)
+        row[w.S_J], row[w.S_OUT] = home.sets.index(i), 2 * i * w.OUT_WORDS
+        row[w.S_WIDTH] = (1 if self.is_rolling(i) else w.ROW_WORDS) + len(spec.measures)
+        cells = home.cells.rows(i)
+        row[w.S_CELLS], row[w.S_NCELLS] = self._put(cells), len(cells) // w.C_WORDS
+        self._lay_kind(i, row, home)
         self.words[self.set_at(i) : self.set_at(i) + w.S_WORDS] = row
 
     def _lay_kind(self, i: int, row: list[int], home: Group) -> None:
         kind = self.sets[i].kind
-        if isinstance(kind, (Tumbling, Sliding)):
+        if home.kept:
+            lay_kept(self.sets[i], row, len(home.cells.kept[i]))
+        elif isinstance(kind, (Tumbling, Sliding)):
             row[w.S_KIND], row[w.S_SIZE], row[w.S_EVERY], row[w.S_OFF] = w.GRID, kind.size, every_of(self.sets[i]), kind.offset
             row[w.S_SPAN] = kind.size // row[w.S_EVERY] if kind.size % row[w.S_EVERY] == 0 else 0
-            if kind.zone is not None:
-                row[w.S_ZONE], row[w.S_SPAN] = i, 0
-                self.zones.append(i)
         elif isinstance(kind, Rolling):
             row[w.S_KIND], row[w.S_SIZE], row[w.S_DELAY] = w.ROLLING, kind.size, kind.delay
             row[w.S_CLOSED], row[w.S_CURRENT] = int(kind.closed == "both"), int(kind.current)
             row[w.S_STEP], row[w.S_FEATURE] = max(kind.size // 60, 1_000), self.feature_at[i]
             kept = home.cells.kept[i]
             row[w.S_INC], row[w.S_NINC] = self._put([x for one in kept for x in one]), len(kept)
+        if isinstance(kind, (Tumbling, Sliding)) and kind.zone is not None:
+            row[w.S_ZONE], row[w.S_SPAN] = i, 0
+            self.zones.append(i)
 
     def _measures(self, i: int, home: Group) -> int:
         rows = home.cells.measures[i]

@@ -26,7 +26,13 @@ def cell_names(plan: Plan, group: Group) -> list[str]:
 
 def field_names(plan: Plan, group: Group) -> list[str]:
     """Of the fields of a history's events."""
-    return [f"number {_path(plan, True, c)}" if c >= 0 else f"value {_path(plan, False, -1 - c)}" for c in group.cells.columns]
+    return [_field_name(plan, column) for column in group.cells.columns]
+
+
+def _field_name(plan: Plan, column: int) -> str:
+    if column == w.RAW:
+        return "how it came"
+    return f"number {_path(plan, True, column)}" if column >= 0 else f"value {_path(plan, False, -1 - column)}"
 
 
 def _path(plan: Plan, number: bool, col: int) -> str:

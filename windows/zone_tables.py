@@ -57,7 +57,6 @@ class ZoneTables:
         return first, [grid._span(k) for k in range(first, last + 1)]
 
 
-def zone_tables(sets: Sequence[WindowSet], groups: Mapping[int, Sequence[int]]) -> ZoneTables:
-    """The tables of those sets that share slices in a time zone; heads: one a set, then one a group."""
-    grids = {i: sets[i] for members in groups.values() for i in members}
-    return ZoneTables(grids, groups, max(groups, default=len(sets)) + 1)
+def zone_tables(sets: Sequence[WindowSet], zoned: Sequence[int], groups: Mapping[int, Sequence[int]]) -> ZoneTables:
+    """The tables of the sets in a time zone, and of those that share slices there; heads: one a set, then one a group."""
+    return ZoneTables({i: sets[i] for i in zoned}, groups, max(groups, default=len(sets)) + 1)
