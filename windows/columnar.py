@@ -25,6 +25,7 @@ from windows.kernel_entry import finish, key_due, key_free, key_wipe, root_new, 
 from windows.kernel_queue import KEPT, REFUSED
 from windows.kernel_run import FULL, GROW, LAST
 from windows.layout import Plan
+from windows.layout_out import out_widths
 from windows.naive_state import Pack, Packer, Unpack
 from windows.spec import Rolling, WindowSet
 from windows.zone_tables import zone_tables
@@ -66,7 +67,7 @@ class ColumnarEngine:
         self.R, self.T = np.zeros(self.plan.registers), np.zeros(self.plan.registers, np.int64)
         self.M = memory(self.plan)
         self.out = first_out(self.plan)
-        self._used = slice(w.OUT_N, w.OUT_WORDS * len(self.plan.out_widths()), w.OUT_WORDS)
+        self._used = slice(w.OUT_N, w.OUT_WORDS * len(out_widths(self.plan)), w.OUT_WORDS)
 
     @property
     def watermark(self) -> int:

@@ -9,7 +9,8 @@ from windows import arena
 from windows import kernel_layout as w
 from windows.columnar_parts import Memory
 from windows.engine import Key
-from windows.kernel_kept_entry import SAVED, emit_spans, kept_since, spans_dump, spans_load
+from windows.kernel_kept_entry import emit_spans, kept_since, spans_dump, spans_load
+from windows.kernel_spans import SAVED
 from windows.spec import Session, WindowSet
 
 Words = npt.NDArray[np.int64]

@@ -13,6 +13,8 @@ from windows.columnar_parts import Memory
 from windows.engine import NEVER
 from windows.kernel_entry import codes_used, timers_new
 from windows.layout import Plan
+from windows.layout_keep import spans_of
+from windows.layout_out import out_spares, out_widths
 
 FIRST_WORDS = 1 << 16
 Words = npt.NDArray[np.int64]
@@ -25,7 +27,8 @@ def memory(plan: Plan) -> Words:
     words[arena.ACC], words[arena.MEMO] = arena.HEAD, arena.HEAD + acc
     words[arena.BUMP] = arena.HEAD + acc + plan.memo_words
     cells = sum(g.cells.words for g in plan.groups) + sum(plan.root_words)
-    words[arena.SLACK] = 4096 + 16 * cells + 64 * sum(len(g.cells.columns) + 4 for g in plan.groups) + sum(8 * w.K_WORDS * most for most in plan.spans())
+    spans = sum(map(spans_of, plan.sets))
+    words[arena.SLACK] = 4096 + 16 * cells + 64 * sum(len(g.cells.columns) + 4 for g in plan.groups) + 8 * w.K_WORDS * spans
     # what may double in one row: what sets keep of their measures, lists of spans, maps and lists of documents
     words[arena.GROWERS] = 4 + sum(len(s.measures) + 1 + 4 * g.alone for s, g in zip(plan.sets, plan.group_of, strict=True))
     words[arena.WATERMARK] = NEVER
@@ -54,13 +57,13 @@ def forget_codes(engine: Memory) -> None:
 
 def first_out(plan: Plan) -> Words:
     """Room for results."""
-    spares = plan.out_spares()
+    spares = out_spares(plan)
     return _out([2 * words for words in spares], spares, None)
 
 
 def with_out(plan: Plan, old: Words) -> Words:
     """The same with twice the room for kinds of rows that are short of it; what is written stays."""
-    heads = old[: w.OUT_WORDS * len(plan.out_widths())].reshape(-1, w.OUT_WORDS)
+    heads = old[: w.OUT_WORDS * len(out_widths(plan))].reshape(-1, w.OUT_WORDS)
     used, spares, caps = heads[:, w.OUT_N], heads[:, w.OUT_SPARE], heads[:, w.OUT_CAP]
     more = np.maximum(2 * caps, used + 2 * spares)
     return _out(np.where(used + spares > caps, more, caps).tolist(), spares.tolist(), old)

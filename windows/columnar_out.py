@@ -17,6 +17,7 @@ from windows.columnar_parts import Memory
 from windows.engine import CAUSES, Key, RollingBlock, StepResult
 from windows.kernel_entry import emit_revised, emit_views, emit_windows, first_due, open_windows
 from windows.layout_grid import span_of
+from windows.layout_out import out_widths
 from windows.spec import Rolling
 
 Words = npt.NDArray[np.int64]
@@ -35,7 +36,7 @@ class Outputs:
         self._names = [[m.name for m in spec.measures] for spec in engine.sets]
         self._set_of = {plan.set_at(i): i for i in range(len(engine.sets))}
         self._kept = [i for i, g in enumerate(plan.group_of) if g.kept]
-        self._widths, self._adds = plan.out_widths(), self._adders()
+        self._widths, self._adds = out_widths(plan), self._adders()
         self._changed, self._late = int(plan.P[w.P_CHANGED]), int(plan.P[w.P_REVISED])
         self._heads = w.OUT_WORDS * len(self._widths)
 

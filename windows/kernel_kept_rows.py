@@ -80,7 +80,7 @@ def span_row(M, X, P, PX, Z, s, root, r, emptied, S, STAMP, OUT, OX):
 
 @kernel
 def emit_spans(M, X, P, PX, Z, ROOTS, s, begin, S, STAMP, OUT, OX):
-    """Rows of the spans of a set that changed in this step, from the one said at `begin` on, until room is short: where to go on."""
+    """Rows of a set's spans that changed in this step, from the one said at `begin` on, until room is short: where to go on."""
     head = P[s + w.S_OUT] + w.OUT_WORDS
     while begin < OUT[head + w.OUT_N] and not M[TIGHT]:
         said = OUT[head + w.OUT_AT] + begin

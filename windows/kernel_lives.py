@@ -71,7 +71,7 @@ def spans_leave(M, X, P, PX, Z, s, root, S, STAMP, OUT, OX, until):
     if M[chain] != 0 and M[j + w.J_N] == 0:
         history_free(M, P, P[s + w.S_GROUP], M[chain])
         M[chain] = 0
-    elif gone:
+    elif M[chain] != 0 and gone:
         kept_forget(M, P, P[s + w.S_GROUP], M[chain], start_of(M, P, Z, s, span(M, j, 0)))
     j = e + w.E_EMPTIED
     while P[s + w.S_KIND] == w.SESSION and M[j + w.J_N] > 0 and gone < CLOSINGS:

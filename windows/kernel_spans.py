@@ -1,6 +1,5 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
-"""Lists of spans by rising key: the sessions of a key, the emptied ones, or its windows of a grid (see kernel_layout).
-"""
+"""Lists of spans by rising key: the sessions of a key, the emptied ones, or its windows of a grid (see kernel_layout)."""
 
 from __future__ import annotations
 

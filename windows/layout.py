@@ -13,7 +13,7 @@ from windows.expr import Expr
 from windows.kernel_expr import O_CONST, OP_WORDS
 from windows.layout_cells import Cells, Term
 from windows.layout_grid import Edges, every_of, hold_of, leaves_after, natural
-from windows.layout_keep import alone, check, entity_words, keeps, lay_kept, more_columns, spans_of
+from windows.layout_keep import alone, check, entity_words, keeps, lay_kept, more_columns
 from windows.spec import Rolling, Sliding, Tumbling, WindowSet, streams
 
 MOST = 60  # sets, and conditions, of one group: they are bits of a word
@@ -23,8 +23,7 @@ LATE = {"update": w.UPDATE, "dead_letter": w.DEAD_LETTER, "drop": w.DROP}
 @dataclass(slots=True)
 class Group:
     """Sets of one stream on one structure. grid: (zone, period, rising edges in [0, period)) of slices, None for a history.
-    alone: it is of one set, and no other comes to it; kept: that set has spans over it.
-    """
+    alone: of one set, and no other comes to it; kept: that set has spans over it."""
 
     stream: int
     grid: Edges | None
@@ -69,27 +68,6 @@ class Plan:
         """The most registers that a stream's conditions need."""
         return max([1, *(m.registers for m in self.machines)])
 
-    def out_widths(self) -> list[int]:
-        """Words of a row of each kind of result (windows/kernel_layout.py)."""
-        widths = [1] * (2 * len(self.sets))
-        for i, spec in enumerate(self.sets):
-            grid = not isinstance(spec.kind, Rolling)
-            widths[2 * i + (not grid)] = (w.ROW_WORDS if grid else 1) + len(spec.measures)
-            if keeps(spec):
-                widths[2 * i + 1] = 3
-        return [*widths, *(3 for _ in self.groups), 1, 3]
-
-    def spans(self) -> list[int]:
-        """By set: the most windows that one event is in, of sets that keep their events."""
-        return [spans_of(spec) for spec in self.sets]
-
-    def out_spares(self) -> list[int]:
-        """Words of each kind of result that must be free whenever a kernel begins with something."""
-        spares = [w.SPARE * width for width in self.out_widths()]
-        for i, most in enumerate(self.spans()):
-            spares[2 * i + 1] += 6 * most  # a row takes a value out of them and puts one in
-        return spares
-
     def set_at(self, number: int) -> int:
         """Place of a set's row in P."""
         return self.words[w.P_SETS] + number * w.S_WORDS
@@ -120,7 +98,13 @@ class Plan:
             self.group_of[i] = home
 
     def _fits(self, g: Group, spec: WindowSet, grid: Edges | None, need: int) -> bool:
-        if g.cells.expected + need > MOST or len(g.sets) >= MOST or (g.grid is None) is not (grid is None) or g.alone or alone(spec):
+        if (
+            g.cells.expected + need > MOST
+            or len(g.sets) >= MOST
+            or (g.grid is None) is not (grid is None)
+            or g.alone
+            or alone(spec)
+        ):
             return False
         if g.grid is None or grid is None or g.grid == grid:
             return True
