@@ -6,7 +6,8 @@ from __future__ import annotations
 from windows import kernel_layout as w
 from windows.arena import STRIDE, TIGHT
 from windows.jit import kernel
-from windows.kernel_queue import KEPT, REFUSED
+from windows.kernel_lives import kept_due
+from windows.kernel_queue import KEPT, REFUSED, TOOK, arm
 from windows.kernel_sessions import session_put, session_take
 from windows.kernel_taken import rolling_take, taken_put, taken_take
 
@@ -45,6 +46,8 @@ def take_out(M, X, P, Z, st, root, i, old_at, CODE, OUT, wm, LATE):
         code = CODE[(-1 - P[P[g + w.G_COLS] + P[g + w.G_RETRACT]]) * M[STRIDE] + i]
         if P[s + w.S_KIND] == w.SESSION:
             own = session_take(M, P, g, s, root, code, old_at, OUT, wm)
+            if own == TOOK:  # what the session kept alive may be of no use now
+                arm(M, P, s, root + P[s + w.S_ENT], root, kept_due(M, P, Z, s, root + P[s + w.S_ENT]))
         elif P[s + w.S_KIND] == w.TAKEN:
             own = taken_take(M, P, Z, g, s, root, code, old_at, OUT, wm)
         else:

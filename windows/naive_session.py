@@ -52,6 +52,7 @@ class SessionSet(WindowedSet):
             self._empty(key, course, place)
         else:
             self._apply(key, course, self._cutter.gone(course.sessions, place, kept), wm, cause)
+        self.timers.sooner(self.due(key) or 0, self.token(key))  # what the session kept alive may be of no use now
         return TOOK
 
     def passed(self, key: Key, start: int, wm: int, cause: str) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from windows.columnar import ColumnarEngine
 from windows.engine import BY_EVENT, CHANGE, END, Columns, StepResult
-from windows.spec import Kind, Measure, Rolling, Sliding, Tumbling, WindowSet
+from windows.spec import Kind, Measure, Rolling, Session, Sliding, Tumbling, WindowSet
 
 FUNCTIONS = ("count", "sum", "mean", "min", "max", "var", "std", "distinct", "first", "last", "quantile")
 KEY = ("k", 1)
@@ -21,7 +21,7 @@ KEY = ("k", 1)
 def sets() -> list[WindowSet]:
     """A window set of each kind that kernels know, with all measures."""
     measures = tuple(Measure(fn, fn, None if fn == "count" else "x") for fn in FUNCTIONS)
-    kinds: tuple[Kind, ...] = (Tumbling(10), Sliding(10, 3), Rolling(10))
+    kinds: tuple[Kind, ...] = (Tumbling(10), Sliding(10, 3), Rolling(10), Session(10))
     return [WindowSet(f"w{n}", "t", "k", kind, measures) for n, kind in enumerate(kinds)]
 
 

@@ -117,10 +117,6 @@ class Timers:
         """Let go of the key's place in the order, once it has no timers."""
         self._order.pop(key, None)
 
-    def dues(self, until: int) -> list[int]:
-        """When timers ring up to a time, in no order."""
-        return [due for due in self._live.values() if due <= until]
-
     def _push(self, due: int, token: Token) -> None:
         bucket = self._buckets.get(due)
         if bucket is None:
