@@ -6,8 +6,7 @@
 
 A section is slices or a history with the sets that may read it: {"kind", "sets": [fingerprint], "parts": [text], "words", ...}.
 Its parts (cells; conditions and fields) are named by what they mean, so that a set which is still there finds its own in another
-plan.
-A set reads a section only if its fingerprint stands there: a changed set starts empty.
+plan. A set reads a section only if its fingerprint stands there: a changed set starts empty.
 """
 
 from __future__ import annotations
@@ -179,8 +178,7 @@ def _dump_set(engine: Memory, i: int, root: int, slices: bool) -> bytes:
     if engine.plan.group_of[i].kept:
         return _bytes(dump_spans(engine, i, root))
     if engine.plan.is_rolling(i):
-        known = engine.M[at + w.E_LAST] != EMPTY
-        return _bytes(engine.M[[at + w.E_LAST, at + w.E_ASOF]]) if known else b""
+        return _bytes(engine.M[[at + w.E_LAST, at + w.E_ASOF]]) if engine.M[at + w.E_LAST] != EMPTY else b""
     records = records_dump(engine.M, engine.plan.P, engine.zones.Z, engine.plan.set_at(i), root, engine.M[at + w.E_N])
     if not len(records) and not slices:
         return b""
@@ -205,9 +203,7 @@ def _load_section(engine: Memory, group: Group, root: int, section: Any, codes: 
     return mask
 
 
-def _load_history(
-    engine: Memory, group: Group, root: int, mask: int, section: Any, words: Words, codes: Words
-) -> None:  # fmt: skip
+def _load_history(engine: Memory, group: Group, root: int, mask: int, section: Any, words: Words, codes: Words) -> None:
     theirs = words.reshape(-1, w.V_EXTRA + len(section["fields"]))
     columns = group.cells.columns
     rows = np.empty((len(theirs), w.V_EXTRA + len(columns)), np.int64)
