@@ -19,7 +19,7 @@ TABLE = [("card", f"c{i}") for i in range(9)]
 
 def inputs() -> Inputs:
     codes = Interner()
-    return Inputs([], Plan([], [], codes.__getitem__), codes)
+    return Inputs([], Plan([], codes.__getitem__), codes)
 
 
 def batch(rows: list[tuple[int, int, int, int, bool, int]], keys: Any) -> Columns:
