@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -70,3 +72,23 @@ def _pointer(kind: Any) -> Callable[..., Any]:
 words: Callable[..., Any] = (lambda array: array.reshape(-1)) if PURE else _pointer(types.int64)
 floats: Callable[..., Any] = (lambda array: array.reshape(-1).view("f8")) if PURE else _pointer(types.float64)
 bytes_of: Callable[..., Any] = (lambda array: array.reshape(-1)) if PURE else _pointer(types.int8)
+
+
+def _prefetching() -> Callable[..., Any]:
+    def build(typing: Any, memory: Any, place: Any) -> Any:
+        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            at = builder.gep(args[0], [args[1]])
+            number = ir.IntType(32)
+            kind = ir.FunctionType(ir.VoidType(), [at.type, number, number, number])
+            fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+            builder.call(fetch, [at, number(0), number(3), number(1)])  # to read, and to keep, data
+            return context.get_dummy_value()
+
+        return types.none(memory, types.int64), code
+
+    made: Callable[..., Any] = intrinsic(build)
+    return made
+
+
+# Has the processor fetch a word that will be read soon: prefetch(M, place).
+prefetch: Callable[..., Any] = (lambda memory, place: None) if PURE else _prefetching()

@@ -153,7 +153,7 @@ def stats_join(M, X, S, at, n, D, bit, col, cell, flags, to):
             least = min(least, X[p + cell + w.X_MIN])
             most = max(most, X[p + cell + w.X_MAX])
         else:
-            k, x, y, q, a, b = stats_of_events(M, X, p + D, M[p + w.N_CAP], S[j + 1], S[j + 2], bit, col, flags)
+            k, x, y, q, a, b = stats_of_events(M, X, p + D, M[p + w.N_CAP], S[j + 1], S[j + 2], bit, col)
             least = min(least, a)
             most = max(most, b)
         if k == 0:
@@ -173,19 +173,23 @@ def stats_join(M, X, S, at, n, D, bit, col, cell, flags, to):
 
 
 @kernel
-def stats_of_events(M, X, d, cap, begin, end, bit, col, flags):
+def stats_of_events(M, X, d, cap, begin, end, bit, col):
     """(how many, high, low, squares, least, greatest) of the events [begin, end) of a leaf."""
     m = d + w.V_MASK * cap
     v = d + col * cap
     n = 0
     high = 0.0
     low = 0.0
+    shift = 0.0
+    apart = 0.0
     squares = 0.0
     least = np.inf
     most = -np.inf
     for e in range(begin, end):
         if (M[m + e] >> bit) & 1:
             x = X[v + e]
+            if n == 0:
+                shift = x
             n += 1
             s = high + x
             b = s - high
@@ -193,13 +197,12 @@ def stats_of_events(M, X, d, cap, begin, end, bit, col, flags):
             high = s
             least = min(least, x)
             most = max(most, x)
-    if flags & w.SQUARES and n > 1:
-        mean = (high + low) / n
-        for e in range(begin, end):
-            if (M[m + e] >> bit) & 1:
-                apart = X[v + e] - mean
-                squares += apart * apart
-    return n, high, low, squares, least, most
+            d = x - shift
+            apart += d
+            squares += d * d
+    if n > 1:  # around one of the few values themselves: what cancels is no more than there are values
+        squares -= apart * apart / n
+    return n, high, low, max(squares, 0.0), least, most
 
 
 @kernel

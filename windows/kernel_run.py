@@ -6,6 +6,7 @@ from __future__ import annotations
 from windows import kernel_layout as w
 from windows.arena import CAUSE, DOCS, EMPTY, LONGEST, SCRATCH, STRIDE, T_HEAP, T_N, TIGHT, WATERMARK, room
 from windows.jit import kernel
+from windows.kernel_ahead import look_ahead
 from windows.kernel_close import grid_due, grid_ring, slices_free
 from windows.kernel_emit import judge, root_new
 from windows.kernel_expr import bits_of, evaluate
@@ -23,8 +24,8 @@ BY_END = 3
 
 
 @kernel
-def ring(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, OX, target):
-    """Do what the next timer asks for: for all sets of a group at a key."""
+def ring(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, OX, target, budget):
+    """Do what the next timer asks for: for the sets of a group at a key, while the budget lasts."""
     due = M[M[T_HEAP]]
     token = ring_next(M)
     g = P[P[w.P_GROUPS] + (token & ((1 << GROUP_BITS) - 1))]
@@ -41,7 +42,7 @@ def ring(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, OX, target):
     for j in range(P[g + w.G_NSETS]):
         s = P[P[g + w.G_SETS] + j]
         e = root + P[s + w.S_ENT]
-        if M[e + w.E_DUE] <= due:
+        if M[e + w.E_DUE] <= due and M[DOCS] < budget:
             if P[s + w.S_KIND] == w.GRID:
                 grid_ring(M, X, P, PX, Z, s, g, root, S, STAMP, OUT, OX, wm, rung, M[CAUSE])
             elif P[g + w.G_KIND] == w.KEPT:
@@ -71,7 +72,7 @@ def pass_time(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, OX, mark, budget):
             return FULL
         if not space(M):
             return GROW
-        ring(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, OX, target)
+        ring(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, OX, target, budget)
     M[WATERMARK] = target
     return DONE
 
@@ -106,6 +107,7 @@ def run(
     for i in range(begin, end):
         if M[DOCS] >= budget:
             return i, FULL
+        look_ahead(M, P, ROOTS, i, end, stream, slot)
         if kind[i] == 0:
             continue
         if mark[i] >= end_of_time:
