@@ -100,7 +100,7 @@ H_NEXT, H_MASK, H_ROOT, H_FIRST, H_LAST, H_N, H_DOCS, H_EPOCH, H_WORDS = 0, 1, 2
 
 # a node of a history: a leaf (level 0) holds columns of events, another one holds children and their lowest times
 N_LEVEL, N_PARENT, N_N, N_CAP, N_DIRTY, N_PREV, N_NEXT, N_CELLS = 0, 1, 2, 3, 4, 5, 6, 7
-LEAF = 32
+LEAF = 16
 FAN = 16
 V_T, V_MASK, V_EXTRA = 0, 1, 2  # columns of an event: time, bits, then its fields
 
