@@ -5,8 +5,10 @@ what an event costs would else be waiting."""
 from __future__ import annotations
 
 from windows import kernel_layout as w
+from windows.arena import T_TOKENS
 from windows.jit import kernel, prefetch
 from windows.kernel_history import data_of
+from windows.timers import C_DATA, C_N, GROUP_BITS
 
 ROOT, CHAIN, LEAF, DATA = 16, 12, 8, 4  # so many rows ahead what is found by what was fetched before
 LINE = 8  # words that are fetched together
@@ -67,3 +69,41 @@ def leaves_ahead(M, P, st, root):
             if M[e + w.E_LEFT] != 0:
                 for c in range(P[g + w.G_NCOLS]):
                     prefetch(M, M[e + w.E_LEFT] + D + c * w.LEAF + w.LEAF // 2)
+
+
+@kernel
+def rings_ahead(M, P, ROOTS):
+    """Fetch what the timers that ring next, at the same time, will look at."""
+    if M[T_TOKENS] == 0:
+        return
+    chunk = M[M[T_TOKENS]]
+    last = chunk + C_DATA + M[chunk + C_N] - 1
+    if last - ROOT >= chunk + C_DATA:
+        prefetch(ROOTS, M[last - ROOT] >> GROUP_BITS)
+    if last - CHAIN >= chunk + C_DATA:
+        root = ROOTS[M[last - CHAIN] >> GROUP_BITS]
+        for word in range(0, P[P[w.P_ROUTES] + M[root + w.R_ROUTE]] if root != 0 else 0, LINE):
+            prefetch(M, root + word)
+    if last - LEAF >= chunk + C_DATA:
+        ring_ahead(M, P, ROOTS, M[last - LEAF], 0)
+    if last - DATA >= chunk + C_DATA:
+        ring_ahead(M, P, ROOTS, M[last - DATA], 1)
+
+
+@kernel
+def ring_ahead(M, P, ROOTS, token, further):
+    """The slices, or the leaf, where a token's sets go on; further: the next slice after that."""
+    g = P[P[w.P_GROUPS] + (token & ((1 << GROUP_BITS) - 1))]
+    root = ROOTS[token >> GROUP_BITS]
+    if root == 0 or M[root + w.R_ROUTE] != P[g + w.G_ROUTE]:
+        return
+    for n in range(P[g + w.G_NSETS]):
+        s = P[P[g + w.G_SETS] + n]
+        e = root + P[s + w.S_ENT]
+        node = M[e + w.E_LEFT] if P[s + w.S_KIND] == w.ROLLING else M[e + w.E_FINGER]
+        if node != 0 and further:
+            node = M[node + w.L_PREV] if P[s + w.S_KIND] == w.GRID else 0
+        if node != 0:
+            prefetch(M, node)
+            prefetch(M, node + LINE)
+            prefetch(M, node + 2 * LINE)

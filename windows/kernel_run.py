@@ -6,7 +6,7 @@ from __future__ import annotations
 from windows import kernel_layout as w
 from windows.arena import CAUSE, DOCS, EMPTY, LONGEST, SCRATCH, STRIDE, T_HEAP, T_N, TIGHT, WATERMARK, room
 from windows.jit import kernel
-from windows.kernel_ahead import look_ahead
+from windows.kernel_ahead import look_ahead, rings_ahead
 from windows.kernel_close import grid_due, grid_ring, slices_free
 from windows.kernel_emit import judge, root_new
 from windows.kernel_expr import bits_of, evaluate
@@ -28,6 +28,7 @@ def ring(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, OX, target, budget):
     """Do what the next timer asks for: for the sets of a group at a key, while the budget lasts."""
     due = M[M[T_HEAP]]
     token = ring_next(M)
+    rings_ahead(M, P, ROOTS)
     g = P[P[w.P_GROUPS] + (token & ((1 << GROUP_BITS) - 1))]
     root = ROOTS[token >> GROUP_BITS]
     if root == 0 or M[root + w.R_ROUTE] != P[g + w.G_ROUTE]:
