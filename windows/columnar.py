@@ -223,7 +223,8 @@ class ColumnarEngine:
 
     def _result(self, begin: int, done: int, outcome: Any) -> StepResult:
         result = StepResult(done, self.watermark, OUTCOMES[outcome[begin:done]])
-        if self.late.any():
-            result.late = {self.sets[i].name: n for i, n in enumerate(self.late.tolist()) if n}
+        late = self.late.tolist()
+        if any(late):
+            result.late = {spec.name: n for spec, n in zip(self.sets, late, strict=False) if n}
         self.outputs.collect(result)
         return result

@@ -100,6 +100,8 @@ class Outputs:
         """Put windows together that late values came into: the kinds of rows that have any."""
         engine = self._engine
         at, _, n, _ = engine.out[self._late : self._late + w.OUT_WORDS].tolist()
+        if not n:
+            return set()
         kinds = {2 * self._set_of[place] for place in engine.out[at : at + n : 3].tolist()}
         while n:
             engine.make_room()

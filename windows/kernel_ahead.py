@@ -11,25 +11,27 @@ from windows.kernel_history import data_of
 from windows.timers import C_DATA, C_N, GROUP_BITS
 
 ROOT, CHAIN, LEAF, DATA = 16, 12, 8, 4  # so many rows ahead what is found by what was fetched before
+FURTHEST = ROOT
 LINE = 8  # words that are fetched together
 
 
 @kernel
-def look_ahead(M, P, ROOTS, i, end, stream, slot):
+def look_ahead(M, P, ROOTS, i, begin, end, stream, slot):
     """Fetch what the rows after row i will read, step by step."""
-    if i + ROOT < end and slot[i + ROOT] >= 0:
-        prefetch(ROOTS, slot[i + ROOT])
+    j = i + ROOT
+    if j < end and slot[j] >= 0:
+        prefetch(ROOTS, slot[j])
     j = i + CHAIN
-    if j < end and slot[j] >= 0 and ROOTS[slot[j]] != 0:
+    if begin <= j < end and slot[j] >= 0 and ROOTS[slot[j]] != 0:
         root = ROOTS[slot[j]]
         words = P[P[w.P_ROUTES] + P[P[w.P_STREAMS] + stream[j] * w.ST_WORDS + w.ST_ROUTE]]
         for word in range(0, words, LINE):
             prefetch(M, root + word)
     j = i + LEAF
-    if j < end and slot[j] >= 0 and ROOTS[slot[j]] != 0:
+    if begin <= j < end and slot[j] >= 0 and ROOTS[slot[j]] != 0:
         chains_ahead(M, P, P[w.P_STREAMS] + stream[j] * w.ST_WORDS, ROOTS[slot[j]])
     j = i + DATA
-    if j < end and slot[j] >= 0 and ROOTS[slot[j]] != 0:
+    if begin <= j < end and slot[j] >= 0 and ROOTS[slot[j]] != 0:
         leaves_ahead(M, P, P[w.P_STREAMS] + stream[j] * w.ST_WORDS, ROOTS[slot[j]])
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from windows import kernel_layout as w
 from windows.arena import CAUSE, DOCS, EMPTY, LONGEST, SCRATCH, STRIDE, T_HEAP, T_N, TIGHT, WATERMARK, room
 from windows.jit import kernel
-from windows.kernel_ahead import look_ahead, rings_ahead
+from windows.kernel_ahead import FURTHEST, look_ahead, rings_ahead
 from windows.kernel_close import grid_due, grid_ring, slices_free
 from windows.kernel_emit import judge, root_new
 from windows.kernel_expr import bits_of, evaluate
@@ -105,10 +105,12 @@ def run(
     R, T, OUT, OX, LATE, OUTCOME, budget, end_of_time,
 ):  # fmt: skip
     """Rows [begin, end) in order: (the first row that is not finished, why)."""
+    for i in range(begin - FURTHEST, begin):
+        look_ahead(M, P, ROOTS, i, begin, end, stream, slot)
     for i in range(begin, end):
         if M[DOCS] >= budget:
             return i, FULL
-        look_ahead(M, P, ROOTS, i, end, stream, slot)
+        look_ahead(M, P, ROOTS, i, begin, end, stream, slot)
         if kind[i] == 0:
             continue
         if mark[i] >= end_of_time:
