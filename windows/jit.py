@@ -80,7 +80,7 @@ def _prefetching() -> Callable[..., Any]:
             at = builder.gep(args[0], [args[1]])
             number = ir.IntType(32)
             kind = ir.FunctionType(ir.VoidType(), [at.type, number, number, number])
-            fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+            fetch: Any = cast("Any", cgutils).get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
             builder.call(fetch, [at, number(0), number(3), number(1)])  # to read, and to keep, data
             return context.get_dummy_value()
 
