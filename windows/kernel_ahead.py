@@ -102,9 +102,13 @@ def ring_ahead(M, P, ROOTS, token, further):
     for n in range(P[g + w.G_NSETS]):
         s = P[P[g + w.G_SETS] + n]
         e = root + P[s + w.S_ENT]
-        node = M[e + w.E_LEFT] if P[s + w.S_KIND] == w.ROLLING else M[e + w.E_FINGER]
-        if node != 0 and further:
-            node = M[node + w.L_PREV] if P[s + w.S_KIND] == w.GRID else 0
+        node = 0
+        if P[s + w.S_KIND] == w.GRID:
+            node = M[e + w.E_FINGER]
+            if node != 0 and further:
+                node = M[node + w.L_PREV]
+        elif P[s + w.S_KIND] == w.ROLLING and not further:
+            node = M[e + w.E_LEFT]
         if node != 0:
             prefetch(M, node)
             prefetch(M, node + LINE)
