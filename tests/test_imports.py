@@ -33,6 +33,7 @@ EDGES: Mapping[str, tuple[str, ...]] = {
     "contract/multilang.py": ("numpy",),
     "contract/plan.py": ("numpy",),
     "contract/texts.py": ("numpy",),
+    "windows/jit.py": ("numba", "llvmlite"),  # what numba has no name for is said in its compiler's words
     "producer/__main__.py": ("pymongo", *AWS),
     "producer/source.py": ("pymongo",),
     "producer/mongo.py": ("pymongo",),
