@@ -110,7 +110,7 @@ def needed(M, P, Z, g, root, node, wm):
 
 
 @kernel
-def grid_due(M, P, Z, s, g, root, wm):
+def grid_due(M, P, Z, s, g, root):
     """When something of this set happens next at a key: NONE if never."""
     e = root + P[s + w.S_ENT]
     due = w.NONE
@@ -122,8 +122,6 @@ def grid_due(M, P, Z, s, g, root, wm):
             if k <= last:
                 due = ends(P, Z, s, k) + P[s + w.S_LAT]
         node = M[node + w.L_PREV]
-    for i in range(M[e + w.E_N]):
-        frozen = ends(P, Z, s, M[record(M, e, i) + w.W_KEY]) + P[s + w.S_HOLD]
-        if frozen > wm:
-            return min(due, frozen)
+    if M[e + w.E_N] > 0:  # also where that time has passed: the key came from memory of before
+        due = min(due, ends(P, Z, s, M[record(M, e, 0) + w.W_KEY]) + P[s + w.S_HOLD])
     return due

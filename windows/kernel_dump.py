@@ -9,7 +9,7 @@ from windows.jit import kernel
 from windows.kernel_close import needed
 from windows.kernel_emit import judge
 from windows.kernel_events import event_room
-from windows.kernel_grid import ends, record
+from windows.kernel_grid import record
 from windows.kernel_history import data_of
 from windows.kernel_kept_events import doc_note
 from windows.kernel_slices import slice_find, slice_learn, slice_new
@@ -149,16 +149,12 @@ def cell_load(M, kind, at, words, n, codes):
 
 @kernel
 def records_dump(M, P, Z, s, root, rows):
-    """Number, revision, late and cause of a set's closed windows that are not frozen: how many."""
+    """Number, revision, late and cause of a set's closed windows: how many."""
     e = root + P[s + w.S_ENT]
-    n = 0
     for i in range(M[e + w.E_N]):
-        r = record(M, e, i)
-        if ends(P, Z, s, M[r + w.W_KEY]) + P[s + w.S_HOLD] > judge(M, root, M[WATERMARK]):
-            for c in range(4):
-                rows[4 * n + c] = M[r + c]
-            n += 1
-    return n
+        for c in range(4):
+            rows[4 * i + c] = M[record(M, e, i) + c]
+    return M[e + w.E_N]
 
 
 @kernel

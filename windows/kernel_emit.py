@@ -85,7 +85,7 @@ def set_due(M, P, Z, s, root):
         return w.NONE
     e = root + P[s + w.S_ENT]
     if P[s + w.S_KIND] == w.GRID:
-        return grid_due(M, P, Z, s, g, root, judge(M, root, M[WATERMARK]))
+        return grid_due(M, P, Z, s, g, root)
     if P[g + w.G_KIND] == w.KEPT:
         return kept_due(M, P, Z, s, e)
     return rolling_due(M, P, g, s, e, history_of(M, P, g, root, P[s + w.S_J]))

@@ -165,7 +165,7 @@ def finish_set(M, X, P, PX, Z, s, g, root, far, S, STAMP, OUT, OX, budget):
             return GROW
         if P[s + w.S_KIND] == w.GRID:
             floor = M[root + w.R_FLOOR]
-            more = grid_due(M, P, Z, s, g, root, far) <= far
+            more = grid_due(M, P, Z, s, g, root) <= far
             if more:
                 grid_ring(M, X, P, PX, Z, s, g, root, S, STAMP, OUT, OX, far, far, BY_END)
             elif M[root + P[g + w.G_CHAIN]] != 0 or M[root + P[s + w.S_ENT] + w.E_N] > 0:
