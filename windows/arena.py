@@ -32,6 +32,7 @@ ACC = 17  # cells of the window at hand
 MEMO = 18  # what is known of the slice that was asked for last, a row each group
 EPOCHS = 19  # counts changes of histories
 TIGHT = 20  # whether results are short of room
+ENTRY_WM = 22  # the watermark at the start of this step
 LONGEST = 21  # most slices that a key has had
 SIZE, OUT_SIZE, SCRATCH = 24, 25, 26  # words in the arena, in the queue, in the scratch
 STRIDE = 27  # rows of the batch: its columns lie one behind the other

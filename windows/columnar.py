@@ -186,6 +186,7 @@ class ColumnarEngine:
             forget_codes(self)
         self.late[:] = 0
         self.M[arena.DOCS] = 0
+        self.M[arena.ENTRY_WM] = max(self.watermark, w.LONG_AGO)
         self._wipe()
 
     def _wipe(self) -> None:

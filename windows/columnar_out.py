@@ -76,8 +76,7 @@ class Outputs:
             )
 
     def _add_views(self, i: int, result: StepResult, rows: Words, _: bool, check: Check) -> None:
-        slots = rows[:, 0]
-        result.rolling.append(LazyViews(self._engine.sets[i], partial(self._viewed, i, slots, arena.EMPTY, check)))
+        result.rolling.append(LazyViews(self._engine.sets[i], partial(self._viewed, i, rows, check)))
 
     def _add_features(self, i: int, result: StepResult, rows: Words, _: bool, check: Check) -> None:
         once = Once(lambda: (rows[:, 0], *rows.view(np.float64)[:, 1:].T))
@@ -87,8 +86,9 @@ class Outputs:
     def current(self, i: int, key: Key, as_of: int) -> RollingBlock:
         """One key's rolling values as of a time."""
         self._engine.root(key)
-        slots = np.array([self._engine.slots[key]])
-        return LazyViews(self._engine.sets[i], partial(self._viewed, i, slots, as_of, lambda: None))
+        rows = np.zeros((1, w.VIEW_WORDS + len(self._names[i])), np.int64)
+        rows[0, w.VIEW_SLOT], rows[0, w.VIEW_ASOF] = self._engine.slots[key], arena.EMPTY
+        return LazyViews(self._engine.sets[i], partial(self._viewed, i, rows, lambda: None, as_of))
 
     def first_due(self) -> int | None:
         """When something in memory happens next."""
@@ -181,21 +181,25 @@ class Outputs:
             "closed_by": Column(once, w.ROW_CAUSE, lambda a: [None if x < 0 else CAUSES[x] for x in a.tolist()]),
         }
 
-    def _viewed(self, i: int, slots: Words, as_of: int, check: Check) -> dict[str, Any]:
-        """The fields of a block of views, which are asked of their histories when they are read."""
-        engine = self._engine
+    def _viewed(self, i: int, rows: Words, check: Check, as_of: int = arena.EMPTY) -> dict[str, Any]:
+        """The fields of a block of views. Most are asked of their histories when they are read, some stand in their rows."""
+        engine, slots = self._engine, np.ascontiguousarray(rows[:, w.VIEW_SLOT])
 
         def make() -> Sequence[npt.NDArray[Any]]:
             check()
-            values, whole_numbers = np.empty((len(self._names[i]), len(slots))), np.empty((2, len(slots)), np.int64)
+            asked = rows[:, w.VIEW_ASOF] == arena.EMPTY
+            which = slots[asked]
+            values, whole_numbers = np.empty((len(self._names[i]), len(which))), np.empty((2, len(which)), np.int64)
             done = 0
-            while done < len(slots):
+            while done < len(which):
                 engine.make_room()
                 done = emit_views(
-                    engine.M, engine.plan.P, engine.roots, engine.plan.set_at(i), done, slots,
+                    engine.M, engine.plan.P, engine.roots, engine.plan.set_at(i), done, which,
                     engine.scratch, engine.stamps, values, whole_numbers, as_of,
                 )  # fmt: skip
-            return *whole_numbers, *values
+            rows[asked, w.VIEW_ASOF : w.VIEW_WORDS] = whole_numbers.T
+            rows.view(np.float64)[asked, w.VIEW_WORDS :] = values.T
+            return [*rows[:, w.VIEW_ASOF : w.VIEW_WORDS].T, *rows.view(np.float64)[:, w.VIEW_WORDS :].T]
 
         once = Once(make)
         return {

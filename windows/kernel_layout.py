@@ -82,9 +82,10 @@ E_RECORDS, E_CAP, E_HEAD, E_N = 1, 2, 3, 4
 E_OPEN, E_FINGER = 5, 6  # grid: windows before this one (its number) are closed; on slices older than this one all are
 E_LAST, E_ASOF, E_STAMP, E_LO, E_HI = 1, 2, 3, 4, 5
 # rolling: of the stretch [from, to] that was asked for last its first and last leaf, and the joined cells of all between them
-E_EPOCH, E_FROM, E_TO, E_LEFT, E_RIGHT, E_MIDDLE, E_INC = 6, 7, 8, 9, 10, 11, 12
+E_EPOCH, E_FROM, E_TO, E_LEFT, E_RIGHT, E_MIDDLE = 6, 7, 8, 9, 10, 11
+E_ROW, E_INC = 12, 13  # where its view stands among the rows of this step
 E_GRID_WORDS = 7
-E_ROLLING_WORDS = 12  # and one for each thing kept incrementally
+E_ROLLING_WORDS = 13  # and one for each thing kept incrementally
 
 # a record of a closed window: number, revision, how many came late, what closed it, when it was last queued
 W_KEY, W_REVISION, W_LATE, W_CAUSE, W_STAMP = 0, 1, 2, 3, 4
@@ -113,6 +114,7 @@ ROW_SLOT, ROW_NUMBER, ROW_START, ROW_END, ROW_EVENTS, ROW_REVISION, ROW_LATE, RO
 # whenever a kernel begins with something), then the rows. A set has two kinds: closed windows; or views (their slots) and values of
 # events; or windows and sessions, and what became of which of them, [slot, key, TOUCHED or REMOVED]. Then slices that were touched,
 # one kind a group, [slot, from, to]; keys that changed (their slots); windows that were revised, [set, slot, number]
+VIEW_SLOT, VIEW_ASOF, VIEW_EXPIRES, VIEW_WORDS = 0, 1, 2, 3  # a view: as_of EMPTY where it is asked for after the step
 OUT_AT, OUT_CAP, OUT_N, OUT_SPARE, OUT_WORDS = 0, 1, 2, 3, 4
 SPARE = 80  # rows of each kind that must be free, if no more
 TOUCHED, REMOVED = 0, 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from windows import kernel_layout as w
-from windows.arena import EMPTY, LIST_DATA, LIST_N, MAP_N, STRIDE
+from windows.arena import EMPTY, ENTRY_WM, LIST_DATA, LIST_N, MAP_N, STEP, STRIDE
 from windows.jit import kernel
 from windows.kernel_events import event_room, forget_before
 from windows.kernel_history import data_of, history_new
@@ -18,7 +18,7 @@ from windows.kernel_kept import inc_apply, inc_free, inc_move, inc_walk
 from windows.kernel_kept_events import doc_note, kept_forget
 from windows.kernel_measures import between, joined, measure_of
 from windows.kernel_queue import KEPT, REFUSED, TOOK, arm, out_new
-from windows.kernel_views import history_of, leaves_after, view_touch
+from windows.kernel_views import expires, history_of, leaves_after, view_touch
 from windows.kernel_window import window_items
 
 
@@ -120,16 +120,34 @@ def rolling_put(M, X, P, PX, g, root, mask, t, i, NUM, CODE, S, STAMP, OUT, OX, 
     if accepted:
         if M[root + P[g + w.G_CHAIN]] == 0:
             M[root + P[g + w.G_CHAIN]] = history_new(M, P, g, P[g + w.G_FULL])
+        views_settle(M, X, P, PX, g, root, accepted, t, S, STAMP, OUT, OX)
         h = M[root + P[g + w.G_CHAIN]]
         while h != 0:
             if M[h + w.H_MASK] & accepted:
-                history_trim(M, X, P, g, root, h, wm)
+                history_trim(M, X, P, g, root, h, M[ENTRY_WM])
                 event_put(M, X, P, g, root, h, mask, t, i, NUM, CODE)
             h = M[h + w.H_NEXT]
     features_of(M, X, P, PX, g, root, t, i, S, STAMP, OUT, OX, wm, 1)
     if accepted:
         rolling_taken(M, P, g, root, accepted, t, OUT, wm)
     return verdict
+
+
+@kernel
+def views_settle(M, X, P, PX, g, root, accepted, t, S, STAMP, OUT, OX):
+    """An event comes that some sets have refused: their views of this step stand as they were before it."""
+    for j in range(P[g + w.G_NSETS]):
+        s = P[P[g + w.G_SETS] + j]
+        e = root + P[s + w.S_ENT]
+        if (accepted >> j) & 1 or M[e + w.E_STAMP] != M[STEP] or t <= M[e + w.E_ASOF] - leaves_after(P, s):
+            continue
+        row = OUT[P[s + w.S_OUT] + w.OUT_AT] + M[e + w.E_ROW]
+        if OUT[row + w.VIEW_ASOF] == EMPTY:
+            h = history_of(M, P, g, root, j)
+            now = M[e + w.E_ASOF]
+            OUT[row + w.VIEW_ASOF] = now
+            OUT[row + w.VIEW_EXPIRES] = expires(M, P, g, s, e, h, now)
+            rolling_values(M, X, P, PX, g, s, e, h, now, S, STAMP, OX, row + w.VIEW_WORDS, 1)
 
 
 @kernel

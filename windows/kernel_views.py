@@ -90,10 +90,14 @@ def due_after(M, P, s, e, soonest):
 def view_touch(M, P, s, e, root, OUT, wm):
     """The view is to be written as of now."""
     M[e + w.E_ASOF] = max(M[e + w.E_LAST], wm)
+    head = P[s + w.S_OUT]
     if M[e + w.E_STAMP] != M[STEP]:
         M[e + w.E_STAMP] = M[STEP]
         M[DOCS] += 1
-        OUT[out_new(M, OUT, P[s + w.S_OUT], 1)] = M[root + w.R_SLOT]
+        row = out_new(M, OUT, head, P[s + w.S_WIDTH] - 1 + w.VIEW_WORDS)
+        OUT[row + w.VIEW_SLOT] = M[root + w.R_SLOT]
+        M[e + w.E_ROW] = row - OUT[head + w.OUT_AT]
+    OUT[OUT[head + w.OUT_AT] + M[e + w.E_ROW] + w.VIEW_ASOF] = EMPTY
 
 
 @kernel

@@ -13,7 +13,7 @@ def out_widths(plan: Plan) -> list[int]:
     widths: list[int] = []
     for spec in plan.sets:
         n = len(spec.measures)
-        widths += [1, 1 + n] if isinstance(spec.kind, Rolling) else [w.ROW_WORDS + n, 3 if keeps(spec) else 1]
+        widths += [w.VIEW_WORDS + n, 1 + n] if isinstance(spec.kind, Rolling) else [w.ROW_WORDS + n, 3 if keeps(spec) else 1]
     return [*widths, *(3 for _ in plan.groups), 1, 3]
 
 

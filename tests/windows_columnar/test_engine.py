@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -135,3 +136,16 @@ def test_codes_of_values_that_are_gone_are_given_to_new_ones(monkeypatch: pytest
     assert isinstance(driver.engine, ColumnarEngine)
     assert len(driver.engine.codes.values_by_code) < 400
     assert_same(plain(driver.folded), plain(drive(NaiveEngine, spec, rows)))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_a_set_refused_is_not_in_its_views(seed: int) -> None:
+    """Sets that share a history refuse late values at different times; a view of the same step stands as it was before them."""
+    kinds: list[Kind] = [Rolling(10_000), Rolling(10_000, "both", False), Rolling(9_000, delay=1_000), Rolling(100_000)]
+    spec = [window_set(f"w{i}", kind, measures=MEASURES, lateness=500 * i) for i, kind in enumerate(kinds)]
+    random, now, rows = Random(seed), 0, []
+    for n in range(40):
+        now += random.choice([0, 500, 2_000, 6_000])
+        at = max(0, now - random.choice([0, 0, 0, 2_000, 12_000, 40_000]))
+        rows.append({"at": at, "mark": now, "key": random.choice("ab"), "fields": {"x": 1.0 + n, "shop": f"s{n % 3}"}})
+    assert_same(plain(drive(ColumnarEngine, spec, rows)), plain(drive(NaiveEngine, spec, rows)))
