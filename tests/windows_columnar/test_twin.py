@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Sequence
 from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.windows.build import Driver, Factory, beat, drive, window_set
@@ -25,6 +26,8 @@ MEASURES = {
 }  # fmt: skip
 
 
+@pytest.mark.timeout(1_800)
+@settings(max_examples=max(2_000, int(os.environ.get("EDDY_SOAK") or 0)))
 @given(stories(), st.lists(st.integers(0, 30)), st.sampled_from([None, 1, 2, 5]), st.integers(0, 2**32), st.booleans())
 def test_it_does_what_the_twin_does(story: Story, cuts: list[int], budget: int | None, seed: int, end: bool) -> None:
     sets, rows = story
