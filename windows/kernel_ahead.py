@@ -84,7 +84,8 @@ def rings_ahead(M, P, ROOTS):
         prefetch(ROOTS, M[last - ROOT] >> GROUP_BITS)
     if last - CHAIN >= chunk + C_DATA:
         root = ROOTS[M[last - CHAIN] >> GROUP_BITS]
-        for word in range(0, P[P[w.P_ROUTES] + M[root + w.R_ROUTE]] if root != 0 else 0, LINE):
+        g = P[P[w.P_GROUPS] + (M[last - CHAIN] & ((1 << GROUP_BITS) - 1))]
+        for word in range(0, P[P[w.P_ROUTES] + P[g + w.G_ROUTE]] if root != 0 else 0, LINE):
             prefetch(M, root + word)
     if last - LEAF >= chunk + C_DATA:
         ring_ahead(M, P, ROOTS, M[last - LEAF], 0)
