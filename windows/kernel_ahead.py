@@ -95,11 +95,14 @@ def rings_ahead(M, P, ROOTS):
 
 @kernel
 def ring_ahead(M, P, ROOTS, token, further):
-    """The slices, or the leaf, where a token's sets go on; further: the next slice after that."""
+    """The slices, or the leaf, where a token's sets go on; further: the next slice after that, or the last leaf."""
     g = P[P[w.P_GROUPS] + (token & ((1 << GROUP_BITS) - 1))]
     root = ROOTS[token >> GROUP_BITS]
     if root == 0 or M[root + w.R_ROUTE] != P[g + w.G_ROUTE]:
         return
+    head = M[root + P[g + w.G_CHAIN]]
+    if P[g + w.G_KIND] == w.HISTORY and head != 0:
+        node_ahead(M, M[head + w.H_LAST] if further else head)
     for n in range(P[g + w.G_NSETS]):
         s = P[P[g + w.G_SETS] + n]
         e = root + P[s + w.S_ENT]
@@ -111,6 +114,11 @@ def ring_ahead(M, P, ROOTS, token, further):
         elif P[s + w.S_KIND] == w.ROLLING and not further:
             node = M[e + w.E_LEFT]
         if node != 0:
-            prefetch(M, node)
-            prefetch(M, node + LINE)
-            prefetch(M, node + 2 * LINE)
+            node_ahead(M, node)
+
+
+@kernel
+def node_ahead(M, node):
+    """The first words of a slice or a leaf, or a history's head."""
+    for word in range(node, node + 4 * LINE, LINE):
+        prefetch(M, word)

@@ -18,7 +18,8 @@ def event_room(M, P, g, h, t):
     n = M[leaf + w.N_N]
     if n > 0 and t < M[leaf + D + n - 1]:
         leaf = leaf_for(M, P, g, h, t)
-        reshaped(M, h)
+        if leaf != M[h + w.H_LAST]:  # what is remembered joins no events of the last leaf
+            reshaped(M, h)
     if M[leaf + w.N_N] == M[leaf + w.N_CAP]:
         leaf = leaf_bigger(M, P, g, h, leaf) if M[leaf + w.N_CAP] < w.LEAF else leaf_split(M, P, g, h, leaf, t)
     n = M[leaf + w.N_N]
@@ -71,8 +72,9 @@ def events_cut(M, P, g, h, leaf, i, k):
 
 
 @kernel
-def forget_before(M, P, g, h, useless):
-    """Free the leaves that hold nothing from a time on; where one leaf is all, its events before that time."""
+def forget_before(M, P, g, root, h, useless):
+    """Free the leaves that hold nothing from a time on; where one leaf is all, its events before that time. What is remembered of
+    the leaves behind them still holds."""
     D = data_of(P, g)
     while True:
         leaf = M[h + w.H_FIRST]
@@ -88,6 +90,10 @@ def forget_before(M, P, g, h, useless):
             return
         if M[leaf + D + n - 1] >= useless:
             return
+        for j in range(P[g + w.G_NSETS]):
+            s = P[P[g + w.G_SETS] + j]
+            if P[s + w.S_KIND] == w.ROLLING and M[root + P[s + w.S_ENT] + w.E_LEFT] == leaf:
+                M[root + P[s + w.S_ENT] + w.E_LEFT] = 0
         leaf_drop(M, P, g, h, leaf)
 
 

@@ -206,9 +206,8 @@ def node_link(M, P, g, h, left, new, low):
 
 @kernel
 def leaf_drop(M, P, g, h, leaf):
-    """Take a leaf, which is not the only one, out of the tree."""
+    """Take a leaf, which is not the only one, out of the tree. Whoever remembers it is told by the caller."""
     D = data_of(P, g)
-    reshaped(M, h)
     join_leaves(M, h, M[leaf + w.N_PREV], M[leaf + w.N_NEXT])
     M[h + w.H_N] -= M[leaf + w.N_N]
     node = leaf

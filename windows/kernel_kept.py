@@ -8,8 +8,9 @@ out of it again.
 from __future__ import annotations
 
 from windows import kernel_layout as w
-from windows.arena import LIST_DATA, LIST_N, list_free, list_new, list_push, map_add, map_free, map_grown, map_new, release
+from windows.arena import LIST_DATA, LIST_N, list_free, list_new, list_push, release
 from windows.jit import kernel
+from windows.kernel_counts import counts_changed, counts_free
 from windows.kernel_history import data_of
 from windows.kernel_window import place_near
 
@@ -26,8 +27,7 @@ def inc_apply(M, X, P, s, e, leaf, D, i, sign):
         at = leaf + D + P[c + w.I_COL] * cap + i
         word = e + w.E_INC + j
         if P[c + w.I_KIND] == w.I_MAP:
-            M[word] = map_grown(M, M[word]) if M[word] != 0 else map_new(M, 4)
-            map_add(M, M[word], M[at], sign)
+            M[word] = counts_changed(M, M[word], M[at], sign)
         elif sign > 0:
             M[word] = sorted_put(M, X, M[word], X[at])
         else:
@@ -118,7 +118,7 @@ def inc_free(M, P, s, e):
         word = e + w.E_INC + j
         if M[word] != 0:
             if P[P[s + w.S_INC] + j * w.I_WORDS + w.I_KIND] == w.I_MAP:
-                map_free(M, M[word])
+                counts_free(M, M[word])
             else:
                 list_free(M, M[word])
             M[word] = 0

@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from windows import kernel_layout as w
-from windows.arena import EMPTY, ENTRY_WM, LIST_DATA, LIST_N, MAP_N, STEP, STRIDE
+from windows.arena import EMPTY, ENTRY_WM, LIST_DATA, LIST_N, STEP, STRIDE
 from windows.jit import kernel
+from windows.kernel_counts import N_LIVE
 from windows.kernel_events import event_room, forget_before
 from windows.kernel_history import data_of, history_new
 from windows.kernel_kept import inc_apply, inc_free, inc_move, inc_walk
@@ -52,7 +53,7 @@ def rolling_values(M, X, P, PX, g, s, e, h, t, S, STAMP, out, at, stride):
 def kept_value(M, X, P, PX, f, kept):
     """What a set keeps incrementally, as its measure."""
     if P[f + w.F_FN] == w.F_DISTINCT:
-        return float(M[kept + MAP_N]) if kept != 0 else 0.0
+        return float(M[kept + N_LIVE]) if kept != 0 else 0.0
     return np.nan if kept == 0 else between(X, kept + LIST_DATA, M[kept + LIST_N], PX[P[f + w.F_Q]])
 
 
@@ -77,7 +78,7 @@ def history_trim(M, X, P, g, root, h, before):
     if P[g + w.G_RETRACT] > 0:
         kept_forget(M, P, g, h, useless)
     else:
-        forget_before(M, P, g, h, useless)
+        forget_before(M, P, g, root, h, useless)
 
 
 @kernel

@@ -133,7 +133,7 @@ def history_leave(M, P, g, root, h):
             return
     chain = root + P[g + w.G_CHAIN]
     if M[chain] != h or M[h + w.H_NEXT] != 0:
-        forget_before(M, P, g, h, w.NONE)  # other sets have theirs: it stays, empty, so that each set has one
+        forget_before(M, P, g, root, h, w.NONE)  # other sets have theirs: it stays, empty, so that each set has one
         return
     M[chain] = 0
     history_free(M, P, g, h)
