@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import feed, sets, workload
+from consumer.pipe import Lines
 from consumer.protocol import FastIO
 from windows.engine import BY_END, END, Columns, Engine, StepResult
 from windows.spec import WindowSet
@@ -55,8 +56,9 @@ def of_file(path: Path, specs: list[WindowSet], bare: bool, size: int, most: int
 def of_kcl(path: Path, specs: list[WindowSet]) -> Iterator[Columns]:
     """MultiLang lines, a batch a line."""
     scanner, protocol = feed.scanner(specs, True), FastIO(io.StringIO(), io.StringIO(), io.StringIO())
-    with path.open("rb", buffering=1 << 20) as lines:
-        for line in lines:
+    with path.open("rb", buffering=0) as file:
+        lines = Lines(file.fileno())
+        while line := lines.readline():
             batch = protocol.load_action(line).batch
             yield feed.columns(scanner.read(batch.data, batch.offsets))
 

@@ -24,6 +24,7 @@ import structlog
 
 from consumer import status
 from consumer.java import RUN as RUN
+from consumer.pipe import Lines
 from consumer.protocol import FastProcess
 from consumer.shard import Feedable, Shard
 from consumer.status import State, Status
@@ -32,7 +33,6 @@ from contract.errors import Fatal
 
 UNHANDLED = 70
 ORPHANED = 71
-LINES = 1 << 18  # bytes that are read from KCL at once
 
 # (shard, how to wait) -> (its runner, what lets go of it)
 Claim = Callable[[str, Callable[[float], None]], tuple[Feedable, Callable[[], None]]]
@@ -108,8 +108,7 @@ def main(begin: Callable[[], tuple[Claim, int | None]], run: Path | None) -> NoR
     process = Process(run)
     try:
         process.how, idle = begin()
-        with os.fdopen(0, "rb", buffering=LINES, closefd=False) as lines:  # a line of records has megabytes
-            FastProcess(Shard(process, idle), lines, channel, sys.stderr).run()
+        FastProcess(Shard(process, idle), Lines(0), channel, sys.stderr).run()
         process.end()
     except BaseException as error:
         process.give_up("start", error)

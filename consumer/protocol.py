@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 from itertools import repeat
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import msgspec
 from amazon_kclpy import kcl
@@ -123,10 +123,18 @@ class Line(Records):
         return self if first == self._first else Line(self._batch, first)
 
 
+class Readable(Protocol):
+    """What lines come from: a file of text or bytes, or consumer.pipe.Lines."""
+
+    def readline(self) -> str | bytes:
+        """The next line, empty at the end."""
+        ...
+
+
 class FastIO(kcl._IOHandler):  # type: ignore[misc]
     """amazon_kclpy's handler of lines, with a fast way for lines of records."""
 
-    def __init__(self, input_file: IO[Any], output_file: IO[str], error_file: IO[str]) -> None:
+    def __init__(self, input_file: Readable, output_file: IO[str], error_file: IO[str]) -> None:
         super().__init__(input_file, output_file, error_file)
         self._reader = Reader()
 
@@ -142,7 +150,7 @@ class FastProcess(kcl.KCLProcess):  # type: ignore[misc]
     def __init__(
         self,
         record_processor: Any,
-        input_file: IO[Any] = sys.stdin,
+        input_file: Readable = sys.stdin,
         output_file: IO[str] = sys.stdout,
         error_file: IO[str] = sys.stderr,
     ) -> None:

@@ -23,7 +23,7 @@ from contract.interned import Picked, Table
 from contract.keys import typed
 from contract.memory import keep_memory
 from contract.plan import Plan
-from contract.scan import NULL, Floats, Ints, address
+from contract.scan import NULL, PADDING, Floats, Ints, address
 from contract.values import number, value
 
 __all__ = ["EVENT", "HEARTBEAT", "ODD", "OPS", "Bare", "Scanned", "Scanner", "lines"]
@@ -32,7 +32,6 @@ Pair = tuple[str, str]  # (trigger, route)
 Kind = Literal["number", "flag", "value"]
 NAN = int(np.array(nan).view(np.int64))  # the bits of NaN
 FIRST = {"number": 0, "flag": rows.SMALL, "value": rows.WORDS}  # rows of the arrays that columns of a kind are in
-PADDING = 64
 MANY_KEYS = 1 << 20  # spellings of keys that are remembered
 
 
@@ -113,26 +112,27 @@ class Scanner:
         self._room(1 << 12, 1 << 16)
 
     def read(self, data: bytes, places: Ints) -> Scanned:
-        """Record i is data[places[i] : places[i + 1] - 1], and a newline stands behind it."""
+        """Record i is data[places[i] : places[i + 1] - 1], and a newline stands behind it. Where there are PADDING bytes behind the
+        last one, all are read where they are."""
         n = len(places) - 1
         numbers, flags, values = self._sizes
-        self._ready(data, n)
         places = np.ascontiguousarray(places, np.int64)
+        begin = self._ready(data, n, int(places[n]))
         small, pair, key = np.empty((rows.SMALL + flags, n), np.int8), np.empty(n, np.int16), np.empty(n, np.int32)
         words, floats = np.empty((rows.WORDS + values, n), np.int64), np.empty((numbers, n))
         columns = (small, pair, key, words, floats)
         if self._plan.fits:
-            rows.read_rows(self._begin, places, self._box_at, *columns)
+            rows.read_rows(begin, places, self._box_at, *columns)
         else:
             small[0], key[:] = ODD, -1
             words[rows.WORDS :] = -1
         if not data.isascii():
             _foreign(data, places, small[0])
         if self._box[fields.LATER_N]:
-            self._numbers(data, small[0], floats)
+            self._numbers(data, begin, small[0], floats)
         self._values.resolve()
         self._keys.resolve()
-        return self._scanned(data, columns)
+        return self._scanned(data, begin, columns)
 
     def _fill(self, bare: int) -> None:
         """The parts of the box that stay."""
@@ -150,20 +150,23 @@ class Scanner:
         self._later = np.zeros((n * max(self._sizes[0], 1), 4), np.int64)
         self._begin, self._box[fields.LATER] = address(self._padded), address(self._later)
 
-    def _ready(self, data: bytes, n: int) -> None:
-        """Copies the data to where there is room behind it, and makes room in the tables."""
-        length = len(data)
+    def _ready(self, data: bytes, n: int, length: int) -> int:
+        """Makes room in the tables. Where the data lies, which is copied if there is no room behind it."""
         if length + PADDING > self._padded.size or n * self._sizes[0] > len(self._later):
             self._room(2 * n, 2 * length + PADDING)
-        self._padded[:length] = np.frombuffer(data, np.uint8)
+        array, begin = np.frombuffer(data, np.uint8), self._begin
+        if len(data) - length >= PADDING:
+            begin = address(array)
+        else:
+            self._padded[:length] = array[:length]
         self._box[fields.LATER_N] = 0
         self._values.room(n * self._sizes[2], length * max(self._sizes[2], 1))
         if (most := self._keys.room(n, length)) > len(self._place):
             self._place = np.full(most, -1, np.int32)
+        return begin
 
-    def _numbers(self, data: bytes, kind: npt.NDArray[np.int8], numbers: Floats) -> None:
+    def _numbers(self, data: bytes, begin: int, kind: npt.NDArray[np.int8], numbers: Floats) -> None:
         """Rare numbers, which only Python can read."""
-        begin = self._begin
         for row, which, p, q in self._later[: self._box[fields.LATER_N]].tolist():
             try:
                 found = number(_json(data[p - begin : q - begin])) if kind[row] != ODD else None
@@ -172,7 +175,7 @@ class Scanner:
             else:
                 numbers[which, row] = nan if found is None else found
 
-    def _scanned(self, data: bytes, columns: Any) -> Scanned:
+    def _scanned(self, data: bytes, begin: int, columns: Any) -> Scanned:
         small, pair, key, words, floats = columns
         order = np.empty(len(key), np.int64)
         found = rows.settle(self._box_at, small, pair, key, words, floats, self._place, order)
@@ -192,7 +195,7 @@ class Scanner:
             table=self._values.values,
             data=data,
             spans=words[rows.WORDS_ID : rows.WORDS],
-            begin=self._begin,
+            begin=begin,
         )
 
 

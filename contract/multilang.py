@@ -45,7 +45,8 @@ TOP_QUOTES = 8  # around these and "processRecords": with so many, none is there
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """The records of one line. data: the bytes of all, a newline behind each; record i is data[offsets[i] : offsets[i + 1] - 1]."""
+    """The records of one line. data: the bytes of all, a newline behind each, then PADDING; record i is data[offsets[i] :
+    offsets[i + 1] - 1]."""
 
     line: bytes
     data: bytes
@@ -73,8 +74,7 @@ class Batch:
 
     def datas(self) -> list[bytes]:
         """The bytes of each record."""
-        datas = self.data.split(b"\n")
-        datas.pop()
+        datas = self.data[: int(self.offsets[-1])].split(b"\n")[:-1]
         if len(datas) != len(self):  # a record has newlines of its own
             at = self.offsets.tolist()
             return [self.data[a : b - 1] for a, b in pairwise(at)]
@@ -137,17 +137,17 @@ class Reader:
         if most > self._spans.shape[1] or len(line) + letters.ROOM > self._out.size:
             self._spans = np.empty((ROWS, most + most // 4), np.int64)
             self._out = np.empty(len(line) + len(line) // 4 + letters.ROOM, np.uint8)
-        spans, out = self._spans, self._out
-        at = scan.address(np.frombuffer(line, np.uint8))
-        end = at + len(line) - texts.SLACK
-        n, after = _records(at, at + begin, end, layout.order, spans, scan.address(out))
+        spans, out, at = self._spans, self._out, scan.address(np.frombuffer(line, np.uint8))
+        n, after = _records(at, at + begin, at + len(line) - texts.SLACK, layout.order, spans, scan.address(out))
         if n < 1 or TAIL.match(line, after) is None:
             return None
         top = _top(line[:begin] + line[after:])
         foreign = (spans[FOREIGN_ROWS, :n] & texts.FOREIGN).any()
         if top is None or (foreign and not _is_utf8(line)):
             return None
-        return Batch(line, out[: spans[OFFSETS, n]].tobytes(), spans[:, : n + 1].copy(), top["millisBehindLatest"])
+        data = out[: spans[OFFSETS, n] + scan.PADDING]
+        data[-scan.PADDING :] = 0
+        return Batch(line, data.tobytes(), spans[:, : n + 1].copy(), top["millisBehindLatest"])
 
 
 def _is_utf8(line: bytes) -> bool:

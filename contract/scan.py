@@ -33,6 +33,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 NULL = np.iinfo(np.int64).min  # stands for null in a column of whole numbers
 NO = -1  # "not mine"
 WIDE = 32  # bytes that are looked at together
+PADDING = 64  # bytes behind the last record that may be looked at, whatever they are
 LOW = (1 << 32) - 1
 
 KERNELS = (
