@@ -2,8 +2,8 @@
 """One growing memory of 8-byte words for all state of an engine, and what can be built of it: blocks, hash maps, growing lists.
 
 `M` is int64, `X` the same memory as float64; inside kernels both are bare addresses (see windows/jit.py). A "pointer" is a word's
-index in M, 0 is none. Blocks come in classes: multiples of four words up to 128, then powers of two; a freed block goes to its
-class's list and is used again. The memory never grows inside a kernel: a kernel asks `room` before each thing that it does, and
+index in M, 0 is none. Blocks come in classes: multiples of a cache line up to 128 words, then powers of two; a freed block goes to
+its class's list and is used again. The memory never grows inside a kernel: a kernel asks `room` before each thing that it does, and
 returns to Python to have it grown.
 """
 
@@ -40,6 +40,7 @@ FREE = 28  # lists of free blocks, one a class
 CLASSES = 64
 HEAD = FREE + CLASSES
 
+LINE = 8  # words that come from memory together: blocks begin with such a line
 EMPTY = np.iinfo(np.int64).min  # no key in a map
 # words of a map: [capacity - 1, entries, then (key, value) pairs]
 MAP_MASK, MAP_N, MAP_DATA = 0, 1, 2
@@ -50,8 +51,8 @@ LIST_CAP, LIST_N, LIST_DATA = 0, 1, 2
 @kernel
 def class_of(words):
     if words <= 128:
-        return (words + 3) >> 2
-    c = 33
+        return (words + 7) >> 3
+    c = 17
     size = 256
     while size < words:
         size <<= 1
@@ -61,9 +62,9 @@ def class_of(words):
 
 @kernel
 def words_of(c):
-    if c <= 32:
-        return c << 2
-    return np.int64(256) << (c - 33)
+    if c <= 16:
+        return c << 3
+    return np.int64(256) << (c - 17)
 
 
 @kernel

@@ -20,12 +20,20 @@ FIRST_WORDS = 1 << 16
 Words = npt.NDArray[np.int64]
 
 
+def aligned(n: int) -> Words:
+    """Memory for so many words, whose first one begins a cache line."""
+    words = np.empty(n + arena.LINE - 1, np.int64)
+    ahead = -(words.ctypes.data // words.itemsize) % arena.LINE
+    return words[ahead : ahead + n]
+
+
 def memory(plan: Plan) -> Words:
     """An arena for a plan: nothing in it but its head."""
-    words = np.zeros(FIRST_WORDS, np.int64)
+    words = aligned(FIRST_WORDS)
+    words[:] = 0
     acc = max([1, *(g.cells.words for g in plan.groups)])
     words[arena.ACC], words[arena.MEMO] = arena.HEAD, arena.HEAD + acc
-    words[arena.BUMP] = arena.HEAD + acc + plan.memo_words
+    words[arena.BUMP] = -(-(arena.HEAD + acc + plan.memo_words) // arena.LINE) * arena.LINE
     cells = sum(g.cells.words for g in plan.groups) + sum(plan.root_words)
     spans = sum(map(spans_of, plan.sets))
     words[arena.SLACK] = 4096 + 16 * cells + 64 * sum(len(g.cells.columns) + 4 for g in plan.groups) + 8 * w.K_WORDS * spans
@@ -42,7 +50,7 @@ def with_room(words: Words, more: int) -> Words:
     if need < words.size:
         return words
     used = int(words[arena.BUMP])
-    grown = np.empty(max(2 * words.size, 2 * need), np.int64)
+    grown = aligned(max(2 * words.size, 2 * need))
     grown[:used] = words[:used]
     return grown
 

@@ -5,14 +5,13 @@ what an event costs would else be waiting."""
 from __future__ import annotations
 
 from windows import kernel_layout as w
-from windows.arena import T_TOKENS
+from windows.arena import LINE, T_TOKENS
 from windows.jit import kernel, prefetch
 from windows.kernel_history import data_of
 from windows.timers import C_DATA, C_N, GROUP_BITS
 
 ROOT, CHAIN, LEAF, DATA = 16, 12, 8, 4  # so many rows ahead what is found by what was fetched before
 FURTHEST = ROOT
-LINE = 8  # words that are fetched together
 
 
 @kernel
@@ -85,8 +84,10 @@ def rings_ahead(M, P, ROOTS):
     if last - CHAIN >= chunk + C_DATA:
         root = ROOTS[M[last - CHAIN] >> GROUP_BITS]
         g = P[P[w.P_GROUPS] + (M[last - CHAIN] & ((1 << GROUP_BITS) - 1))]
-        for word in range(0, P[P[w.P_ROUTES] + P[g + w.G_ROUTE]] if root != 0 else 0, LINE):
-            prefetch(M, root + word)
+        if root != 0:
+            prefetch(M, root)
+            for word in range(root + P[g + w.G_CHAIN], root + P[g + w.G_CHAIN] + P[g + w.G_ROOT] + LINE - 1, LINE):
+                prefetch(M, word)
     if last - LEAF >= chunk + C_DATA:
         ring_ahead(M, P, ROOTS, M[last - LEAF], 0)
     if last - DATA >= chunk + C_DATA:

@@ -17,7 +17,7 @@ from windows.kernel_docs import docs_free
 @kernel
 def data_of(P, g):
     """Words from a node to its data."""
-    return w.N_CELLS + P[g + w.G_CELLWORDS]
+    return P[g + w.G_DATA]
 
 
 @kernel

@@ -28,7 +28,8 @@ G_INDEX, G_MEMO, G_ALIKE, G_WANT, G_TOUCHED = (
     22,
     23,
 )  # number, what is remembered, whether all its sets read the same rows, which
-G_WORDS = 24
+G_DATA, G_ROOT = 24, 25  # words from a node to its data, words of a key's root that are this group's
+G_WORDS = 26
 SLICES, HISTORY, KEPT = 0, 1, 2  # kept: a history of events, and the spans of one set over it
 RAW = 1 << 40  # the column of a kept event that is no field: how it came
 
@@ -91,9 +92,8 @@ E_ROLLING_WORDS = 13  # and one for each thing kept incrementally
 W_KEY, W_REVISION, W_LATE, W_CAUSE, W_STAMP = 0, 1, 2, 3, 4
 W_WORDS = 5
 
-# a slice: next (older), previous (newer), [from, to), sets that may read it, no set is late before, all is frozen at, step of
-# queueing, then its cells, then for each set of the group the number of the last window on it
-L_NEXT, L_PREV, L_FROM, L_TO, L_MASK, L_SAFE, L_DEAD, L_STAMP, L_CELLS = 0, 1, 2, 3, 4, 5, 6, 7, 8
+# a slice: next (older), previous (newer), [from, to), sets that may read it, all is frozen at, step of queueing, then its cells, then for each set of the group the number of the last window on it
+L_NEXT, L_PREV, L_FROM, L_TO, L_MASK, L_DEAD, L_STAMP, L_CELLS = 0, 1, 2, 3, 4, 5, 6, 7
 
 # a history: next history of this key, sets that it serves, root, first and last leaf, events
 # epoch: a number of all histories, another one whenever more has changed than an event at the end

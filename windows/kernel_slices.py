@@ -71,7 +71,6 @@ def slice_new(M, X, P, g, root, m, older):
     M[node + w.L_TO] = M[m + w.MEMO_TO]
     M[node + w.L_MASK] = P[g + w.G_FULL]
     M[node + w.L_STAMP] = 0
-    M[node + w.L_SAFE] = M[m + w.MEMO_SAFE]
     M[node + w.L_DEAD] = M[m + w.MEMO_DEAD]
     lasts = node + w.L_CELLS + P[g + w.G_CELLWORDS]
     for j in range(P[g + w.G_NSETS]):

@@ -174,8 +174,8 @@ def branch(M, X, P, g, node, S, n):
 
 @kernel
 def place_near(M, P, g, e, h, t):
-    """(leaf, place) of the first event at or after a time, leaf 0 where there is none: in the last leaf, near what is remembered, or
-    by the tree."""
+    """(leaf, place) of the first event at or after a time, leaf 0 where there is none. In the last leaf, near what is remembered,
+    or by the tree."""
     D = data_of(P, g)
     if M[M[h + w.H_LAST] + D] >= t and is_known(M, e, h) and t >= M[e + w.E_FROM]:
         leaf = M[e + w.E_LEFT]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from windows import kernel_layout as w
+from windows.arena import LINE
 from windows.compile_expr import Columns, Machine
 from windows.expr import Expr
 from windows.kernel_expr import O_CONST, OP_WORDS
@@ -192,6 +193,8 @@ class Plan:
         row[w.G_BITS], row[w.G_NBITS] = self._put(bits), len(bits)
         row[w.G_CELLS], row[w.G_NCELLS] = self._put(g.cells.rows()), len(g.cells.cells)
         row[w.G_CELLWORDS] = g.cells.words
+        row[w.G_DATA] = -(-(w.N_CELLS + g.cells.words) // LINE) * LINE
+        row[w.G_ROOT] = w.CH_WORDS + sum(entity_words(self.sets[i], len(g.cells.kept[i])) for i in g.sets)
         row[w.G_FULL] = (1 << len(g.sets)) - 1
         row[w.G_ROUTE] = self.routes.index(self.streams[g.stream][1])
         row[w.G_ZONE] = -1
