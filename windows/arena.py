@@ -23,7 +23,7 @@ WATERMARK = 5
 CAUSE = 6  # what moved the watermark last
 STEP = 7  # number of this step
 DOCS = 8  # documents changed in this step
-OUTN = 9  # words in the queue of what changed
+CROWD = 9  # most events that a history has had
 T_HEAP, T_CAP, T_N = 10, 11, 12  # heap of due times
 T_MAP = 13  # map of due time -> its tokens
 T_DUE, T_TOKENS = 14, 15  # the due time that was armed last, and its tokens; 0 where they are gone
@@ -34,7 +34,8 @@ EPOCHS = 19  # counts changes of histories
 TIGHT = 20  # whether results are short of room
 ENTRY_WM = 22  # the watermark at the start of this step
 LONGEST = 21  # most slices that a key has had
-SIZE, OUT_SIZE, SCRATCH = 24, 25, 26  # words in the arena, in the queue, in the scratch
+AN_EVENT = 23  # words that one thing may ask for, for each event of a history
+SIZE, SCRATCH = 24, 26  # words in the arena, in the scratch
 STRIDE = 27  # rows of the batch: its columns lie one behind the other
 FREE = 28  # lists of free blocks, one a class
 CLASSES = 64
@@ -96,7 +97,7 @@ def release(M, at, words):
 @kernel
 def room(M):
     """Whether the next thing has memory, whatever it is."""
-    return M[BUMP] + M[SLACK] + M[GROWERS] * 2 * M[BIGGEST] < M[SIZE]
+    return M[BUMP] + M[SLACK] + M[GROWERS] * 2 * M[BIGGEST] + M[AN_EVENT] * M[CROWD] < M[SIZE]
 
 
 @kernel

@@ -17,6 +17,7 @@ from windows.layout_keep import spans_of
 from windows.layout_out import out_spares, out_widths
 
 FIRST_WORDS = 1 << 16
+AN_EVENT = {w.I_MAP: 6, w.I_SORTED: 5}  # words that an event takes at most in windows/kernel_counts.py and kernel_sorted.py
 Words = npt.NDArray[np.int64]
 
 
@@ -37,6 +38,11 @@ def memory(plan: Plan) -> Words:
     cells = sum(g.cells.words for g in plan.groups) + sum(plan.root_words)
     spans = sum(map(spans_of, plan.sets))
     words[arena.SLACK] = 4096 + 16 * cells + 64 * sum(len(g.cells.columns) + 4 for g in plan.groups) + 8 * w.K_WORDS * spans
+    # a rolling set that is asked for a stretch far from the one before (the first after a load, or after a `delay`) takes all its
+    # events in within one row
+    kept = [kind for g in plan.groups for each in g.cells.kept.values() for kind, *_ in each]
+    words[arena.AN_EVENT] = sum(AN_EVENT[kind] for kind in kept)
+    words[arena.SLACK] += 4096 * len(kept)  # whatever their number: small lists, a node on each level
     # what may double in one row: what sets keep of their measures, lists of spans, maps and lists of documents
     words[arena.GROWERS] = 4 + sum(len(s.measures) + 1 + 4 * g.alone for s, g in zip(plan.sets, plan.group_of, strict=True))
     words[arena.WATERMARK] = NEVER
@@ -46,7 +52,8 @@ def memory(plan: Plan) -> Words:
 
 def with_room(words: Words, more: int) -> Words:
     """The arena, or a copy at least twice as large: with memory for the next thing that a kernel does and so many words more."""
-    need = more + int(words[arena.BUMP] + words[arena.SLACK] + 2 * words[arena.GROWERS] * words[arena.BIGGEST])
+    at_once = words[arena.SLACK] + 2 * words[arena.GROWERS] * words[arena.BIGGEST] + words[arena.AN_EVENT] * words[arena.CROWD]
+    need = more + int(words[arena.BUMP] + at_once)
     if need < words.size:
         return words
     used = int(words[arena.BUMP])

@@ -2,8 +2,8 @@
 """How often each value's code stands in a stretch of time, counted up and down: one word a value, the code above its count.
 
 A value that comes to 0 keeps its word, since most values come again; the words of those that do not are left behind when the block
-is made anew, which it is when three quarters of it are taken. So a change costs O(1) on average, and a block is never more than
-eight times as large as what it counts.
+is made anew, which it is when three quarters of it are taken, and its size is a power of two. So a change costs O(1) on average,
+and n values take less than 6 n words and a small block, however they came: columnar_memory counts on it.
 """
 
 from __future__ import annotations
@@ -13,47 +13,48 @@ import numpy as np
 from windows.arena import alloc, release
 from windows.jit import kernel
 
-# words of a block: [capacity - 1, words taken, values whose count is not 0, then the words of values, -1 where one is free]
-N_MASK, N_TAKEN, N_LIVE, N_DATA = 0, 1, 2, 3
-SMALLEST = 8
+# words of a block: [places, places taken, values whose count is not 0, then the places: the words of values, -1 where one is free]
+N_PLACES, N_TAKEN, N_LIVE, N_DATA = 0, 1, 2, 3
+SMALLEST = 16  # words of a block
 HALF = 32  # bits of a count
 SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio (Knuth 6.4): near codes go far apart
 
 
 @kernel
-def counts_new(M, capacity):
-    at = alloc(M, N_DATA + capacity)
-    M[at + N_MASK] = capacity - 1
+def counts_new(M, words):
+    at = alloc(M, words)
+    M[at + N_PLACES] = words - N_DATA
     M[at + N_TAKEN] = 0
     M[at + N_LIVE] = 0
-    for i in range(at + N_DATA, at + N_DATA + capacity):
+    for i in range(at + N_DATA, at + words):
         M[i] = -1
     return at
 
 
 @kernel
 def counts_free(M, at):
-    release(M, at, N_DATA + M[at + N_MASK] + 1)
+    release(M, at, N_DATA + M[at + N_PLACES])
 
 
 @kernel
 def counts_find(M, at, code):
-    """Where the word of a code stands, or the free one for it."""
-    mask = M[at + N_MASK]
-    i = np.int64((np.uint64(code) * SPREAD) >> np.uint64(HALF)) & mask
-    while M[at + N_DATA + i] >= 0 and M[at + N_DATA + i] >> HALF != code:
-        i = (i + 1) & mask
-    return at + N_DATA + i
+    """Where the word of a code stands, or the free place for it."""
+    places = M[at + N_PLACES]
+    spread = np.int64((np.uint64(code) * SPREAD) >> np.uint64(HALF))
+    p = at + N_DATA + ((spread * places) >> HALF)
+    while M[p] >= 0 and M[p] >> HALF != code:
+        p = p + 1 if p < at + N_DATA + places - 1 else at + N_DATA
+    return p
 
 
 @kernel
 def counts_renewed(M, at):
     """The same counts in a block with room for as many more, without the words of those that are 0."""
-    capacity = SMALLEST
-    while capacity < 2 * (M[at + N_LIVE] + 1):
-        capacity *= 2
-    new = counts_new(M, capacity)
-    for i in range(at + N_DATA, at + N_DATA + M[at + N_MASK] + 1):
+    words = SMALLEST
+    while words - N_DATA < 2 * (M[at + N_LIVE] + 1):
+        words *= 2
+    new = counts_new(M, words)
+    for i in range(at + N_DATA, at + N_DATA + M[at + N_PLACES]):
         if M[i] >= 0 and M[i] & ((1 << HALF) - 1) > 0:
             M[counts_find(M, new, M[i] >> HALF)] = M[i]
     M[new + N_TAKEN] = M[at + N_LIVE]
@@ -69,7 +70,7 @@ def counts_changed(M, at, code, by):
         at = counts_new(M, SMALLEST)
     p = counts_find(M, at, code)
     if M[p] < 0:
-        if 4 * (M[at + N_TAKEN] + 1) > 3 * (M[at + N_MASK] + 1):
+        if 4 * (M[at + N_TAKEN] + 1) > 3 * M[at + N_PLACES]:
             at = counts_renewed(M, at)
             p = counts_find(M, at, code)
         M[at + N_TAKEN] += 1

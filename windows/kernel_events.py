@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from windows import kernel_layout as w
-from windows.arena import SCRATCH
+from windows.arena import CROWD, SCRATCH
 from windows.jit import kernel
 from windows.kernel_cells import cells_join
 from windows.kernel_history import data_of, dirty, leaf_bigger, leaf_drop, leaf_for, leaf_split, place_in, reshaped
@@ -34,6 +34,7 @@ def event_room(M, P, g, h, t):
     M[leaf + D + pos] = t
     M[leaf + w.N_N] = n + 1
     M[h + w.H_N] += 1
+    M[CROWD] = max(M[CROWD], M[h + w.H_N])
     dirty(M, leaf)
     if pos == 0:
         lower(M, P, g, leaf, t)

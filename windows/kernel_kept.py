@@ -8,10 +8,11 @@ out of it again.
 from __future__ import annotations
 
 from windows import kernel_layout as w
-from windows.arena import LIST_DATA, LIST_N, list_free, list_new, list_push, release
+from windows.arena import release
 from windows.jit import kernel
 from windows.kernel_counts import counts_changed, counts_free
 from windows.kernel_history import data_of
+from windows.kernel_sorted import sorted_drop, sorted_free, sorted_put
 from windows.kernel_window import place_near
 
 
@@ -31,45 +32,7 @@ def inc_apply(M, X, P, s, e, leaf, D, i, sign):
         elif sign > 0:
             M[word] = sorted_put(M, X, M[word], X[at])
         else:
-            sorted_drop(M, X, M[word], X[at])
-
-
-@kernel
-def sorted_place(M, X, values, x):
-    """How many of the sorted values are less than x."""
-    lo = 0
-    hi = M[values + LIST_N]
-    while lo < hi:
-        mid = (lo + hi) >> 1
-        if X[values + LIST_DATA + mid] < x:
-            lo = mid + 1
-        else:
-            hi = mid
-    return lo
-
-
-@kernel
-def sorted_put(M, X, values, x):
-    if values == 0:
-        values = list_new(M, 6)
-    values = list_push(M, values, 0)
-    n = M[values + LIST_N] - 1
-    M[values + LIST_N] = n
-    place = sorted_place(M, X, values, x)
-    for j in range(values + LIST_DATA + n, values + LIST_DATA + place, -1):
-        X[j] = X[j - 1]
-    X[values + LIST_DATA + place] = x
-    M[values + LIST_N] = n + 1
-    return values
-
-
-@kernel
-def sorted_drop(M, X, values, x):
-    place = sorted_place(M, X, values, x)
-    n = M[values + LIST_N] - 1
-    for j in range(values + LIST_DATA + place, values + LIST_DATA + n):
-        X[j] = X[j + 1]
-    M[values + LIST_N] = n
+            M[word] = sorted_drop(M, X, M[word], X[at])
 
 
 @kernel
@@ -120,7 +83,7 @@ def inc_free(M, P, s, e):
             if P[P[s + w.S_INC] + j * w.I_WORDS + w.I_KIND] == w.I_MAP:
                 counts_free(M, M[word])
             else:
-                list_free(M, M[word])
+                sorted_free(M, M[word])
             M[word] = 0
     M[e + w.E_LO] = 1
     M[e + w.E_HI] = 0

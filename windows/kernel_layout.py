@@ -92,7 +92,8 @@ E_ROLLING_WORDS = 13  # and one for each thing kept incrementally
 W_KEY, W_REVISION, W_LATE, W_CAUSE, W_STAMP = 0, 1, 2, 3, 4
 W_WORDS = 5
 
-# a slice: next (older), previous (newer), [from, to), sets that may read it, all is frozen at, step of queueing, then its cells, then for each set of the group the number of the last window on it
+# a slice: next (older), previous (newer), [from, to), sets that may read it, all is frozen at, step of queueing, then its cells,
+# then for each set of the group the number of the last window on it
 L_NEXT, L_PREV, L_FROM, L_TO, L_MASK, L_DEAD, L_STAMP, L_CELLS = 0, 1, 2, 3, 4, 5, 6, 7
 
 # a history: next history of this key, sets that it serves, root, first and last leaf, events

@@ -10,15 +10,16 @@ from __future__ import annotations
 import numpy as np
 
 from windows import kernel_layout as w
-from windows.arena import EMPTY, ENTRY_WM, LIST_DATA, LIST_N, STEP, STRIDE
+from windows.arena import EMPTY, ENTRY_WM, STEP, STRIDE
 from windows.jit import kernel
 from windows.kernel_counts import N_LIVE
 from windows.kernel_events import event_room, forget_before
 from windows.kernel_history import data_of, history_new
 from windows.kernel_kept import inc_apply, inc_free, inc_move, inc_walk
 from windows.kernel_kept_events import doc_note, kept_forget
-from windows.kernel_measures import between, joined, measure_of
+from windows.kernel_measures import joined, measure_of
 from windows.kernel_queue import KEPT, REFUSED, TOOK, arm, out_new
+from windows.kernel_sorted import sorted_quantile
 from windows.kernel_views import expires, history_of, leaves_after, view_touch
 from windows.kernel_window import window_items
 
@@ -54,7 +55,7 @@ def kept_value(M, X, P, PX, f, kept):
     """What a set keeps incrementally, as its measure."""
     if P[f + w.F_FN] == w.F_DISTINCT:
         return float(M[kept + N_LIVE]) if kept != 0 else 0.0
-    return np.nan if kept == 0 else between(X, kept + LIST_DATA, M[kept + LIST_N], PX[P[f + w.F_Q]])
+    return sorted_quantile(M, X, kept, PX[P[f + w.F_Q]]) if kept != 0 else np.nan
 
 
 @kernel
