@@ -47,10 +47,15 @@ def forget_stale(kept: Path = HERE / "__pycache__") -> bool:
 forget_stale()
 
 
-def kernel(function: F) -> F:
+def kernel(function: F, inline: bool = False) -> F:
     """Compiled at its first call, and kept on disk. Division by zero gives inf or nan, as in numpy."""
-    compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=inline)(function)
     return cast("F", compiled)
+
+
+def inlined(function: F) -> F:
+    """A kernel that becomes a part of the one or two that call it: kernels hand on so many things that a call costs much."""
+    return kernel(function, inline=True)
 
 
 def _pointer(kind: Any) -> Callable[..., Any]:

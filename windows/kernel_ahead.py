@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from windows import kernel_layout as w
 from windows.arena import LINE, T_TOKENS
-from windows.jit import kernel, prefetch
+from windows.jit import inlined, prefetch
 from windows.kernel_history import data_of
 from windows.timers import C_DATA, C_N, GROUP_BITS
 
@@ -14,7 +14,7 @@ ROOT, CHAIN, LEAF, DATA = 16, 12, 8, 4  # so many rows ahead what is found by wh
 FURTHEST = ROOT
 
 
-@kernel
+@inlined
 def look_ahead(M, P, ROOTS, i, begin, end, stream, slot):
     """Fetch what the rows after row i will read, step by step."""
     j = i + ROOT
@@ -34,9 +34,9 @@ def look_ahead(M, P, ROOTS, i, begin, end, stream, slot):
         leaves_ahead(M, P, P[w.P_STREAMS] + stream[j] * w.ST_WORDS, ROOTS[slot[j]])
 
 
-@kernel
+@inlined
 def chains_ahead(M, P, st, root):
-    """The newest slice; of a history its head, and the leaves where its sets' stretches begin."""
+    """The newest slice; of a history its head, the leaves where its sets' stretches begin, and what they count."""
     for j in range(P[st + w.ST_NGROUPS]):
         g = P[P[st + w.ST_GROUPS] + j]
         head = M[root + P[g + w.G_CHAIN]]
@@ -50,9 +50,11 @@ def chains_ahead(M, P, st, root):
                 if M[e + w.E_LEFT] != 0:
                     prefetch(M, M[e + w.E_LEFT])
                     prefetch(M, M[e + w.E_MIDDLE])
+                    for inc in range(P[P[P[g + w.G_SETS] + n] + w.S_NINC]):
+                        prefetch(M, M[e + w.E_INC + inc])
 
 
-@kernel
+@inlined
 def leaves_ahead(M, P, st, root):
     """The newest leaf, and the data of those where stretches begin."""
     for j in range(P[st + w.ST_NGROUPS]):
@@ -72,7 +74,7 @@ def leaves_ahead(M, P, st, root):
                     prefetch(M, M[e + w.E_LEFT] + D + c * w.LEAF + w.LEAF // 2)
 
 
-@kernel
+@inlined
 def rings_ahead(M, P, ROOTS):
     """Fetch what the timers that ring next, at the same time, will look at."""
     if M[T_TOKENS] == 0:
@@ -94,32 +96,32 @@ def rings_ahead(M, P, ROOTS):
         ring_ahead(M, P, ROOTS, M[last - DATA], 1)
 
 
-@kernel
-def ring_ahead(M, P, ROOTS, token, further):
-    """The slices, or the leaf, where a token's sets go on; further: the next slice after that, or the last leaf."""
+@inlined
+def ring_ahead(M, P, ROOTS, token, step):
+    """The slices, or the leaf, where a token's sets go on; later on the slices that follow, one a step, or the last leaf."""
     g = P[P[w.P_GROUPS] + (token & ((1 << GROUP_BITS) - 1))]
     root = ROOTS[token >> GROUP_BITS]
     if root == 0 or M[root + w.R_ROUTE] != P[g + w.G_ROUTE]:
         return
     head = M[root + P[g + w.G_CHAIN]]
-    if P[g + w.G_KIND] == w.HISTORY and head != 0:
-        node_ahead(M, M[head + w.H_LAST] if further else head)
+    if P[g + w.G_KIND] == w.HISTORY and head != 0 and step <= 1:
+        node_ahead(M, M[head + w.H_LAST] if step else head, 4 * LINE)
     for n in range(P[g + w.G_NSETS]):
         s = P[P[g + w.G_SETS] + n]
         e = root + P[s + w.S_ENT]
-        node = 0
         if P[s + w.S_KIND] == w.GRID:
             node = M[e + w.E_FINGER]
-            if node != 0 and further:
-                node = M[node + w.L_PREV]
-        elif P[s + w.S_KIND] == w.ROLLING and not further:
-            node = M[e + w.E_LEFT]
-        if node != 0:
-            node_ahead(M, node)
+            for _ in range(step):
+                if node != 0:
+                    node = M[node + w.L_PREV]
+            if node != 0:
+                node_ahead(M, node, w.L_CELLS + P[g + w.G_CELLWORDS] + P[g + w.G_NSETS])
+        elif P[s + w.S_KIND] == w.ROLLING and step == 0 and M[e + w.E_LEFT] != 0:
+            node_ahead(M, M[e + w.E_LEFT], 4 * LINE)
 
 
-@kernel
-def node_ahead(M, node):
+@inlined
+def node_ahead(M, node, words):
     """The first words of a slice or a leaf, or a history's head."""
-    for word in range(node, node + 4 * LINE, LINE):
+    for word in range(node, node + words, LINE):
         prefetch(M, word)

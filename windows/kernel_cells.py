@@ -12,7 +12,7 @@ import numpy as np
 
 from windows import kernel_layout as w
 from windows.arena import LIST_DATA, LIST_N, STRIDE, list_free, list_new, list_push
-from windows.jit import kernel
+from windows.jit import inlined, kernel
 from windows.kernel_values import values_add, values_free
 
 
@@ -51,7 +51,7 @@ def cells_free(M, P, g, base):
                 list_free(M, M[at])
 
 
-@kernel
+@inlined
 def cells_add(M, X, P, g, base, mask, t, NUM, CODE, i):
     """One event's values into a slice's cells."""
     c = P[g + w.G_CELLS]
@@ -74,7 +74,7 @@ def cells_add(M, X, P, g, base, mask, t, NUM, CODE, i):
         c += w.C_WORDS
 
 
-@kernel
+@inlined
 def stats_add(M, X, at, flags, x):
     """One number into a cell."""
     n = M[at + w.X_N]
@@ -119,7 +119,7 @@ def cells_join(M, X, P, cells, ncells, base, S, at, n, D):
             M[to], M[to + 1] = edge_of(M, S, at, n, D, P[c + w.C_BIT], P[c + w.C_COL], cell, kind == w.LAST)
 
 
-@kernel
+@inlined
 def count_of(M, S, at, n, D, bit, cell):
     """How many events entered."""
     total = 0
@@ -134,7 +134,7 @@ def count_of(M, S, at, n, D, bit, cell):
     return total
 
 
-@kernel
+@inlined
 def stats_join(M, X, S, at, n, D, bit, col, cell, flags, to):
     """A number's cell over n items."""
     total = 0
@@ -153,7 +153,7 @@ def stats_join(M, X, S, at, n, D, bit, col, cell, flags, to):
             least = min(least, X[p + cell + w.X_MIN])
             most = max(most, X[p + cell + w.X_MAX])
         else:
-            k, x, y, q, a, b = stats_of_events(M, X, p + D, M[p + w.N_CAP], S[j + 1], S[j + 2], bit, col)
+            k, x, y, q, a, b = stats_of_events(M, X, p + D, M[p + w.N_CAP], S[j + 1], S[j + 2], bit, col, flags)
             least = min(least, a)
             most = max(most, b)
         if k == 0:
@@ -172,9 +172,9 @@ def stats_join(M, X, S, at, n, D, bit, col, cell, flags, to):
     stats_put(M, X, to, total, high, low, squares, least, most)
 
 
-@kernel
-def stats_of_events(M, X, d, cap, begin, end, bit, col):
-    """(how many, high, low, squares, least, greatest) of the events [begin, end) of a leaf."""
+@inlined
+def stats_of_events(M, X, d, cap, begin, end, bit, col, flags):
+    """(how many, high, low, squares, least, greatest) of the events [begin, end) of a leaf; of the last three what is asked for."""
     m = d + w.V_MASK * cap
     v = d + col * cap
     n = 0
@@ -195,11 +195,13 @@ def stats_of_events(M, X, d, cap, begin, end, bit, col):
             b = s - high
             low += (high - (s - b)) + (x - b)
             high = s
-            least = min(least, x)
-            most = max(most, x)
-            d = x - shift
-            apart += d
-            squares += d * d
+            if flags & w.EXTREMES:
+                least = min(least, x)
+                most = max(most, x)
+            if flags & w.SQUARES:
+                away = x - shift
+                apart += away
+                squares += away * away
     if n > 1:  # around one of the few values themselves: what cancels is no more than there are values
         squares -= apart * apart / n
     return n, high, low, max(squares, 0.0), least, most

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from windows import kernel_layout as w
 from windows.arena import DOCS, STEP
-from windows.jit import kernel
+from windows.jit import inlined, kernel
 from windows.kernel_grid import ends, first_on, last_at, last_of, record, record_drop, record_put
 from windows.kernel_queue import arm, key_changed
 from windows.kernel_rows import items_from, may_read, row_new, row_write, window_row
@@ -14,7 +14,7 @@ from windows.kernel_slices import slice_drop
 CLOSINGS = 64  # most windows that one ring closes, and most that it freezes
 
 
-@kernel
+@inlined
 def oldest_open(M, P, g, s, root):
     """The oldest slice on which a window may still be open, 0 if there is none."""
     e = root + P[s + w.S_ENT]
@@ -29,7 +29,7 @@ def oldest_open(M, P, g, s, root):
     return node
 
 
-@kernel
+@inlined
 def first_open(M, P, Z, s, e, node, last):
     """The first open window of those on a slice; after the last one where none is."""
     k = M[e + w.E_OPEN]
@@ -38,7 +38,7 @@ def first_open(M, P, Z, s, e, node, last):
     return max(k, first_on(M, P, Z, s, node, last))
 
 
-@kernel
+@inlined
 def grid_ring(M, X, P, PX, Z, s, g, root, S, STAMP, OUT, OX, wm, rung, cause):
     """Close what is due at `rung`, forget what is frozen, and ring again for the rest."""
     e = root + P[s + w.S_ENT]
@@ -73,7 +73,7 @@ def grid_ring(M, X, P, PX, Z, s, g, root, S, STAMP, OUT, OX, wm, rung, cause):
         key_changed(M, P, OUT, root, wm)
 
 
-@kernel
+@inlined
 def window_close(M, X, P, PX, Z, s, e, root, k, node, S, STAMP, OUT, OX, cause):
     """Window k, whose oldest slice is known, has its final value."""
     M[e + w.E_OPEN] = k + 1
@@ -87,7 +87,7 @@ def window_close(M, X, P, PX, Z, s, e, root, k, node, S, STAMP, OUT, OX, cause):
     OUT[row + w.ROW_CAUSE] = cause
 
 
-@kernel
+@inlined
 def slices_free(M, P, Z, g, root, wm):
     """Free the oldest slices that nobody needs once all that is due at a watermark has happened."""
     chain = root + P[g + w.G_CHAIN]

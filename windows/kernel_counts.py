@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from windows.arena import alloc, release
-from windows.jit import kernel
+from windows.jit import inlined, kernel
 
 # words of a block: [places, places taken, values whose count is not 0, then the places: the words of values, -1 where one is free]
 N_PLACES, N_TAKEN, N_LIVE, N_DATA = 0, 1, 2, 3
@@ -36,7 +36,7 @@ def counts_free(M, at):
     release(M, at, N_DATA + M[at + N_PLACES])
 
 
-@kernel
+@inlined
 def counts_find(M, at, code):
     """Where the word of a code stands, or the free place for it."""
     places = M[at + N_PLACES]
@@ -63,7 +63,7 @@ def counts_renewed(M, at):
     return new
 
 
-@kernel
+@inlined
 def counts_changed(M, at, code, by):
     """The block (0: there is none yet) with a code's count one up or one down. What goes down has gone up before."""
     if at == 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from windows import kernel_layout as w
 from windows.arena import CROWD, SCRATCH
-from windows.jit import kernel
+from windows.jit import inlined, kernel
 from windows.kernel_cells import cells_join
 from windows.kernel_history import data_of, dirty, leaf_bigger, leaf_drop, leaf_for, leaf_split, place_in, reshaped
 
@@ -183,14 +183,23 @@ def first_from(M, d, n, t):
     return lo
 
 
-@kernel
+@inlined
+def leaf_from(M, d, n, t):
+    """How many of a leaf's n rising times from M[d] on are before t: all places are looked at together."""
+    before = 0
+    for i in range(w.LEAF):
+        before += (M[d + i] < t) & (i < n)
+    return before
+
+
+@inlined
 def leaf_item(M, P, g, leaf, lo, hi, S, n):
     """The events of one leaf between two times as an item, if there are any."""
     d = leaf + data_of(P, g)
     b = M[leaf + w.N_N]
-    a = first_from(M, d, b, lo)
+    a = leaf_from(M, d, b, lo)
     if b > 0 and M[d + b - 1] > hi:
-        b = first_from(M, d, b, hi + 1)
+        b = leaf_from(M, d, b, hi + 1)
     if a < b:
         S[3 * n] = leaf
         S[3 * n + 1] = a
@@ -206,11 +215,11 @@ def place_of(M, P, g, h, t):
     last = M[h + w.H_LAST]
     n = M[last + w.N_N]
     if n > 0 and M[last + D] < t:
-        return (last, first_from(M, last + D, n, t)) if M[last + D + n - 1] >= t else (0, 0)
+        return (last, leaf_from(M, last + D, n, t)) if M[last + D + n - 1] >= t else (0, 0)
     leaf = leaf_for(M, P, g, h, t - 1)
     while leaf != 0:
         n = M[leaf + w.N_N]
         if n > 0 and M[leaf + D + n - 1] >= t:
-            return leaf, first_from(M, leaf + D, n, t)
+            return leaf, leaf_from(M, leaf + D, n, t)
         leaf = M[leaf + w.N_NEXT]
     return leaf, 0

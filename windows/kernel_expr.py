@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from windows import kernel_layout as w
-from windows.jit import kernel
+from windows.jit import inlined, kernel
 
 O_NUMBER, O_FLAG, O_CODE, O_CONST, O_CONST_FLAG, O_CONST_CODE = 0, 1, 2, 3, 4, 5
 O_CMP, O_SAME, O_IN_NUMBERS, O_IN_CODES, O_AND, O_OR, O_NOT, O_IS_NULL = 10, 20, 22, 23, 24, 25, 26, 27
@@ -122,7 +122,7 @@ def evaluate(P, PX, st, i, n, NUM, FLAG, CODE, R, T):
         p += OP_WORDS
 
 
-@kernel
+@inlined
 def bits_of(P, g, i, n, NUM, CODE, T):
     """Which of a group's conditions hold for row i of n; a condition is a list of terms that must all hold."""
     mask = np.int64(0)

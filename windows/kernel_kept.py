@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from windows import kernel_layout as w
 from windows.arena import release
-from windows.jit import kernel
+from windows.jit import inlined, kernel
 from windows.kernel_counts import counts_changed, counts_free
 from windows.kernel_history import data_of
 from windows.kernel_sorted import sorted_drop, sorted_free, sorted_put
 from windows.kernel_window import place_near
 
 
-@kernel
+@inlined
 def inc_apply(M, X, P, s, e, leaf, D, i, sign):
     """One event into (sign 1) or out of (-1) what a set keeps incrementally."""
     cap = M[leaf + w.N_CAP]
@@ -53,7 +53,7 @@ def inc_walk(M, X, P, g, s, e, h, lo, hi, sign):
         i = 0
 
 
-@kernel
+@inlined
 def inc_move(M, X, P, g, s, e, h, lo, hi):
     """What a set keeps incrementally, moved to the stretch [lo, hi]."""
     a = M[e + w.E_LO]

@@ -7,12 +7,12 @@ import numpy as np
 
 from windows import kernel_layout as w
 from windows.arena import ACC, EMPTY, LIST_DATA, LIST_N, MAP_DATA, MAP_MASK, UNIQUE
-from windows.jit import kernel
+from windows.jit import inlined, kernel
 from windows.kernel_cells import cells_join
 from windows.kernel_values import values_count
 
 
-@kernel
+@inlined
 def joined(M, X, P, s, S, at, n, D):
     """The place of the cells of a set's measures over n items: the item's own, where it is but one."""
     if n == 1 and S[at + 1] < 0:
@@ -40,7 +40,7 @@ def measure_of(M, X, P, PX, f, base, S, at, n, D, STAMP):
     return M[cell] / known if known > 0 else np.nan
 
 
-@kernel
+@inlined
 def number_of(M, X, fn, cell):
     """sum, mean, min, max, var or std of a number's cell."""
     n = M[cell + w.X_N]

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from windows import kernel_layout as w
 from windows.arena import STEP, TIGHT
-from windows.jit import kernel
+from windows.jit import inlined
 from windows.timers import ring_at
 
 TOOK, REFUSED, KEPT = 1, 2, 4  # KEPT: a set that refused does not drop
 
 
-@kernel
+@inlined
 def out_new(M, OUT, head, width):
     """Room for one more row of a result: its place."""
     n = OUT[head + w.OUT_N] + width
@@ -21,7 +21,7 @@ def out_new(M, OUT, head, width):
     return OUT[head + w.OUT_AT] + n - width
 
 
-@kernel
+@inlined
 def key_changed(M, P, OUT, root, wm):
     """The key's dump is no longer what it was; what it has closed stays closed."""
     M[root + w.R_FLOOR] = wm
@@ -30,7 +30,7 @@ def key_changed(M, P, OUT, root, wm):
         OUT[out_new(M, OUT, P[w.P_CHANGED], 1)] = M[root + w.R_SLOT]
 
 
-@kernel
+@inlined
 def arm(M, P, s, e, root, due):
     """Ring for this set and key no later than `due`. All sets of a group have one timer at a key."""
     if due < M[e + w.E_DUE]:
@@ -39,7 +39,7 @@ def arm(M, P, s, e, root, due):
         group_arm(M, P, g, root, due)
 
 
-@kernel
+@inlined
 def group_arm(M, P, g, root, due):
     """Ring for a group and key no later than `due`."""
     chain = root + P[g + w.G_CHAIN]

@@ -11,7 +11,7 @@ import numpy as np
 
 from windows import kernel_layout as w
 from windows.arena import EMPTY, ENTRY_WM, STEP, STRIDE
-from windows.jit import kernel
+from windows.jit import inlined, kernel
 from windows.kernel_counts import N_LIVE
 from windows.kernel_events import event_room, forget_before
 from windows.kernel_history import data_of, history_new
@@ -58,7 +58,7 @@ def kept_value(M, X, P, PX, f, kept):
     return sorted_quantile(M, X, kept, PX[P[f + w.F_Q]]) if kept != 0 else np.nan
 
 
-@kernel
+@inlined
 def history_trim(M, X, P, g, root, h, before):
     """Free what no value can need any more, once a leaf is full."""
     last = M[h + w.H_LAST]
@@ -82,7 +82,7 @@ def history_trim(M, X, P, g, root, h, before):
         forget_before(M, P, g, root, h, useless)
 
 
-@kernel
+@inlined
 def event_put(M, X, P, g, root, h, mask, t, i, NUM, CODE):
     """A row's event into a history, and into what its sets keep incrementally."""
     leaf, place = event_room(M, P, g, h, t)
@@ -104,7 +104,7 @@ def event_put(M, X, P, g, root, h, mask, t, i, NUM, CODE):
             inc_apply(M, X, P, s, e, leaf, D, place, 1)
 
 
-@kernel
+@inlined
 def rolling_put(M, X, P, PX, g, root, mask, t, i, NUM, CODE, S, STAMP, OUT, OX, wm, LATE):
     """One value into a group's history, and the row's features: TOOK | REFUSED | KEPT."""
     verdict = 0
@@ -152,7 +152,7 @@ def views_settle(M, X, P, PX, g, root, accepted, t, S, STAMP, OUT, OX):
             rolling_values(M, X, P, PX, g, s, e, h, now, S, STAMP, OX, row + w.VIEW_WORDS, 1)
 
 
-@kernel
+@inlined
 def features_of(M, X, P, PX, g, root, t, i, S, STAMP, OUT, OX, wm, current):
     """The row's values of the sets that read it before (current 0) or after (1) its event is in."""
     for j in range(P[g + w.G_NSETS]):
@@ -169,7 +169,7 @@ def features_of(M, X, P, PX, g, root, t, i, S, STAMP, OUT, OX, wm, current):
                 OX[k] = np.nan
 
 
-@kernel
+@inlined
 def rolling_taken(M, P, g, root, accepted, t, OUT, wm):
     """Views and timers of the sets that took an event of time t."""
     for j in range(P[g + w.G_NSETS]):

@@ -8,25 +8,25 @@ from __future__ import annotations
 
 from windows import kernel_layout as w
 from windows.arena import SCRATCH
-from windows.jit import kernel
+from windows.jit import inlined, kernel
 from windows.kernel_grid import ends, record, record_find, starts
 from windows.kernel_measures import joined, measure_of
 from windows.kernel_queue import out_new
 
 
-@kernel
+@inlined
 def may_read(M, P, s, node):
     """Whether the slice holds events of this set."""
     return (M[node + w.L_MASK] >> P[s + w.S_J]) & 1 and M[node + w.L_CELLS + P[s + w.S_CNT]] > 0
 
 
-@kernel
+@inlined
 def row_new(M, P, s, OUT):
     """Room for one more row of a set: its place."""
     return out_new(M, OUT, P[s + w.S_OUT], P[s + w.S_WIDTH])
 
 
-@kernel
+@inlined
 def row_write(M, X, P, PX, Z, s, root, k, S, at, n, STAMP, OUT, OX, row):
     """Window k over n items: all but what its record says."""
     base = joined(M, X, P, s, S, at, n, 0)
@@ -52,7 +52,7 @@ def row_record(M, OUT, row, r):
     OUT[row + w.ROW_CAUSE] = M[r + w.W_CAUSE]
 
 
-@kernel
+@inlined
 def items_from(M, P, s, node, end, S):
     """The slices of a window as items from S[0] on, from its oldest one: how many."""
     n = 0

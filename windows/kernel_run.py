@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from windows import kernel_layout as w
 from windows.arena import CAUSE, DOCS, EMPTY, LONGEST, SCRATCH, STRIDE, T_HEAP, T_N, TIGHT, WATERMARK, room
-from windows.jit import kernel
+from windows.jit import inlined, kernel
 from windows.kernel_ahead import FURTHEST, look_ahead, rings_ahead
 from windows.kernel_close import grid_due, grid_ring, slices_free
 from windows.kernel_emit import judge, root_new
@@ -23,7 +23,7 @@ CHANGE_ROW = 1
 BY_END = 3
 
 
-@kernel
+@inlined
 def ring(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, OX, target, budget):
     """Do what the next timer asks for: for the sets of a group at a key, while the budget lasts."""
     due = M[M[T_HEAP]]
@@ -58,13 +58,13 @@ def ring(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, OX, target, budget):
         group_arm(M, P, g, root, soonest)
 
 
-@kernel
+@inlined
 def space(M):
     """Whether there is memory, and room for results, for the next thing."""
     return room(M) and not M[TIGHT] and 6 * M[LONGEST] + 1024 < M[SCRATCH]
 
 
-@kernel
+@inlined
 def pass_time(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, OX, mark, budget):
     """Let time pass to a mark and do all that is due. Until it is all done, the watermark stays where it was."""
     target = max(mark, M[WATERMARK])
@@ -78,7 +78,7 @@ def pass_time(M, X, P, PX, Z, ROOTS, S, STAMP, OUT, OX, mark, budget):
     return DONE
 
 
-@kernel
+@inlined
 def change(M, X, P, PX, Z, st, root, i, at, put, take, old_at, NUM, FLAG, CODE, R, T, S, STAMP, OUT, OX, LATE):
     """The old value out of all groups of its stream that it can be taken out of, the new one into all: TOOK | REFUSED | KEPT."""
     wm = judge(M, root, M[WATERMARK])

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from windows import kernel_layout as w
 from windows.arena import CAUSE, DOCS, LONGEST, MEMO, STEP, alloc, release
-from windows.jit import kernel
+from windows.jit import inlined, kernel
 from windows.kernel_cells import cells_add, cells_clear, cells_free
 from windows.kernel_grid import ends, first_on, first_past, last_at, last_of, record, record_find, record_put, slice_at
 from windows.kernel_queue import KEPT, REFUSED, TOOK, arm, out_new
 
 
-@kernel
+@inlined
 def slice_find(M, head, a, b, full):
     """(the slice [a, b) that all sets may read or 0, the newest one that does not start after a)."""
     node = head
@@ -29,7 +29,7 @@ def slice_find(M, head, a, b, full):
     return 0, older
 
 
-@kernel
+@inlined
 def slice_known(M, P, Z, g, t):
     """The place of what is known of the slice that holds t. Many values in a row are in one slice."""
     m = M[MEMO] + P[g + w.G_MEMO]
@@ -56,7 +56,7 @@ def slice_learn(M, P, Z, g, m, a, b):
     M[m + w.MEMO_DEAD] = dead
 
 
-@kernel
+@inlined
 def slice_new(M, X, P, g, root, m, older):
     """The slice known at m, in front of `older` (0: at the old end); not needed once the last window on it is frozen for all."""
     chain = root + P[g + w.G_CHAIN]
@@ -111,7 +111,7 @@ def slices_forget(M, P, g, root, before):
         slice_drop(M, P, g, root)
 
 
-@kernel
+@inlined
 def slices_put(M, X, P, Z, g, root, mask, t, i, NUM, CODE, OUT, wm, LATE):
     """One value into a group's slices: TOOK | REFUSED | KEPT."""
     if not mask & P[g + w.G_WANT]:
@@ -148,7 +148,7 @@ def slices_put(M, X, P, Z, g, root, mask, t, i, NUM, CODE, OUT, wm, LATE):
     return verdict
 
 
-@kernel
+@inlined
 def arm_open(M, P, Z, g, s, root, node):
     """A timer for the first open window on a slice."""
     e = root + P[s + w.S_ENT]

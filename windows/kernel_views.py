@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from windows import kernel_layout as w
 from windows.arena import DOCS, EMPTY, STEP
-from windows.jit import kernel
+from windows.jit import inlined, kernel
 from windows.kernel_events import forget_before
 from windows.kernel_history import data_of, history_free
 from windows.kernel_kept import inc_free
@@ -13,7 +13,7 @@ from windows.kernel_queue import arm, key_changed, out_new
 from windows.kernel_window import place_near
 
 
-@kernel
+@inlined
 def history_of(M, P, g, root, j):
     """The history that the group's j-th set reads at a key, 0 if there is none."""
     h = M[root + P[g + w.G_CHAIN]]
@@ -28,7 +28,7 @@ def leaves_after(P, s):
     return P[s + w.S_DELAY] + P[s + w.S_SIZE] + P[s + w.S_CLOSED]
 
 
-@kernel
+@inlined
 def next_event(M, P, g, e, h, bit, t):
     """The time of the set's first event at or after a time, NONE if there is none."""
     if h == 0:
@@ -78,7 +78,7 @@ def rolling_due(M, P, g, s, e, h):
     return due_after(M, P, s, e, expires(M, P, g, s, e, h, M[e + w.E_ASOF]))
 
 
-@kernel
+@inlined
 def due_after(M, P, s, e, soonest):
     """When a view is refreshed that changes at `soonest`; where nothing changes it, when the key is forgotten."""
     if soonest == w.NONE:
@@ -100,7 +100,7 @@ def view_touch(M, P, s, e, root, OUT, wm):
     OUT[OUT[head + w.OUT_AT] + M[e + w.E_ROW] + w.VIEW_ASOF] = EMPTY
 
 
-@kernel
+@inlined
 def rolling_ring(M, X, P, g, s, root, OUT, wm):
     """Refresh a view that has decayed, forget a key that no value can need any more, ring again for the rest."""
     e = root + P[s + w.S_ENT]

@@ -10,21 +10,21 @@ from __future__ import annotations
 
 from windows import kernel_layout as w
 from windows.arena import SCRATCH, alloc
-from windows.jit import kernel
+from windows.jit import inlined, kernel
 from windows.kernel_cells import cells_clear, cells_join
-from windows.kernel_events import first_from, leaf_item, place_of, refreshed, stretch
+from windows.kernel_events import leaf_from, leaf_item, place_of, refreshed, stretch
 from windows.kernel_history import data_of, leaf_for
 
 NEAR = 4  # leaves that are looked through before the tree is asked
 
 
-@kernel
+@inlined
 def is_known(M, e, h):
     """Whether what is remembered still holds."""
     return M[e + w.E_LEFT] != 0 and M[e + w.E_EPOCH] == M[h + w.H_EPOCH]
 
 
-@kernel
+@inlined
 def window_items(M, X, P, g, s, e, h, lo, hi, S):
     """The events with lo <= time <= hi as items from S[0] on, in order: how many."""
     D = data_of(P, g)
@@ -50,7 +50,7 @@ def window_items(M, X, P, g, s, e, h, lo, hi, S):
     d = right + D
     S[3 * n] = right
     S[3 * n + 1] = 0
-    S[3 * n + 2] = M[right + w.N_N] if M[d + M[right + w.N_N] - 1] <= hi else first_from(M, d, M[right + w.N_N], hi + 1)
+    S[3 * n + 2] = M[right + w.N_N] if M[d + M[right + w.N_N] - 1] <= hi else leaf_from(M, d, M[right + w.N_N], hi + 1)
     return n + 1
 
 
@@ -69,7 +69,7 @@ def window_find(M, X, P, g, s, e, h, lo, hi, S):
     middle_make(M, X, P, g, s, e, S)
 
 
-@kernel
+@inlined
 def window_forward(M, X, P, g, s, e, h, lo, hi, S):
     """The stretch has moved on."""
     D = data_of(P, g)
@@ -181,7 +181,7 @@ def place_near(M, P, g, e, h, t):
         leaf = M[e + w.E_LEFT]
         for _ in range(NEAR):
             if M[leaf + D + M[leaf + w.N_N] - 1] >= t:
-                return leaf, first_from(M, leaf + D, M[leaf + w.N_N], t)
+                return leaf, leaf_from(M, leaf + D, M[leaf + w.N_N], t)
             leaf = M[leaf + w.N_NEXT]
             if leaf == 0:
                 return leaf, 0

@@ -23,7 +23,7 @@ from windows.arena import (
     map_remove,
     release,
 )
-from windows.jit import kernel
+from windows.jit import inlined, kernel
 
 GROUP_BITS = 16
 # tokens of a due time: one word, the place of the newest chunk. A chunk: [older chunk, how many, words, tokens...]
@@ -109,7 +109,7 @@ def tokens_at(M, due):
     return M[p + 1]
 
 
-@kernel
+@inlined
 def ring_at(M, due, group, slot):
     """Ring for this token once the watermark is at `due`."""
     tokens = tokens_at(M, due)
@@ -130,7 +130,7 @@ def next_token(M):
     return M[chunk + C_DATA + M[chunk + C_N] - 1]
 
 
-@kernel
+@inlined
 def ring_next(M):
     """Take the token that rings next."""
     due = M[M[T_HEAP]]
