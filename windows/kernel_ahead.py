@@ -97,26 +97,25 @@ def rings_ahead(M, P, ROOTS):
 
 
 @inlined
-def ring_ahead(M, P, ROOTS, token, step):
-    """The slices, or the leaf, where a token's sets go on; later on the slices that follow, one a step, or the last leaf."""
+def ring_ahead(M, P, ROOTS, token, further):
+    """The slices, or the leaf, where a token's sets go on; further: the next slice after that, or the last leaf."""
     g = P[P[w.P_GROUPS] + (token & ((1 << GROUP_BITS) - 1))]
     root = ROOTS[token >> GROUP_BITS]
     if root == 0 or M[root + w.R_ROUTE] != P[g + w.G_ROUTE]:
         return
     head = M[root + P[g + w.G_CHAIN]]
-    if P[g + w.G_KIND] == w.HISTORY and head != 0 and step <= 1:
-        node_ahead(M, M[head + w.H_LAST] if step else head, 4 * LINE)
+    if P[g + w.G_KIND] == w.HISTORY and head != 0:
+        node_ahead(M, M[head + w.H_LAST] if further else head, 4 * LINE)
     for n in range(P[g + w.G_NSETS]):
         s = P[P[g + w.G_SETS] + n]
         e = root + P[s + w.S_ENT]
         if P[s + w.S_KIND] == w.GRID:
             node = M[e + w.E_FINGER]
-            for _ in range(step):
-                if node != 0:
-                    node = M[node + w.L_PREV]
+            if node != 0 and further:
+                node = M[node + w.L_PREV]
             if node != 0:
                 node_ahead(M, node, w.L_CELLS + P[g + w.G_CELLWORDS] + P[g + w.G_NSETS])
-        elif P[s + w.S_KIND] == w.ROLLING and step == 0 and M[e + w.E_LEFT] != 0:
+        elif P[s + w.S_KIND] == w.ROLLING and not further and M[e + w.E_LEFT] != 0:
             node_ahead(M, M[e + w.E_LEFT], 4 * LINE)
 
 

@@ -104,7 +104,7 @@ def value_add(M, kind, at, t, code):
         M[at + 1] = code
 
 
-@kernel
+@inlined
 def cells_join(M, X, P, cells, ncells, base, S, at, n, D):
     """The cells at P[cells] over n items, to `base`. Values and quantiles are not joined: they are asked of the items."""
     for c in range(cells, cells + ncells * w.C_WORDS, w.C_WORDS):

@@ -10,7 +10,7 @@ from windows.kernel_cells import cells_join
 from windows.kernel_history import data_of, dirty, leaf_bigger, leaf_drop, leaf_for, leaf_split, place_in, reshaped
 
 
-@kernel
+@inlined
 def event_room(M, P, g, h, t):
     """Room for an event behind all up to its time: (leaf, place), its time written."""
     D = data_of(P, g)

@@ -95,7 +95,7 @@ def one_known(op, to, a, b, R, T, P, PX):
         R[to] = -R[a] if op == O_NEG else abs(R[a])
 
 
-@kernel
+@inlined
 def evaluate(P, PX, st, i, n, NUM, FLAG, CODE, R, T):
     """All conditions of a stream over row i of n, into the registers."""
     p = P[st + w.ST_CODE]

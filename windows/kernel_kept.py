@@ -62,10 +62,10 @@ def inc_move(M, X, P, g, s, e, h, lo, hi):
         inc_walk(M, X, P, g, s, e, h, a, b, -1)
         inc_walk(M, X, P, g, s, e, h, lo, hi, 1)
     else:
-        inc_walk(M, X, P, g, s, e, h, a, lo - 1, -1)
-        inc_walk(M, X, P, g, s, e, h, lo, a - 1, 1)
-        inc_walk(M, X, P, g, s, e, h, hi + 1, b, -1)
-        inc_walk(M, X, P, g, s, e, h, b + 1, hi, 1)
+        if a != lo:
+            inc_walk(M, X, P, g, s, e, h, min(a, lo), max(a, lo) - 1, 1 if lo < a else -1)
+        if b != hi:
+            inc_walk(M, X, P, g, s, e, h, min(b, hi) + 1, max(b, hi), 1 if b < hi else -1)
     M[e + w.E_LO] = lo
     M[e + w.E_HI] = hi
 

@@ -21,7 +21,7 @@ def joined(M, X, P, s, S, at, n, D):
     return M[ACC]
 
 
-@kernel
+@inlined
 def measure_of(M, X, P, PX, f, base, S, at, n, D, STAMP):
     """The value of the measure at P[f] over n items, whose joined cells are at `base`."""
     fn = P[f + w.F_FN]

@@ -24,7 +24,7 @@ from windows.kernel_views import expires, history_of, leaves_after, view_touch
 from windows.kernel_window import window_items
 
 
-@kernel
+@inlined
 def rolling_values(M, X, P, PX, g, s, e, h, t, S, STAMP, out, at, stride):
     """The values of a set as of a time, into out[at], out[at + stride], ..."""
     lo = t - P[s + w.S_DELAY] - P[s + w.S_SIZE] + (0 if P[s + w.S_CLOSED] else 1)
@@ -50,7 +50,7 @@ def rolling_values(M, X, P, PX, g, s, e, h, t, S, STAMP, out, at, stride):
         f += w.F_WORDS
 
 
-@kernel
+@inlined
 def kept_value(M, X, P, PX, f, kept):
     """What a set keeps incrementally, as its measure."""
     if P[f + w.F_FN] == w.F_DISTINCT:
@@ -118,21 +118,29 @@ def rolling_put(M, X, P, PX, g, root, mask, t, i, NUM, CODE, S, STAMP, OUT, OX, 
         elif (mask >> P[s + w.S_BIT]) & 1:
             verdict |= TOOK
             accepted |= 1 << j
-    features_of(M, X, P, PX, g, root, t, i, S, STAMP, OUT, OX, wm, 0)
-    if accepted:
-        if M[root + P[g + w.G_CHAIN]] == 0:
-            M[root + P[g + w.G_CHAIN]] = history_new(M, P, g, P[g + w.G_FULL])
-        views_settle(M, X, P, PX, g, root, accepted, t, S, STAMP, OUT, OX)
-        h = M[root + P[g + w.G_CHAIN]]
-        while h != 0:
-            if M[h + w.H_MASK] & accepted:
-                history_trim(M, X, P, g, root, h, M[ENTRY_WM])
-                event_put(M, X, P, g, root, h, mask, t, i, NUM, CODE)
-            h = M[h + w.H_NEXT]
-    features_of(M, X, P, PX, g, root, t, i, S, STAMP, OUT, OX, wm, 1)
+    for current in range(2):
+        if current and accepted:
+            histories_put(M, X, P, PX, g, root, accepted, mask, t, i, NUM, CODE, S, STAMP, OUT, OX)
+        features_of(M, X, P, PX, g, root, t, i, S, STAMP, OUT, OX, wm, current)
     if accepted:
         rolling_taken(M, P, g, root, accepted, t, OUT, wm)
     return verdict
+
+
+@inlined
+def histories_put(M, X, P, PX, g, root, accepted, mask, t, i, NUM, CODE, S, STAMP, OUT, OX):
+    """An event into the histories of the sets that accept it."""
+    chain = root + P[g + w.G_CHAIN]
+    if M[chain] == 0:
+        M[chain] = history_new(M, P, g, P[g + w.G_FULL])
+    if accepted != P[g + w.G_FULL]:
+        views_settle(M, X, P, PX, g, root, accepted, t, S, STAMP, OUT, OX)
+    h = M[chain]
+    while h != 0:
+        if M[h + w.H_MASK] & accepted:
+            history_trim(M, X, P, g, root, h, M[ENTRY_WM])
+            event_put(M, X, P, g, root, h, mask, t, i, NUM, CODE)
+        h = M[h + w.H_NEXT]
 
 
 @kernel

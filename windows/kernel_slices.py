@@ -86,7 +86,7 @@ def slice_new(M, X, P, g, root, m, older):
     return node
 
 
-@kernel
+@inlined
 def slice_drop(M, P, g, root):
     """Free the oldest slice."""
     chain = root + P[g + w.G_CHAIN]
