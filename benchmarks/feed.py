@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from contract.columns import EVENT, HEARTBEAT, Bare, Scanned, Scanner, lines
 from windows.columns import Codes
-from windows.engine import BY_EVENT, BY_HEARTBEAT, CHANGE, TIME, Columns, Ints
+from windows.engine import BY_EVENT, BY_HEARTBEAT, CHANGE, TIME, Bools, Columns, Ints
 from windows.expr import merge_fields
 from windows.spec import WindowSet, streams
 
@@ -28,26 +29,32 @@ def scanner(sets: Sequence[WindowSet], bare: bool) -> Scanner:
     return Scanner(needs, Bare(0, "ts") if bare else None)
 
 
+@cache
+def nothing(n: int) -> Bools:
+    """No truth in so many rows; nobody writes there."""
+    return np.zeros(n, np.bool_)
+
+
 def columns(scanned: Scanned) -> Columns:
     """A batch for the engine. Every record of the workload is plain; one that is not would show here."""
-    kind, mark = scanned.kind, scanned.at
-    if not kind.all():
-        raise RuntimeError("a record of the workload was not read in place")
-    beat = kind == HEARTBEAT
-    if beat.any():
-        mark = np.where(beat, scanned.cluster - SETTLE, mark)
+    kind, mark, cause = scanned.kind, scanned.at, nothing(scanned.n).view(np.int8)
+    if kind.tobytes().count(EVENT) < scanned.n:
+        beat = kind == HEARTBEAT
+        mark, cause = np.where(beat, scanned.cluster - SETTLE, mark), beat.view(np.int8)
+        if not kind.all():
+            raise RuntimeError("a record of the workload was not read in place")
     return Columns(
         n=scanned.n,
         kind=kind,
-        cause=beat.view(np.int8),
+        cause=cause,
         mark=mark,
         stream=scanned.pair,
         key=scanned.key,
         keys=scanned.keys,
         at=scanned.at,
-        old_at=np.zeros(scanned.n, np.int64),
+        old_at=scanned.at,
         put=scanned.document,
-        take=np.zeros(scanned.n, np.bool_),
+        take=nothing(scanned.n),
         doc=None,
         number=scanned.number,
         flag=scanned.flag,
@@ -63,9 +70,11 @@ def slices(path: Path, size: int, most: int) -> Iterator[tuple[bytes, Ints]]:
             data = rest + block
             places = lines(data)
             whole = (len(places) - 1) // size * size
-            for a in range(0, min(whole, most), size):
-                cut = places[a : min(a + size, most) + 1]
-                yield data[cut[0] : cut[-1]], cut - cut[0]
+            ends = [min(a + size, most) for a in range(0, min(whole, most), size)]
+            a, begin = 0, 0
+            for b, end in zip(ends, places[ends].tolist(), strict=True):
+                yield data[begin:end], places[a : b + 1] - begin
+                a, begin = b, end
             most -= whole
             rest = data[places[whole] :]
         if rest and most > 0:

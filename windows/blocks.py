@@ -24,6 +24,13 @@ class Once:
         self._make: Callable[[], Sequence[npt.NDArray[Any]]] | None = make
         self._made: Sequence[npt.NDArray[Any]] = ()
 
+    @classmethod
+    def made(cls, *columns: npt.NDArray[Any]) -> Once:
+        """Columns that are there."""
+        once = cls.__new__(cls)
+        once._make, once._made = None, columns
+        return once
+
     def get(self) -> Sequence[npt.NDArray[Any]]:
         """All of them."""
         if self._make is not None:

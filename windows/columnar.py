@@ -72,7 +72,8 @@ class ColumnarEngine:
     @property
     def watermark(self) -> int:
         """Event time up to which all is thought complete; set it before the first record to go on from a saved one."""
-        return int(self.M[arena.WATERMARK])
+        watermark: int = self.M.data[arena.WATERMARK]
+        return watermark
 
     @watermark.setter
     def watermark(self, value: int) -> None:
@@ -80,10 +81,10 @@ class ColumnarEngine:
 
     def step(self, batch: Columns, begin: int = 0, budget: int | None = None) -> StepResult:
         self._start()
-        slot = self.inputs.slots(batch, begin, self._slot)
+        slot, keyed = self.inputs.slots(batch, begin, self._slot)
         if self.plan.zones:
             self.zones.cover(*reach(batch, begin, batch.n))
-        columns = self.inputs.columns(batch, slot)
+        columns = self.inputs.columns(batch, slot, keyed)
         outcome = np.zeros(batch.n, np.int8)
         done, code = self._run(batch, begin, batch.n, slot, columns, outcome, budget)
         if code == LAST and self._finish(budget):
@@ -157,11 +158,12 @@ class ColumnarEngine:
     def make_room(self, more: int = 0) -> None:
         """Memory for the next thing that a kernel does and so many words more, room for results, and stamps for all codes."""
         self.M = with_room(self.M, more)
-        if self.M[arena.TIGHT]:
+        head = self.M.data
+        if head[arena.TIGHT]:
             self.out = with_out(self.plan, self.out)
-            self.M[arena.TIGHT] = 0
-        if len(self.scratch) < 6 * int(self.M[arena.LONGEST]) + 2048:
-            self.scratch = np.zeros(12 * int(self.M[arena.LONGEST]) + 2048, np.int64)
+            head[arena.TIGHT] = 0
+        if len(self.scratch) < 6 * head[arena.LONGEST] + 2048:
+            self.scratch = np.zeros(12 * head[arena.LONGEST] + 2048, np.int64)
         if len(self.stamps) <= len(self.codes.values_by_code):
             self.stamps = np.concatenate([self.stamps, np.zeros(len(self.codes.values_by_code), np.int64)])
 
@@ -180,13 +182,14 @@ class ColumnarEngine:
         return slot
 
     def _start(self) -> None:
-        self.M[arena.STEP] += 1  # blocks of before are too old now
+        head = self.M.data  # a single number of numpy's costs more than one of a memoryview
+        head[arena.STEP] += 1  # blocks of before are too old now
         self.out[self._used] = 0
         if self.codes.crowded:
             forget_codes(self)
-        self.late[:] = 0
-        self.M[arena.DOCS] = 0
-        self.M[arena.ENTRY_WM] = max(self.watermark, w.LONG_AGO)
+        self.late.fill(0)
+        head[arena.DOCS] = 0
+        head[arena.ENTRY_WM] = max(head[arena.WATERMARK], w.LONG_AGO)
         self._wipe()
 
     def _wipe(self) -> None:
@@ -223,9 +226,11 @@ class ColumnarEngine:
                 return self._ended
 
     def _result(self, begin: int, done: int, outcome: Any) -> StepResult:
-        result = StepResult(done, self.watermark, OUTCOMES[outcome[begin:done]])
         late = self.late.tolist()
         if any(late):
+            result = StepResult(done, self.watermark, OUTCOMES[outcome[begin:done]])
             result.late = {spec.name: n for spec, n in zip(self.sets, late, strict=False) if n}
+        else:  # nobody refused anything
+            result = StepResult(done, self.watermark, np.zeros(done - begin, np.int8))
         self.outputs.collect(result)
         return result

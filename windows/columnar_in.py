@@ -35,9 +35,9 @@ class Inputs:
         }
         self._retracting = [n for n, m in enumerate(plan.streams) if any(s.retract and (s.trigger, s.key) == m for s in sets)]
 
-    def slots(self, batch: Columns, begin: int, slot_of: Callable[[Key], int]) -> Words:
-        """The slot of each row, -1 where a row is no change of a key that a set reads. Keys may be a sequence with `codes` and a
-        `table` that only grows, as windows.columns.Codes: then a key is looked up only once."""
+    def slots(self, batch: Columns, begin: int, slot_of: Callable[[Key], int]) -> tuple[Words, int]:
+        """The slot of each row, -1 where a row is no change of a key that a set reads; and how many rows are one. Keys may be a
+        sequence with `codes` and a `table` that only grows, as windows.columns.Codes: then a key is looked up only once."""
         slot = np.empty(batch.n, np.int64)
         codes, table = getattr(batch.keys, "codes", None), getattr(batch.keys, "table", batch.keys)
         if codes is None:
@@ -47,49 +47,51 @@ class Inputs:
         missing = np.empty(batch.n, np.int64)
         kind, stream = np.ascontiguousarray(batch.kind, np.int8), np.ascontiguousarray(batch.stream, np.int16)
         key = np.ascontiguousarray(batch.key, np.int32)
-        new = find_slots(kind, stream, key, begin, codes, own, slot, missing)
+        new, keyed = find_slots(kind, stream, key, begin, codes, own, slot, missing)
         if new:
             for code in dict.fromkeys(missing[:new].tolist()):
                 own[code] = slot_of(table[code])
             find_slots(kind, stream, key, begin, codes, own, slot, missing)
-        return slot
+        return slot, keyed
 
     def forget(self, slots: Sequence[int]) -> None:
         """These slots are given to other keys from now on."""
         for own in self._tables.numbers():
             own[np.isin(own, slots)] = -1
 
-    def columns(self, batch: Columns, slot: Words) -> tuple[Any, Any, Any]:
-        """(numbers, flags, codes), a row each; anything where no row is read."""
+    def columns(self, batch: Columns, slot: Words, keyed: int) -> tuple[Any, Any, Any]:
+        """(numbers, flags, codes), a row each; anything where no row has a key."""
         numbers = np.empty((len(self._numbers), batch.n))
         flags = np.empty((len(self._flags), batch.n), np.int8)
         codes = np.empty((len(self._values), batch.n), np.int64)
-        if slot.max(initial=-1) < 0:
+        if not keyed:
             return numbers, flags, codes
         for i, path in enumerate(self._numbers):
             numbers[i] = batch.number[path]
         for i, what in enumerate(self._flags):
             flags[i] = batch.flag[what] if isinstance(what, str) else self._judged(batch, what)
         for i, path in enumerate(self._values):
-            codes[i] = self._documents(batch) if path == DOCUMENT else self._interned(batch.value[path], slot)
+            if path == DOCUMENT:
+                self._documents(batch, codes[i])
+            else:
+                self._interned(batch.value[path], slot, codes[i])
         return numbers, flags, codes
 
-    def _documents(self, batch: Columns) -> Words:
+    def _documents(self, batch: Columns, out: Words) -> None:
         """The documents' ids, of rows whose values may be taken out."""
-        codes = np.full(batch.n, -1, np.int64)
-        if batch.doc is None:
-            return codes
         if isinstance(batch.doc, Codes):
-            return self._codes.column(batch.doc)
-        rows = np.flatnonzero(np.isin(batch.stream, self._retracting)).tolist()
-        codes[rows] = [self._codes[batch.doc[row]] for row in rows]
-        return codes
+            self._codes.column(batch.doc, out)
+            return
+        out.fill(-1)
+        if batch.doc is not None:
+            rows = np.flatnonzero(np.isin(batch.stream, self._retracting)).tolist()
+            out[rows] = [self._codes[batch.doc[row]] for row in rows]
 
-    def _interned(self, column: Sequence[Hashable], slot: Words) -> Words:
+    def _interned(self, column: Sequence[Hashable], slot: Words, out: Words) -> None:
         try:
-            return self._codes.column(column)
+            self._codes.column(column, out)
         except TypeError:  # something that cannot be hashed, in rows that no set reads
-            return np.array([self._codes[v] if s >= 0 else -1 for v, s in zip(column, slot.tolist(), strict=True)], np.int64)
+            out[:] = [self._codes[v] if s >= 0 else -1 for v, s in zip(column, slot.tolist(), strict=True)]
 
     def _judged(self, batch: Columns, expr: Expr) -> npt.NDArray[np.int8]:
         """An expression that only Python can judge, in the rows of the streams that read it."""

@@ -48,12 +48,13 @@ class Outputs:
             result.removed += write_spans(engine, i)
             revised.add(2 * i)
         heads = engine.out[: self._heads].tolist()
-        for kind, add in enumerate(self._adds):
-            at, _, n, _ = heads[w.OUT_WORDS * kind : w.OUT_WORDS * (kind + 1)]
+        begins, counts = heads[w.OUT_AT :: w.OUT_WORDS], heads[w.OUT_N :: w.OUT_WORDS]
+        for at, n, width, kind, add in zip(begins, counts, self._widths, range(len(self._adds)), self._adds, strict=False):
             if n and add is not None:
-                rows = engine.out[at : at + n].copy().reshape(-1, self._widths[kind])
+                rows = engine.out[at : at + n].copy()
+                rows.shape = -1, width
                 add(result, rows, kind in revised, check)
-        at, _, n, _ = heads[self._changed : self._changed + w.OUT_WORDS]
+        at, n = heads[self._changed + w.OUT_AT], heads[self._changed + w.OUT_N]
         result.changed = Changed(engine.out[at : at + n].copy(), self._fresh(self._keys_of, check))
 
     def _adders(self) -> list[Any]:
@@ -71,17 +72,22 @@ class Outputs:
 
     def _add_open(self, sets: Sequence[int], result: StepResult, rows: Words, _: bool, check: Check) -> None:
         for i in sets:
-            result.windows.append(
-                LazyWindows(self._engine.sets[i], partial(self._filled, i, partial(self._open, i, rows, check), check))
-            )
+            result.windows.append(LazyWindows(self._engine.sets[i], partial(self._opened, i, rows, check)))
+
+    def _opened(self, i: int, rows: Words, check: Check) -> dict[str, Any]:
+        """The fields of a block of windows that are open."""
+        return self._filled(i, partial(self._open, i, rows, check), check)
 
     def _add_views(self, i: int, result: StepResult, rows: Words, _: bool, check: Check) -> None:
         result.rolling.append(LazyViews(self._engine.sets[i], partial(self._viewed, i, rows, check)))
 
     def _add_features(self, i: int, result: StepResult, rows: Words, _: bool, check: Check) -> None:
-        once = Once(lambda: (rows[:, 0], *rows.view(np.float64)[:, 1:].T))
-        row = Column(once, 0, list_of)
-        result.features.append(LazyFeatures(self._engine.sets[i], row, partial(self._measures, i, once, 1, check)))
+        row = Column(Once.made(rows[:, 0]), 0, list_of)
+        result.features.append(LazyFeatures(self._engine.sets[i], row, partial(self._valued, i, rows, check)))
+
+    def _valued(self, i: int, rows: Words, check: Check) -> dict[str, Any]:
+        """The values of a block of features."""
+        return self._measures(i, Once.made(*rows.view(np.float64)[:, 1:].T), 0, check)
 
     def current(self, i: int, key: Key, as_of: int) -> RollingBlock:
         """One key's rolling values as of a time."""
@@ -137,10 +143,10 @@ class Outputs:
         return [keys[slot] for slot in array.tolist()]
 
     def _guard(self) -> Check:
-        step = int(self._engine.M[arena.STEP])
+        step = self._engine.M.data[arena.STEP]
 
         def check() -> None:
-            if int(self._engine.M[arena.STEP]) != step:
+            if self._engine.M.data[arena.STEP] != step:
                 raise RuntimeError("a block must be read before the engine goes on")
 
         return check
@@ -203,7 +209,7 @@ class Outputs:
 
         once = Once(make)
         return {
-            "key": Column(Once(lambda: (slots,)), 0, self._fresh(self._keys_of, check)),
+            "key": Column(Once.made(slots), 0, self._fresh(self._keys_of, check)),
             "as_of": Column(once, 0, list_of),
             "expires_at": Column(once, 1, lambda a: [None if x == w.NONE else x for x in a.tolist()]),
             **self._measures(i, once, 2, check),

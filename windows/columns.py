@@ -107,13 +107,12 @@ class Interner(dict[Any, int]):
         self[value] = code
         return code
 
-    def column(self, values: Sequence[Hashable]) -> Ints:
-        """The codes of a column."""
+    def column(self, values: Sequence[Hashable], out: Ints) -> None:
+        """The codes of a column, to `out`."""
         if isinstance(values, Codes):
-            codes = np.empty(len(values), np.int64)
-            recode(np.ascontiguousarray(values.codes, np.int64), self._table(values.table), codes)
-            return codes
-        return np.fromiter(map(self.__getitem__, values), np.int64, len(values))
+            recode(np.ascontiguousarray(values.codes, np.int64), self._table(values.table), out)
+        else:
+            out[:] = np.fromiter(map(self.__getitem__, values), np.int64, len(values))
 
     def pin(self) -> None:
         """All codes so far (constants of expressions) stay."""

@@ -22,20 +22,21 @@ def find_slots(
     own: Ints,
     slot: Ints,
     missing: Ints,
-) -> int:
+) -> tuple[int, int]:
     """The slot of each row's key, own[codes[key]]; -1 before `begin` and where a row is no change of a key that a set reads. Gives
-    how many rows have a key without a slot; their codes go to `missing`."""
+    how many rows have a key without a slot, whose codes go to `missing`, and how many have any."""
     slot[:begin] = -1
-    n = 0
+    n, keyed = 0, 0
     for i in range(begin, kind.size):
         slot[i] = -1
         if kind[i] == CHANGE and stream[i] >= 0 and key[i] >= 0:
+            keyed += 1
             code = codes[key[i]]
             slot[i] = own[code]
             if own[code] < 0:
                 missing[n] = code
                 n += 1
-    return n
+    return n, keyed
 
 
 @kernel

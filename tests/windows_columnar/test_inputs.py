@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from contract.interned import Picked
 from windows.columnar_in import Inputs, reach
 from windows.columns import IDLE, Beside, Codes, Interner
-from windows.engine import CHANGE, NEVER, Columns
+from windows.engine import CHANGE, NEVER, Columns, Ints
 from windows.layout import Plan
 
 TABLE = [("card", f"c{i}") for i in range(9)]
@@ -78,13 +79,19 @@ def test_reach_is_what_is_put_in_and_vouched_for(rows: list[Any], data: Any) -> 
     assert reach(batch(rows, []), begin, end) == (min(times, default=0), max(times, default=0))
 
 
+def coded(interner: Interner, values: Sequence[Hashable]) -> Ints:
+    codes = np.empty(len(values), np.int64)
+    interner.column(values, codes)
+    return codes
+
+
 def test_values_get_codes_of_a_table_that_grows() -> None:
     interner, table = Interner(), ["a", None, "b"]
-    assert interner.column(Codes(np.array([2, -1, 0, 1]), table)).tolist() == [1, -1, 0, -1]
+    assert coded(interner, Codes(np.array([2, -1, 0, 1]), table)) == [1, -1, 0, -1]
     table += ["c", "a"]
-    assert interner.column(Codes(np.array([4, 3, 2]), table)).tolist() == [0, 2, 1]
-    assert interner.column(Codes(np.array([], np.int64), [])).tolist() == []
-    assert interner.column(["c", None, "d"]).tolist() == [2, -1, 3]
+    assert coded(interner, Codes(np.array([4, 3, 2]), table)) == [0, 2, 1]
+    assert coded(interner, Codes(np.array([], np.int64), [])) == []
+    assert coded(interner, ["c", None, "d"]) == [2, -1, 3]
 
 
 def test_a_table_that_is_not_used_any_more_is_forgotten() -> None:
