@@ -125,6 +125,24 @@ def test_a_long_history_of_one_busy_key_stays_fast_and_small(n: int) -> None:
     assert int(driver.engine.M[arena.USED]) < 1.3 * used < 21_600 * 12
 
 
+@pytest.mark.parametrize(("kind", "times", "most"), [
+    (Tumbling(1_000), [0], 264),
+    (Sliding(10_000, 1_000), [0, 999], 264),
+    (Sliding(10_000, 1_000), [1_000 * i for i in range(9)], 264 + 8 * 128),
+    (Rolling(100_000), [0, 1, 2, 3], 520),
+    (Rolling(100_000), [*range(16)], 780),
+    (Rolling(100_000), [*range(2_000)], 2_000 * 60),
+])  # fmt: skip
+def test_a_key_takes_the_memory_that_the_docs_say(kind: Kind, times: list[int], most: int) -> None:
+    spec = [window_set("m", kind, measures={"n": "count()", "s": "sum(x)", "top": "max(x)"}, lateness=0, retain=0)]
+    engine, keys = ColumnarEngine(spec), 1_000 if len(times) < 100 else 5
+    empty = int(engine.M[arena.USED])
+    for at in times:
+        engine.step(columns(spec, [{"at": at, "key": f"k{i}", "fields": {"x": 1.5}} for i in range(keys)]))
+    timers = 32  # words of them that lie together
+    assert (int(engine.M[arena.USED]) - empty) * 8 / keys <= most + timers
+
+
 def test_codes_of_values_that_are_gone_are_given_to_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("windows.columns.CROWD", 50)
     spec = [*sets(retain=10, where="shop != 'never'"), window_set("l", Tumbling(100), measures={"l": "last(shop)"}, retain=10)]
