@@ -105,7 +105,7 @@ def ring_ahead(M, P, ROOTS, token, further):
         return
     head = M[root + P[g + w.G_CHAIN]]
     if P[g + w.G_KIND] == w.HISTORY and head != 0:
-        node_ahead(M, M[head + w.H_LAST] if further else head, 4 * LINE)
+        node_ahead(M, M[head + w.H_LAST] if further else head, 4 * LINE if further else w.H_WORDS)
     for n in range(P[g + w.G_NSETS]):
         s = P[P[g + w.G_SETS] + n]
         e = root + P[s + w.S_ENT]

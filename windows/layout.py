@@ -187,17 +187,14 @@ class Plan:
     def _lay_group(self, g: Group) -> None:
         row = [0] * w.G_WORDS
         row[w.G_KIND] = w.KEPT if g.kept else w.HISTORY if g.grid is None else w.SLICES
-        row[w.G_CHAIN] = g.chain
+        row[w.G_CHAIN], row[w.G_CELLWORDS], row[w.G_ZONE] = g.chain, g.cells.words, -1
         row[w.G_SETS], row[w.G_NSETS] = self._put([self.set_at(i) for i in g.sets]), len(g.sets)
         bits = [self._put([len(bit), *(x for term in bit for x in term)]) for bit in g.cells.bits]
         row[w.G_BITS], row[w.G_NBITS] = self._put(bits), len(bits)
         row[w.G_CELLS], row[w.G_NCELLS] = self._put(g.cells.rows()), len(g.cells.cells)
-        row[w.G_CELLWORDS] = g.cells.words
         row[w.G_DATA] = -(-(w.N_CELLS + g.cells.words) // LINE) * LINE
         row[w.G_ROOT] = w.CH_WORDS + sum(entity_words(self.sets[i], len(g.cells.kept[i])) for i in g.sets)
-        row[w.G_FULL] = (1 << len(g.sets)) - 1
-        row[w.G_ROUTE] = self.routes.index(self.streams[g.stream][1])
-        row[w.G_ZONE] = -1
+        row[w.G_FULL], row[w.G_ROUTE] = (1 << len(g.sets)) - 1, self.routes.index(self.streams[g.stream][1])
         row[w.G_INDEX], row[w.G_MEMO] = self.groups.index(g), self.memo_words
         row[w.G_TOUCHED] = (2 * len(self.sets) + row[w.G_INDEX]) * w.OUT_WORDS
         self.memo_words += w.MEMO_LAST + len(g.sets)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from contract.interned import Picked
 from windows.columnar_in import Inputs, reach
 from windows.columns import IDLE, Beside, Codes, Interner
-from windows.engine import CHANGE, NEVER, Columns, Ints
+from windows.engine import CHANGE, NEVER, Columns
 from windows.layout import Plan
 
 TABLE = [("card", f"c{i}") for i in range(9)]
@@ -60,7 +60,8 @@ def test_slots_are_those_of_the_keys(batches: list[Any], form: Any, data: Any) -
         picked = [TABLE[i] for i in order]
         keys = picked if form is list else form(np.array(order, np.int64), TABLE)
         begin = data.draw(st.integers(0, len(rows)))
-        slots = given.slots(batch(rows, keys), begin, slot_of)
+        slots, keyed = given.slots(batch(rows, keys), begin, slot_of)
+        assert keyed == np.count_nonzero(slots >= 0)
         for i, (kind, stream, key, *_) in enumerate(rows):
             read = i >= begin and kind == CHANGE and stream >= 0 and key >= 0
             assert slots[i] == (known[picked[key]] if read else -1)
@@ -79,10 +80,10 @@ def test_reach_is_what_is_put_in_and_vouched_for(rows: list[Any], data: Any) -> 
     assert reach(batch(rows, []), begin, end) == (min(times, default=0), max(times, default=0))
 
 
-def coded(interner: Interner, values: Sequence[Hashable]) -> Ints:
+def coded(interner: Interner, values: Sequence[Hashable]) -> list[int]:
     codes = np.empty(len(values), np.int64)
     interner.column(values, codes)
-    return codes
+    return codes.tolist()
 
 
 def test_values_get_codes_of_a_table_that_grows() -> None:
