@@ -165,7 +165,8 @@ class Table(Generic[T]):
         known, count = len(self.values), self._counts[COUNT]
         if known == count:
             return
-        places, tags = self._places[known : count + 1, 0].tolist(), self._places[known:count, 1].tolist()
+        flat = self._places[known : count + 1].ravel().tolist()
+        places, tags = flat[::2], flat[1:-1:2]
         names = self._names[places[0] : places[-1]].tobytes()
         quick = names.isascii() and SLASH not in names and not self._escaped
         text, of_text, add, base = names.decode() if quick else "", self._text, self.values.append, places[0]

@@ -12,7 +12,7 @@ from windows.engine import FeatureBlock, Key, RollingBlock, WindowBlock
 from windows.spec import WindowSet
 
 Turn = Callable[[npt.NDArray[Any]], list[Any]]
-Fill = Callable[[], dict[str, Any]]  # what a block says, by its fields' names
+Fill = tuple[Any, ...]  # a function that gives what a block says, by its fields' names, and its arguments
 
 
 class Once:
@@ -89,7 +89,8 @@ class _Lazy:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        for field, value in self._fill().items():
+        fill, *arguments = self._fill
+        for field, value in fill(*arguments).items():
             setattr(self, field, value)
         return object.__getattribute__(self, name)
 

@@ -36,54 +36,58 @@ class Outputs:
         self._names = [[m.name for m in spec.measures] for spec in engine.sets]
         self._set_of = {plan.set_at(i): i for i in range(len(engine.sets))}
         self._kept = [i for i, g in enumerate(plan.group_of) if g.kept]
-        self._widths, self._adds = out_widths(plan), self._adders()
+        self._adds = self._adders()
         self._changed, self._late = int(plan.P[w.P_CHANGED]), int(plan.P[w.P_REVISED])
-        self._heads = w.OUT_WORDS * len(self._widths)
+        self._heads = w.OUT_WORDS * len(out_widths(plan))
 
     def collect(self, result: StepResult) -> None:
         """Fill a result from the rows that kernels left."""
         engine, check = self._engine, self._guard()
-        revised = self._revised()
+        heads = engine.out[: self._heads].tolist()
+        revised = self._revised() if heads[self._late + w.OUT_N] else set()
         for i in self._kept:
             result.removed += write_spans(engine, i)
             revised.add(2 * i)
-        heads = engine.out[: self._heads].tolist()
-        begins, counts = heads[w.OUT_AT :: w.OUT_WORDS], heads[w.OUT_N :: w.OUT_WORDS]
-        for at, n, width, kind, add in zip(begins, counts, self._widths, range(len(self._adds)), self._adds, strict=False):
-            if n and add is not None:
+        if revised:
+            heads = engine.out[: self._heads].tolist()
+        for kind, width, add in self._adds:
+            if n := heads[w.OUT_WORDS * kind + w.OUT_N]:
+                at = heads[w.OUT_WORDS * kind]
                 rows = engine.out[at : at + n].copy()
                 rows.shape = -1, width
                 add(result, rows, kind in revised, check)
-        at, n = heads[self._changed + w.OUT_AT], heads[self._changed + w.OUT_N]
+        at, n = heads[self._changed], heads[self._changed + w.OUT_N]
         result.changed = Changed(engine.out[at : at + n].copy(), self._fresh(self._keys_of, check))
 
-    def _adders(self) -> list[Any]:
-        """What becomes of each kind of row, in the order of kinds; those of keys and of revised windows have their own ways."""
+    def _adders(self) -> list[tuple[int, int, Any]]:
+        """(kind, width, what becomes of it) of each kind of row; those of keys and of revised windows have their own ways."""
         adds: list[Any] = []
         for i, spec in enumerate(self._engine.sets):
             rolling = isinstance(spec.kind, Rolling)
             adds += (
                 [partial(self._add_views, i), partial(self._add_features, i)] if rolling else [partial(self._add_closed, i), None]
             )
-        return [*adds, *(partial(self._add_open, g.sets) for g in self._engine.plan.groups)]
+        adds += (partial(self._add_open, g.sets) for g in self._engine.plan.groups)
+        kinds = zip(range(len(adds)), out_widths(self._engine.plan), adds, strict=False)
+        return [kind for kind in kinds if kind[2] is not None]
 
     def _add_closed(self, i: int, result: StepResult, rows: Words, revised: bool, check: Check) -> None:
-        result.windows.append(LazyWindows(self._engine.sets[i], partial(self._filled, i, partial(_closed, rows, revised), check)))
+        result.windows.append(LazyWindows(self._engine.sets[i], (self._filled, i, partial(_closed, rows, revised), check)))
 
     def _add_open(self, sets: Sequence[int], result: StepResult, rows: Words, _: bool, check: Check) -> None:
         for i in sets:
-            result.windows.append(LazyWindows(self._engine.sets[i], partial(self._opened, i, rows, check)))
+            result.windows.append(LazyWindows(self._engine.sets[i], (self._opened, i, rows, check)))
 
     def _opened(self, i: int, rows: Words, check: Check) -> dict[str, Any]:
         """The fields of a block of windows that are open."""
         return self._filled(i, partial(self._open, i, rows, check), check)
 
     def _add_views(self, i: int, result: StepResult, rows: Words, _: bool, check: Check) -> None:
-        result.rolling.append(LazyViews(self._engine.sets[i], partial(self._viewed, i, rows, check)))
+        result.rolling.append(LazyViews(self._engine.sets[i], (self._viewed, i, rows, check)))
 
     def _add_features(self, i: int, result: StepResult, rows: Words, _: bool, check: Check) -> None:
         row = Column(Once.made(rows[:, 0]), 0, list_of)
-        result.features.append(LazyFeatures(self._engine.sets[i], row, partial(self._valued, i, rows, check)))
+        result.features.append(LazyFeatures(self._engine.sets[i], row, (self._valued, i, rows, check)))
 
     def _valued(self, i: int, rows: Words, check: Check) -> dict[str, Any]:
         """The values of a block of features."""
@@ -94,7 +98,7 @@ class Outputs:
         self._engine.root(key)
         rows = np.zeros((1, w.VIEW_WORDS + len(self._names[i])), np.int64)
         rows[0, w.VIEW_SLOT], rows[0, w.VIEW_ASOF] = self._engine.slots[key], arena.EMPTY
-        return LazyViews(self._engine.sets[i], partial(self._viewed, i, rows, lambda: None, as_of))
+        return LazyViews(self._engine.sets[i], (self._viewed, i, rows, lambda: None, as_of))
 
     def first_due(self) -> int | None:
         """When something in memory happens next."""
