@@ -171,7 +171,7 @@ def stretch(M, X, P, g, h, lo, hi, S):
 
 @kernel
 def first_from(M, d, n, t):
-    """How many of n rising times from M[d] on are before t."""
+    """How many of n rising times (or numbers) from M[d] on are before t."""
     lo = 0
     hi = n
     while lo < hi:

@@ -15,25 +15,12 @@ import numpy as np
 
 from windows.arena import LIST_CAP, LIST_DATA, LIST_N, alloc, list_new, list_push, release
 from windows.jit import kernel
+from windows.kernel_events import first_from
 from windows.kernel_measures import between
 
 LIST, MOST = 510, 509  # numbers that a list has room for, and holds: a word is free for what comes behind the last one
 NODE, FAN = 128, 42
 T_HEIGHT, T_N, T_CHILD, T_COUNT, T_BOUND = 0, 1, 2, 2 + FAN, 2 + 2 * FAN  # T_N is LIST_N too: what a block holds
-
-
-@kernel
-def less_than(X, d, n, x):
-    """How many of n sorted numbers from X[d] on are less than x."""
-    lo = 0
-    hi = n
-    while lo < hi:
-        mid = (lo + hi) >> 1
-        if X[d + mid] < x:
-            lo = mid + 1
-        else:
-            hi = mid
-    return lo
 
 
 @kernel
@@ -82,11 +69,11 @@ def sorted_rank(M, X, at, x):
     """How many numbers are less than x: the rank of the first that is equal to it."""
     rank = 0
     while M[at] < 0:
-        i = less_than(X, at + T_BOUND, M[at + T_N] - 1, x)
+        i = first_from(X, at + T_BOUND, M[at + T_N] - 1, x)
         for j in range(i):
             rank += M[at + T_COUNT + j]
         at = M[at + T_CHILD + i]
-    return rank + less_than(X, at + LIST_DATA, M[at + LIST_N], x)
+    return rank + first_from(X, at + LIST_DATA, M[at + LIST_N], x)
 
 
 @kernel
@@ -105,7 +92,7 @@ def sorted_put(M, X, at, x):
         at = top
     node = at
     while M[node] < 0:
-        i = less_than(X, node + T_BOUND, M[node + T_N] - 1, x)
+        i = first_from(X, node + T_BOUND, M[node + T_N] - 1, x)
         if M[M[node + T_CHILD + i] + LIST_N] == (MOST if M[node + T_HEIGHT] == -1 else FAN):
             split(M, X, node, i)
             i += X[node + T_BOUND + i] < x
@@ -120,7 +107,7 @@ def list_put(M, X, values, x):
     """One more number into a list that has room for it, or grows."""
     values = list_push(M, values, 0)
     n = M[values + LIST_N] - 1
-    place = less_than(X, values + LIST_DATA, n, x)
+    place = first_from(X, values + LIST_DATA, n, x)
     for j in range(values + LIST_DATA + n, values + LIST_DATA + place, -1):
         X[j] = X[j - 1]
     X[values + LIST_DATA + place] = x
