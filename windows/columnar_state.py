@@ -37,7 +37,7 @@ from windows.kernel_entry import (
 from windows.layout import Group
 from windows.layout_names import bit_names, cell_names, field_names
 
-VERSION = 4
+VERSION = 5
 Words = npt.NDArray[np.int64]
 Named = dict[int, tuple[list[str], list[str]]]  # by group: what its parts and fields are called
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -95,5 +96,18 @@ def _prefetching() -> Callable[..., Any]:
     return made
 
 
+def _fused() -> Callable[..., Any]:
+    def build(typing: Any, x: Any, y: Any, z: Any) -> Any:
+        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.fma(*args)
+
+        return types.float64(types.float64, types.float64, types.float64), code
+
+    made: Callable[..., Any] = intrinsic(build)
+    return made
+
+
+# x * y + z, rounded once: fma(x, y, z).
+fma: Callable[..., Any] = (lambda x, y, z: float(Fraction(x) * Fraction(y) + Fraction(z))) if PURE else _fused()
 # Has the processor fetch a word that will be read soon: prefetch(M, place).
 prefetch: Callable[..., Any] = (lambda memory, place: None) if PURE else _prefetching()

@@ -2,8 +2,7 @@
 """Cells: the parts of measures that slices and nodes keep, and that can be combined but are never reverted.
 
 A window is given as `items` in the scratch S, three words each: (place of a node's cells, -1, 0), or (leaf, from, to) for single
-events of a history. `at` is the first item's word, n how many there are. Sums are pairs (high, low) by Knuth's two-sum; squares are
-combined by Chan's formula.
+events of a history. `at` is the first item's word, n how many there are. Sums are pairs (high, low) by Knuth's two-sum.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import numpy as np
 from windows import kernel_layout as w
 from windows.arena import LIST_DATA, LIST_N, STRIDE, list_free, list_new, list_push
 from windows.jit import inlined, kernel
+from windows.kernel_pairs import square_add, squares_join
 from windows.kernel_values import values_add, values_free
 
 
@@ -24,17 +24,19 @@ def cells_clear(M, X, P, g, base):
         kind = P[c + w.C_TYPE]
         M[at] = 0
         if kind == w.STATS:
-            stats_put(M, X, at, 0, 0.0, 0.0, 0.0, np.inf, -np.inf)
+            stats_put(M, X, at, 0, 0.0, 0.0, np.inf, -np.inf)
+        elif kind == w.SQUARED:
+            X[at] = 0.0
+            X[at + 1] = 0.0
         elif kind == w.FIRST or kind == w.LAST:
             M[at + 1] = -1
 
 
 @kernel
-def stats_put(M, X, at, n, high, low, squares, least, most):
+def stats_put(M, X, at, n, high, low, least, most):
     M[at + w.X_N] = n
     X[at + w.X_HIGH] = high
     X[at + w.X_LOW] = low
-    X[at + w.X_SQUARES] = squares
     X[at + w.X_MIN] = least
     X[at + w.X_MAX] = most
 
@@ -64,6 +66,8 @@ def cells_add(M, X, P, g, base, mask, t, NUM, CODE, i):
                 M[at] += 1
             elif kind == w.STATS:
                 stats_add(M, X, at, P[c + w.C_FLAGS], NUM[P[c + w.C_COL] * M[STRIDE] + i])
+            elif kind == w.SQUARED:
+                square_add(X, at, NUM[P[c + w.C_COL] * M[STRIDE] + i])
             elif kind == w.QUANT:
                 if M[at] == 0:
                     M[at] = list_new(M, 2)
@@ -77,12 +81,8 @@ def cells_add(M, X, P, g, base, mask, t, NUM, CODE, i):
 @inlined
 def stats_add(M, X, at, flags, x):
     """One number into a cell."""
-    n = M[at + w.X_N]
+    M[at + w.X_N] += 1
     high = X[at + w.X_HIGH]
-    if flags & w.SQUARES and n > 0:
-        apart = x - (high + X[at + w.X_LOW]) / n
-        X[at + w.X_SQUARES] += apart * apart * (n / (n + 1.0))
-    M[at + w.X_N] = n + 1
     s = high + x
     b = s - high
     X[at + w.X_LOW] += (high - (s - b)) + (x - b)
@@ -113,6 +113,8 @@ def cells_join(M, X, P, cells, ncells, base, S, at, n, D):
         to = base + cell
         if kind == w.STATS:
             stats_join(M, X, S, at, n, D, P[c + w.C_BIT], P[c + w.C_COL], cell, P[c + w.C_FLAGS], to)
+        elif kind == w.SQUARED:
+            squares_join(M, X, S, at, n, D, P[c + w.C_BIT], P[c + w.C_COL], cell, to)
         elif kind == w.CNT:
             M[to] = count_of(M, S, at, n, D, P[c + w.C_BIT], cell)
         elif kind == w.FIRST or kind == w.LAST:
@@ -140,7 +142,6 @@ def stats_join(M, X, S, at, n, D, bit, col, cell, flags, to):
     total = 0
     high = 0.0
     low = 0.0
-    squares = 0.0
     least = np.inf
     most = -np.inf
     for j in range(at, at + 3 * n, 3):
@@ -149,47 +150,33 @@ def stats_join(M, X, S, at, n, D, bit, col, cell, flags, to):
             k = M[p + cell + w.X_N]
             x = X[p + cell + w.X_HIGH]
             y = X[p + cell + w.X_LOW]
-            q = X[p + cell + w.X_SQUARES]
             least = min(least, X[p + cell + w.X_MIN])
             most = max(most, X[p + cell + w.X_MAX])
         else:
-            k, x, y, q, a, b = stats_of_events(M, X, p + D, M[p + w.N_CAP], S[j + 1], S[j + 2], bit, col, flags)
+            k, x, y, a, b = stats_of_events(M, X, p + D, M[p + w.N_CAP], S[j + 1], S[j + 2], bit, col, flags)
             least = min(least, a)
             most = max(most, b)
-        if k == 0:
-            continue
-        if flags & w.SQUARES:
-            if total > 0:
-                apart = (x + y) / k - (high + low) / total
-                squares += q + apart * apart * (float(total) * k / (total + k))
-            else:
-                squares = q
         total += k
         s = high + x
         b = s - high
         low += (high - (s - b)) + (x - b) + y
         high = s
-    stats_put(M, X, to, total, high, low, squares, least, most)
+    stats_put(M, X, to, total, high, low, least, most)
 
 
 @inlined
 def stats_of_events(M, X, d, cap, begin, end, bit, col, flags):
-    """(how many, high, low, squares, least, greatest) of the events [begin, end) of a leaf; of the last three what is asked for."""
+    """(how many, high, low, least, greatest) of the events [begin, end) of a leaf; the last two if they are asked for."""
     m = d + w.V_MASK * cap
     v = d + col * cap
     n = 0
     high = 0.0
     low = 0.0
-    shift = 0.0
-    apart = 0.0
-    squares = 0.0
     least = np.inf
     most = -np.inf
     for e in range(begin, end):
         if (M[m + e] >> bit) & 1:
             x = X[v + e]
-            if n == 0:
-                shift = x
             n += 1
             s = high + x
             b = s - high
@@ -198,13 +185,7 @@ def stats_of_events(M, X, d, cap, begin, end, bit, col, flags):
             if flags & w.EXTREMES:
                 least = min(least, x)
                 most = max(most, x)
-            if flags & w.SQUARES:
-                away = x - shift
-                apart += away
-                squares += away * away
-    if n > 1:  # around one of the few values themselves: what cancels is no more than there are values
-        squares -= apart * apart / n
-    return n, high, low, max(squares, 0.0), least, most
+    return n, high, low, least, most
 
 
 @kernel

@@ -17,13 +17,21 @@ from windows.kernel_values import values_add, values_count
 
 
 @kernel
+def plain_words(kind):
+    """How many words a cell has that keeps nothing elsewhere."""
+    if kind == w.STATS:
+        return w.X_WORDS
+    return 1 if kind == w.CNT else 2
+
+
+@kernel
 def cell_words(M, kind, at):
     """How many words a cell takes in a dump."""
     if kind == w.DISTINCT:
         return 1 + values_count(M, at)
     if kind == w.QUANT:
         return 1 + (0 if M[at] == 0 else M[M[at] + LIST_N])
-    return w.X_WORDS if kind == w.STATS else 2 if kind == w.FIRST or kind == w.LAST else 1
+    return plain_words(kind)
 
 
 @kernel
@@ -138,7 +146,7 @@ def cell_load(M, kind, at, words, n, codes):
                 else:
                     M[at] = list_push(M, M[at] if M[at] != 0 else list_new(M, size), words[i])
         return n + 1 + size
-    size = w.X_WORDS if kind == w.STATS else 2 if kind == w.FIRST or kind == w.LAST else 1
+    size = plain_words(kind)
     if at != 0:
         for i in range(size):
             M[at + i] = words[n + i]

@@ -53,10 +53,10 @@ UPDATE, DEAD_LETTER, DROP = 0, 1, 2
 # a cell: part of a measure that is kept in every slice and node
 C_TYPE, C_BIT, C_COL, C_AT, C_FLAGS = 0, 1, 2, 3, 4
 C_WORDS = 5
-CNT, STATS, FIRST, LAST, DISTINCT, QUANT = 0, 1, 2, 3, 4, 5
-# a cell of a number: how many, their sum as a pair (high, low), squared distances from the mean, least, greatest
-X_N, X_HIGH, X_LOW, X_SQUARES, X_MIN, X_MAX, X_WORDS = 0, 1, 2, 3, 4, 5, 6
-SQUARES, EXTREMES = 1, 2  # flags of a cell of a number: what beside the sum is kept
+CNT, STATS, FIRST, LAST, DISTINCT, QUANT, SQUARED = 0, 1, 2, 3, 4, 5, 6
+# a cell of a number: how many, their sum as a pair (high, low), least, greatest; the sum of its squares is a cell of its own
+X_N, X_HIGH, X_LOW, X_MIN, X_MAX, X_WORDS = 0, 1, 2, 3, 4, 5
+EXTREMES = 1  # flag of a cell of a number: the least and the greatest are kept
 INLINE = 3  # values that a cell of distinct values holds itself: [how many or the place of a list or map, values...]
 
 # a measure; words of cells in a node, the column of an event in a leaf, the place of what is kept incrementally

@@ -9,6 +9,7 @@ from windows import kernel_layout as w
 from windows.arena import ACC, EMPTY, LIST_DATA, LIST_N, MAP_DATA, MAP_MASK, UNIQUE
 from windows.jit import inlined, kernel
 from windows.kernel_cells import cells_join
+from windows.kernel_pairs import variance
 from windows.kernel_values import values_count
 
 
@@ -29,7 +30,7 @@ def measure_of(M, X, P, PX, f, base, S, at, n, D, STAMP):
     if fn == w.F_COUNT:
         return float(M[cell])
     if fn <= w.F_STD:
-        return number_of(M, X, fn, cell)
+        return number_of(M, X, fn, cell, base + P[f + w.F_CELL2])
     if fn == w.F_DISTINCT:
         return float(distinct_of(M, S, at, n, D, P[f + w.F_BIT], P[f + w.F_COL], P[f + w.F_CELL], STAMP))
     if fn == w.F_FIRST or fn == w.F_LAST:
@@ -41,8 +42,8 @@ def measure_of(M, X, P, PX, f, base, S, at, n, D, STAMP):
 
 
 @inlined
-def number_of(M, X, fn, cell):
-    """sum, mean, min, max, var or std of a number's cell."""
+def number_of(M, X, fn, cell, squares):
+    """sum, mean, min, max, var or std of a number's cell, and of the cell of its squares."""
     n = M[cell + w.X_N]
     if fn == w.F_TOTAL:
         return X[cell + w.X_HIGH] + X[cell + w.X_LOW]
@@ -56,7 +57,7 @@ def number_of(M, X, fn, cell):
         return X[cell + w.X_MAX]
     if n < 2:
         return np.nan
-    var = X[cell + w.X_SQUARES] / (n - 1)
+    var = variance(n, X[cell + w.X_HIGH], X[cell + w.X_LOW], X[squares], X[squares + 1])
     return np.sqrt(var) if fn == w.F_STD else var
 
 

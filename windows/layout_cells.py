@@ -15,9 +15,9 @@ FUNCTIONS = {
     "count": w.F_COUNT, "sum": w.F_TOTAL, "mean": w.F_MEAN, "min": w.F_MIN, "max": w.F_MAX, "var": w.F_VAR, "std": w.F_STD,
     "distinct": w.F_DISTINCT, "first": w.F_FIRST, "last": w.F_LAST, "quantile": w.F_QUANTILE, "share": w.F_SHARE,
 }  # fmt: skip
-FLAGS = {"var": w.SQUARES, "std": w.SQUARES, "min": w.EXTREMES, "max": w.EXTREMES}
+FLAGS = {"min": w.EXTREMES, "max": w.EXTREMES}
 OWN = {"distinct": w.DISTINCT, "first": w.FIRST, "last": w.LAST, "quantile": w.QUANT}
-WORDS = {w.STATS: w.X_WORDS, w.FIRST: 2, w.LAST: 2, w.DISTINCT: 1 + w.INLINE}
+WORDS = {w.STATS: w.X_WORDS, w.FIRST: 2, w.LAST: 2, w.DISTINCT: 1 + w.INLINE, w.SQUARED: 2}
 Cell = tuple[int, int, int]  # type, bit, column of the batch
 
 
@@ -102,6 +102,8 @@ class Cells:
         cell = (OWN.get(m.fn, w.STATS), bit, col)
         self._cell(i, cell, row, w.F_CELL)
         self.flags[cell] = self.flags.get(cell, 0) | FLAGS.get(m.fn, 0)
+        if m.fn in ("var", "std"):
+            self._cell(i, (w.SQUARED, bit, col), row, w.F_CELL2)
 
     def _bit(self, terms: tuple[Term, ...]) -> int:
         unique = tuple(dict.fromkeys(terms))

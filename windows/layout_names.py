@@ -6,7 +6,7 @@ from windows import kernel_layout as w
 from windows.layout import Group, Plan
 from windows.layout_cells import Term
 
-NUMBERS = (w.STATS, w.QUANT)
+NUMBERS = (w.STATS, w.QUANT, w.SQUARED)
 
 
 def bit_names(plan: Plan, group: Group) -> list[str]:
