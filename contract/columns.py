@@ -45,7 +45,8 @@ class Bare:
 
 
 class Scanned(msgspec.Struct, eq=False):  # made once a batch: a third of a dataclass's time
-    """n rows. Of an ODD row only its place is known; of a HEARTBEAT only cluster.
+    """n rows. Of an ODD row only its place is known; of a HEARTBEAT only cluster. Columns that few ask for are made when
+    they are asked for.
 
     kind int8; pair int16, an index into the scanner's pairs; op int8, an index into OPS; at (in the years 1..9999), cluster
     int64, ms. key: int32, an index into keys, which are (route, typed value), each once, as codes into a table like that of the
@@ -57,9 +58,7 @@ class Scanned(msgspec.Struct, eq=False):  # made once a batch: a third of a data
     n: int
     kind: npt.NDArray[np.int8]
     pair: npt.NDArray[np.int16]
-    op: npt.NDArray[np.int8]
     at: Ints
-    cluster: Ints
     key: npt.NDArray[np.int32]
     keys: Picked[tuple[str, Hashable]]
     document: npt.NDArray[np.bool_]
@@ -68,8 +67,26 @@ class Scanned(msgspec.Struct, eq=False):  # made once a batch: a third of a data
     value: Mapping[str, Ints]
     table: Sequence[Hashable]
     data: bytes
-    spans: Ints
     begin: int
+    small: npt.NDArray[np.int8]
+    words: Ints
+
+    @property
+    def op(self) -> npt.NDArray[np.int8]:
+        """What was done."""
+        op: npt.NDArray[np.int8] = self.small[rows.SMALL_OP]
+        return op
+
+    @property
+    def cluster(self) -> Ints:
+        """When the database says that it was done."""
+        cluster: Ints = self.words[rows.WORDS_CLUSTER]
+        return cluster
+
+    @property
+    def spans(self) -> Ints:
+        """Where the event's id begins and ends, and the document's."""
+        return self.words[rows.WORDS_ID : rows.WORDS]
 
     def id(self, row: int) -> str:
         """The event's id; nothing for a bare document."""
@@ -184,9 +201,7 @@ class Scanner:
             n=len(key),
             kind=small[rows.SMALL_KIND],
             pair=pair,
-            op=small[rows.SMALL_OP],
             at=words[rows.WORDS_AT],
-            cluster=words[rows.WORDS_CLUSTER],
             key=key,
             keys=Picked(order[:found], self._keys.values),
             document=small[rows.SMALL_HAS].view(np.bool_),
@@ -195,8 +210,9 @@ class Scanner:
             value={path: words[i] for path, i in self._places[2]},
             table=self._values.values,
             data=data,
-            spans=words[rows.WORDS_ID : rows.WORDS],
             begin=begin,
+            small=small,
+            words=words,
         )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import structs
 
 from windows import arena
 from windows import kernel_layout as w
@@ -91,7 +92,7 @@ class ColumnarEngine:
             # a row that vouches for the end of time: everything is due, and the row itself is taken under the watermark as it was
             marks = batch.mark.copy()
             marks[done] = NEVER
-            done, _ = self._run(replace(batch, mark=marks), done, done + 1, slot, columns, outcome, budget)
+            done, _ = self._run(structs.replace(batch, mark=marks), done, done + 1, slot, columns, outcome, budget)
         return self._result(begin, done, outcome)
 
     def advance(self, watermark: int, cause: int = BY_IDLE, budget: int | None = None) -> StepResult:

@@ -25,6 +25,7 @@ class Inputs:
 
     def __init__(self, sets: Sequence[WindowSet], plan: Plan, codes: Interner) -> None:
         self._codes = codes
+        self._missing = np.empty(0, np.int64)
         self._tables = Beside()
         self._numbers, self._values = list(plan.columns.numbers), list(plan.columns.values)
         self._flags = list(plan.columns.flags)
@@ -44,7 +45,9 @@ class Inputs:
             codes, own = np.arange(len(batch.keys)), np.full(len(batch.keys), -1, np.int64)
         else:
             codes, own = np.ascontiguousarray(codes, np.int64), self._tables.of(table).numbers
-        missing = np.empty(batch.n, np.int64)
+        if len(self._missing) < batch.n:
+            self._missing = np.empty(2 * batch.n, np.int64)
+        missing = self._missing
         kind, stream = np.ascontiguousarray(batch.kind, np.int8), np.ascontiguousarray(batch.stream, np.int16)
         key = np.ascontiguousarray(batch.key, np.int32)
         new, keyed = find_slots(kind, stream, key, begin, codes, own, slot, missing)

@@ -52,7 +52,7 @@ def memory(plan: Plan) -> Words:
 
 def with_room(words: Words, more: int) -> Words:
     """The arena, or a copy at least twice as large: with memory for the next thing that a kernel does and so many words more."""
-    head = words[: arena.FREE].tolist()  # numpy's own numbers are slow one by one
+    head = words.data  # numpy's own numbers are slow one by one
     used, growers = head[arena.BUMP], 2 * head[arena.GROWERS] * head[arena.BIGGEST]
     need = more + used + head[arena.SLACK] + growers + head[arena.AN_EVENT] * head[arena.CROWD]
     if need < words.size:

@@ -22,6 +22,7 @@ from windows.spec import Rolling
 
 Words = npt.NDArray[np.int64]
 Check = Callable[[], None]
+Add = Callable[[StepResult, Words, bool, Check], None]
 WHOLE, CODED = ("count", "distinct"), ("first", "last")
 
 
@@ -37,8 +38,8 @@ class Outputs:
         self._set_of = {plan.set_at(i): i for i in range(len(engine.sets))}
         self._kept = [i for i, g in enumerate(plan.group_of) if g.kept]
         self._adds = self._adders()
-        self._changed, self._late = int(plan.P[w.P_CHANGED]), int(plan.P[w.P_REVISED])
-        self._heads = w.OUT_WORDS * len(out_widths(plan))
+        self._late, self._widths = int(plan.P[w.P_REVISED]), out_widths(plan)
+        self._heads = w.OUT_WORDS * len(self._widths)
 
     def collect(self, result: StepResult) -> None:
         """Fill a result from the rows that kernels left."""
@@ -50,29 +51,30 @@ class Outputs:
             revised.add(2 * i)
         if revised:
             heads = engine.out[: self._heads].tolist()
-        for kind, width, add in self._adds:
-            if n := heads[w.OUT_WORDS * kind + w.OUT_N]:
+        for kind, n in enumerate(heads[w.OUT_N :: w.OUT_WORDS]):
+            if n and (add := self._adds[kind]) is not None:
                 at = heads[w.OUT_WORDS * kind]
-                rows = engine.out[at : at + n].copy()
-                rows.shape = -1, width
-                add(result, rows, kind in revised, check)
-        at, n = heads[self._changed], heads[self._changed + w.OUT_N]
-        result.changed = Changed(engine.out[at : at + n].copy(), self._fresh(self._keys_of, check))
+                add(result, engine.out[at : at + n].copy(), kind in revised, check)
 
-    def _adders(self) -> list[tuple[int, int, Any]]:
-        """(kind, width, what becomes of it) of each kind of row; those of keys and of revised windows have their own ways."""
-        adds: list[Any] = []
+    def _adders(self) -> list[Add | None]:
+        """What becomes of each kind of rows, which come one behind the other."""
+        adds: list[Add | None] = []
         for i, spec in enumerate(self._engine.sets):
             rolling = isinstance(spec.kind, Rolling)
             adds += (
                 [partial(self._add_views, i), partial(self._add_features, i)] if rolling else [partial(self._add_closed, i), None]
             )
-        adds += (partial(self._add_open, g.sets) for g in self._engine.plan.groups)
-        kinds = zip(range(len(adds)), out_widths(self._engine.plan), adds, strict=False)
-        return [kind for kind in kinds if kind[2] is not None]
+        return [*adds, *(partial(self._add_open, g.sets) for g in self._engine.plan.groups), self._set_changed, None]
+
+    def _set_changed(self, result: StepResult, slots: Words, _: bool, check: Check) -> None:
+        result.changed = Changed(slots, self._fresh(self._keys_of, check))
 
     def _add_closed(self, i: int, result: StepResult, rows: Words, revised: bool, check: Check) -> None:
-        result.windows.append(LazyWindows(self._engine.sets[i], (self._filled, i, partial(_closed, rows, revised), check)))
+        result.windows.append(LazyWindows(self._engine.sets[i], (self._closed, i, rows, revised, check)))
+
+    def _closed(self, i: int, rows: Words, revised: bool, check: Check) -> dict[str, Any]:
+        """The fields of a block of windows that were closed."""
+        return self._filled(i, lambda: _each_once(rows.reshape(-1, self._widths[2 * i]), revised), check)
 
     def _add_open(self, sets: Sequence[int], result: StepResult, rows: Words, _: bool, check: Check) -> None:
         for i in sets:
@@ -80,24 +82,25 @@ class Outputs:
 
     def _opened(self, i: int, rows: Words, check: Check) -> dict[str, Any]:
         """The fields of a block of windows that are open."""
-        return self._filled(i, partial(self._open, i, rows, check), check)
+        return self._filled(i, lambda: self._open(i, rows.reshape(-1, 3), check), check)
 
     def _add_views(self, i: int, result: StepResult, rows: Words, _: bool, check: Check) -> None:
         result.rolling.append(LazyViews(self._engine.sets[i], (self._viewed, i, rows, check)))
 
     def _add_features(self, i: int, result: StepResult, rows: Words, _: bool, check: Check) -> None:
-        row = Column(Once.made(rows[:, 0]), 0, list_of)
+        row = Column(Once.made(rows[:: self._widths[2 * i + 1]]), 0, list_of)
         result.features.append(LazyFeatures(self._engine.sets[i], row, (self._valued, i, rows, check)))
 
     def _valued(self, i: int, rows: Words, check: Check) -> dict[str, Any]:
         """The values of a block of features."""
-        return self._measures(i, Once.made(*rows.view(np.float64)[:, 1:].T), 0, check)
+        values = rows.view(np.float64).reshape(-1, self._widths[2 * i + 1])
+        return self._measures(i, Once.made(*values[:, 1:].T), 0, check)
 
     def current(self, i: int, key: Key, as_of: int) -> RollingBlock:
         """One key's rolling values as of a time."""
         self._engine.root(key)
-        rows = np.zeros((1, w.VIEW_WORDS + len(self._names[i])), np.int64)
-        rows[0, w.VIEW_SLOT], rows[0, w.VIEW_ASOF] = self._engine.slots[key], arena.EMPTY
+        rows = np.zeros(self._widths[2 * i], np.int64)
+        rows[w.VIEW_SLOT], rows[w.VIEW_ASOF] = self._engine.slots[key], arena.EMPTY
         return LazyViews(self._engine.sets[i], (self._viewed, i, rows, lambda: None, as_of))
 
     def first_due(self) -> int | None:
@@ -193,7 +196,8 @@ class Outputs:
 
     def _viewed(self, i: int, rows: Words, check: Check, as_of: int = arena.EMPTY) -> dict[str, Any]:
         """The fields of a block of views. Most are asked of their histories when they are read, some stand in their rows."""
-        engine, slots = self._engine, np.ascontiguousarray(rows[:, w.VIEW_SLOT])
+        engine, rows = self._engine, rows.reshape(-1, self._widths[2 * i])
+        slots = np.ascontiguousarray(rows[:, w.VIEW_SLOT])
 
         def make() -> Sequence[npt.NDArray[Any]]:
             check()
@@ -225,7 +229,7 @@ def _columns(rows: Words) -> Sequence[npt.NDArray[Any]]:
     return [*rows[:, : w.ROW_WORDS].T, *rows.view(np.float64)[:, w.ROW_WORDS :].T]
 
 
-def _closed(rows: Words, revised: bool) -> Words:
+def _each_once(rows: Words, revised: bool) -> Words:
     """Closed windows, each once: of one that was written and then revised, its last state."""
     if not revised:
         return rows

@@ -11,6 +11,7 @@ from collections.abc import Collection, Hashable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -30,8 +31,7 @@ CAUSES = ("event", "heartbeat", "idle", "end")
 COUNTED, LATE_KEEP, LATE_DROP = 0, 1, 2  # outcome of a CHANGE row; LATE_KEEP asks for a dead letter
 
 
-@dataclass(slots=True)
-class Columns:
+class Columns(msgspec.Struct, eq=False, gc=False):  # made once a batch: a third of a dataclass's time
     """n records in stream order.
 
     kind, cause: int8 (n,). mark: int64 (n,), the watermark this row vouches for (event time less out_of_order, heartbeat less

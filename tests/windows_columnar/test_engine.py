@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from tests.windows.build import Driver, columns, drive, window_set
 from tests.windows.test_properties import assert_same, plain
@@ -49,7 +50,7 @@ def test_columns_with_codes_are_the_same_as_plain_ones() -> None:
             keys.extend(k for k in batch.keys if k not in keys)
             shops = Codes(np.array([-1 if v is None else table.index(v) for v in batch.value["shop"]], np.int64), table)
             coded = Codes(np.array([keys.index(k) for k in batch.keys], np.int64), keys)
-            return super().step(replace(batch, value={"shop": shops}, keys=coded), begin, budget)
+            return super().step(structs.replace(batch, value={"shop": shops}, keys=coded), begin, budget)
 
     cuts = range(0, 400, 90)
     assert_same(plain(drive(Coded, spec, rows, cuts)), plain(drive(NaiveEngine, spec, rows)))
