@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 
 from consumer.batch import NONE, Batch
 from windows.engine import Columns, Ints
@@ -48,4 +49,4 @@ class Work:
         cut: dict[str, Any] = {name: getattr(whole, name)[:end] for name in ARRAYS}
         for kind in FIELDS:
             cut[kind] = {path: column[:end] for path, column in getattr(whole, kind).items()}
-        return replace(whole, n=end, doc=None if whole.doc is None else whole.doc[:end], **cut)
+        return structs.replace(whole, n=end, doc=None if whole.doc is None else whole.doc[:end], **cut)
