@@ -45,8 +45,8 @@ class Bare:
 
 
 class Scanned(msgspec.Struct, eq=False):  # made once a batch: a third of a dataclass's time
-    """n rows. Of an ODD row only its place is known; of a HEARTBEAT only cluster. Columns that few ask for are made when
-    they are asked for.
+    """n rows. Of an ODD row only its place is known; of a HEARTBEAT only cluster. What few ask for is made when it is
+    asked for, of `small` and `words` (contract/rows.py).
 
     kind int8; pair int16, an index into the scanner's pairs; op int8, an index into OPS; at (in the years 1..9999), cluster
     int64, ms. key: int32, an index into keys, which are (route, typed value), each once, as codes into a table like that of the

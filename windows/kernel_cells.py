@@ -2,7 +2,7 @@
 """Cells: the parts of measures that slices and nodes keep, and that can be combined but are never reverted.
 
 A window is given as `items` in the scratch S, three words each: (place of a node's cells, -1, 0), or (leaf, from, to) for single
-events of a history. `at` is the first item's word, n how many there are. Sums are pairs (high, low) by Knuth's two-sum.
+events of a history. `at` is the first item's word, n how many there are. Sums are pairs (high, low), see kernel_pairs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from windows import kernel_layout as w
 from windows.arena import LIST_DATA, LIST_N, STRIDE, list_free, list_new, list_push
 from windows.jit import inlined, kernel
-from windows.kernel_pairs import square_add, squares_join
+from windows.kernel_pairs import square_add, squares_join, two_sum
 from windows.kernel_values import values_add, values_free
 
 
@@ -82,11 +82,8 @@ def cells_add(M, X, P, g, base, mask, t, NUM, CODE, i):
 def stats_add(M, X, at, flags, x):
     """One number into a cell."""
     M[at + w.X_N] += 1
-    high = X[at + w.X_HIGH]
-    s = high + x
-    b = s - high
-    X[at + w.X_LOW] += (high - (s - b)) + (x - b)
-    X[at + w.X_HIGH] = s
+    X[at + w.X_HIGH], lost = two_sum(X[at + w.X_HIGH], x)
+    X[at + w.X_LOW] += lost
     if flags & w.EXTREMES:
         if x < X[at + w.X_MIN]:
             X[at + w.X_MIN] = x
@@ -157,10 +154,8 @@ def stats_join(M, X, S, at, n, D, bit, col, cell, flags, to):
             least = min(least, a)
             most = max(most, b)
         total += k
-        s = high + x
-        b = s - high
-        low += (high - (s - b)) + (x - b) + y
-        high = s
+        high, lost = two_sum(high, x)
+        low += lost + y
     stats_put(M, X, to, total, high, low, least, most)
 
 
@@ -178,10 +173,8 @@ def stats_of_events(M, X, d, cap, begin, end, bit, col, flags):
         if (M[m + e] >> bit) & 1:
             x = X[v + e]
             n += 1
-            s = high + x
-            b = s - high
-            low += (high - (s - b)) + (x - b)
-            high = s
+            high, lost = two_sum(high, x)
+            low += lost
             if flags & w.EXTREMES:
                 least = min(least, x)
                 most = max(most, x)

@@ -1,9 +1,8 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
-"""Sums of squares as pairs (high, low) of floats, 106 bits in all, and the variance of them and of a sum that is a pair too.
+"""Sums as pairs (high, low) of floats, 106 bits in all: Knuth's two-sum, sums of squares, and the variance.
 
-Each square is taken exactly (Dekker's two-product, by one fused multiply-add), and pairs are added by Knuth's two-sum. What is lost
-is far below the last digit of what is read, so it does not show in which order the parts were put together. A cell of squares is
-(high, low), high the rounded sum of both.
+Each square is taken exactly (Dekker's two-product, by one fused multiply-add). What is lost is far below the last digit of what is
+read, so it does not show in which order the parts were put together. A cell of squares is (high, low), high their rounded sum.
 """
 
 from __future__ import annotations
@@ -17,11 +16,18 @@ LOST = 2.0**-102  # of a sum of squares, for each value: a variance below it is 
 
 
 @inlined
+def two_sum(a, b):
+    """(their rounded sum, what rounding took from it)."""
+    s = a + b
+    of_b = s - a
+    return s, (a - (s - of_b)) + (b - of_b)
+
+
+@inlined
 def pair_sum(high, low, p, q):
     """(high, low) and (p, q) together."""
-    s = high + p
-    b = s - high
-    low += (high - (s - b)) + (p - b) + q
+    s, lost = two_sum(high, p)
+    low += lost + q
     high = s + low
     return high, low - (high - s)
 
@@ -60,10 +66,8 @@ def squares_of_events(M, X, d, cap, begin, end, bit, col):
         if (M[m + e] >> bit) & 1:
             x = X[v + e]
             p = x * x
-            s = high + p
-            b = s - high
-            low += (high - (s - b)) + (p - b) + fma(x, x, -p)
-            high = s
+            high, lost = two_sum(high, p)
+            low += lost + fma(x, x, -p)
     return high, low
 
 
@@ -73,13 +77,9 @@ def variance(n, high, low, squares, rest):
     most = n * squares
     if not most < np.inf:
         return np.inf
-    total = high + low
-    b = total - high
-    under = (high - (total - b)) + (low - b)  # total + under is the sum
+    total, under = two_sum(high, low)
     least = total * total
-    apart = most - least
-    b = apart - most
-    lost = (most - (apart - b)) - (least + b)  # apart + lost is most - least
+    apart, lost = two_sum(most, -least)
     lost += fma(float(n), squares, -most) + n * rest
     lost -= fma(total, total, -least) + 2.0 * total * under
     apart += lost
