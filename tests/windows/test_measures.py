@@ -128,7 +128,8 @@ def test_a_variance_is_within_its_condition_of_the_truth(xs: list[float]) -> Non
     condition = math.sqrt(1 + (values.mean or 0.0) ** 2 / true) if true > 0 else math.inf
     assert values.var is not None
     assert values.var >= 0
-    assert true == 0 or abs(values.var - true) <= 1e-9 * condition * true
+    squares_of_almost_nothing = len(xs) * 5e-324  # are whole multiples of the least float
+    assert true == 0 or abs(values.var - true) <= 1e-9 * condition * true + squares_of_almost_nothing
 
 
 @given(NUMBERS.filter(bool), st.floats(0, 1))
