@@ -14,10 +14,12 @@ from windows.kernel_spans import SAVED
 from windows.spec import Session, WindowSet
 
 Words = npt.NDArray[np.int64]
+Gone = dict[tuple[int, int], int]  # (slot, start) of a session: so many rows were written before it was removed the last time
 
 
-def write_spans(engine: Memory, i: int) -> list[tuple[WindowSet, Key, int]]:
-    """Have set i's sessions or windows that changed in this step written as rows: the documents that are to be removed."""
+def write_spans(engine: Memory, i: int) -> tuple[list[tuple[WindowSet, Key, int]], Gone]:
+    """Have set i's sessions or windows that changed in this step written as rows: the documents that are to be removed, and which
+    of the rows that were written on the way are theirs."""
     head, done = (2 * i + 1) * w.OUT_WORDS, 0
     at, _, n, _ = engine.out[head : head + w.OUT_WORDS].tolist()
     said = engine.out[at : at + n].copy().reshape(-1, 3)
@@ -27,8 +29,9 @@ def write_spans(engine: Memory, i: int) -> list[tuple[WindowSet, Key, int]]:
             engine.M, engine.plan.P, engine.zones.Z, engine.roots, engine.plan.set_at(i), done, engine.scratch, engine.stamps,
             engine.out,
         )  # fmt: skip
-    removed = said[said[:, 2] == w.REMOVED, :2].tolist()
-    return [(engine.sets[i], key, start) for slot, start in removed if (key := engine.keys[slot]) is not None]
+    width = w.ROW_WORDS + len(engine.sets[i].measures)
+    gone = {(slot, start): before // width for slot, start, before in said[said[:, 2] != w.TOUCHED].tolist()}
+    return [(engine.sets[i], key, start) for slot, start in gone if (key := engine.keys[slot]) is not None], gone
 
 
 def dump_spans(engine: Memory, i: int, root: int) -> Words:

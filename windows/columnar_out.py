@@ -12,7 +12,7 @@ import numpy.typing as npt
 from windows import arena
 from windows import kernel_layout as w
 from windows.blocks import Changed, Column, LazyFeatures, LazyViews, LazyWindows, Once, Turn, list_of, numbers, whole
-from windows.columnar_keep import write_spans
+from windows.columnar_keep import Gone, write_spans
 from windows.columnar_parts import Memory
 from windows.engine import CAUSES, Key, RollingBlock, StepResult
 from windows.kernel_entry import emit_revised, emit_views, emit_windows, first_due, open_windows
@@ -22,7 +22,7 @@ from windows.spec import Rolling
 
 Words = npt.NDArray[np.int64]
 Check = Callable[[], None]
-Add = Callable[[StepResult, Words, bool, Check], None]
+Add = Callable[[StepResult, Words, Gone | None, Check], None]
 WHOLE, CODED = ("count", "distinct"), ("first", "last")
 
 
@@ -45,16 +45,16 @@ class Outputs:
         """Fill a result from the rows that kernels left."""
         engine, check = self._engine, self._guard()
         heads = engine.out[: self._heads].tolist()
-        revised = self._revised() if heads[self._late + w.OUT_N] else set()
+        revised: dict[int, Gone] = {kind: {} for kind in self._revised()} if heads[self._late + w.OUT_N] else {}
         for i in self._kept:
-            result.removed += write_spans(engine, i)
-            revised.add(2 * i)
+            removed, revised[2 * i] = write_spans(engine, i)
+            result.removed += removed
         if revised:
             heads = engine.out[: self._heads].tolist()
         for kind, n in enumerate(heads[w.OUT_N :: w.OUT_WORDS]):
             if n and (add := self._adds[kind]) is not None:
                 at = heads[w.OUT_WORDS * kind]
-                add(result, engine.out[at : at + n].copy(), kind in revised, check)
+                add(result, engine.out[at : at + n].copy(), revised.get(kind), check)
 
     def _adders(self) -> list[Add | None]:
         """What becomes of each kind of rows, which come one behind the other."""
@@ -66,17 +66,17 @@ class Outputs:
             )
         return [*adds, *(partial(self._add_open, g.sets) for g in self._engine.plan.groups), self._set_changed, None]
 
-    def _set_changed(self, result: StepResult, slots: Words, _: bool, check: Check) -> None:
+    def _set_changed(self, result: StepResult, slots: Words, _: Gone | None, check: Check) -> None:
         result.changed = Changed(slots, self._fresh(self._keys_of, check))
 
-    def _add_closed(self, i: int, result: StepResult, rows: Words, revised: bool, check: Check) -> None:
-        result.windows.append(LazyWindows(self._engine.sets[i], (self._closed, i, rows, revised, check)))
+    def _add_closed(self, i: int, result: StepResult, rows: Words, gone: Gone | None, check: Check) -> None:
+        result.windows.append(LazyWindows(self._engine.sets[i], (self._closed, i, rows, gone, check)))
 
-    def _closed(self, i: int, rows: Words, revised: bool, check: Check) -> dict[str, Any]:
+    def _closed(self, i: int, rows: Words, gone: Gone | None, check: Check) -> dict[str, Any]:
         """The fields of a block of windows that were closed."""
-        return self._filled(i, lambda: _each_once(rows.reshape(-1, self._widths[2 * i]), revised), check)
+        return self._filled(i, lambda: _each_once(rows.reshape(-1, self._widths[2 * i]), gone), check)
 
-    def _add_open(self, sets: Sequence[int], result: StepResult, rows: Words, _: bool, check: Check) -> None:
+    def _add_open(self, sets: Sequence[int], result: StepResult, rows: Words, _: Gone | None, check: Check) -> None:
         for i in sets:
             result.windows.append(LazyWindows(self._engine.sets[i], (self._opened, i, rows, check)))
 
@@ -84,10 +84,10 @@ class Outputs:
         """The fields of a block of windows that are open."""
         return self._filled(i, lambda: self._open(i, rows.reshape(-1, 3), check), check)
 
-    def _add_views(self, i: int, result: StepResult, rows: Words, _: bool, check: Check) -> None:
+    def _add_views(self, i: int, result: StepResult, rows: Words, _: Gone | None, check: Check) -> None:
         result.rolling.append(LazyViews(self._engine.sets[i], (self._viewed, i, rows, check)))
 
-    def _add_features(self, i: int, result: StepResult, rows: Words, _: bool, check: Check) -> None:
+    def _add_features(self, i: int, result: StepResult, rows: Words, _: Gone | None, check: Check) -> None:
         row = Column(Once.made(rows[:: self._widths[2 * i + 1]]), 0, list_of)
         result.features.append(LazyFeatures(self._engine.sets[i], row, (self._valued, i, rows, check)))
 
@@ -229,9 +229,10 @@ def _columns(rows: Words) -> Sequence[npt.NDArray[Any]]:
     return [*rows[:, : w.ROW_WORDS].T, *rows.view(np.float64)[:, w.ROW_WORDS :].T]
 
 
-def _each_once(rows: Words, revised: bool) -> Words:
-    """Closed windows, each once: of one that was written and then revised, its last state."""
-    if not revised:
+def _each_once(rows: Words, gone: Gone | None) -> Words:
+    """Closed windows, each once: of one that was written and then revised its last state, of one that was then removed nothing."""
+    if gone is None:
         return rows
     pairs = zip(rows[:, w.ROW_SLOT].tolist(), rows[:, w.ROW_NUMBER].tolist(), strict=True)
-    return rows[sorted({pair: n for n, pair in enumerate(pairs)}.values())]
+    last = {pair: n for n, pair in enumerate(pairs)}
+    return rows[sorted(n for pair, n in last.items() if n >= gone.get(pair, 0))]

@@ -124,6 +124,24 @@ def test_a_late_value_shifts_the_cuts_of_a_long_chain(make: Factory) -> None:
     assert_same(plain(folded), plain(drive(NaiveEngine, sets, rows)))
 
 
+def test_a_session_that_was_frozen_empty_and_begins_again_can_still_be_removed(make: Factory) -> None:
+    #   gap 8                 0         5         8      9        10
+    #   comes                 A         B                C at 0
+    #   goes                  A (at 7)                            C
+    #   session 0     |-------- empty ----------| final  |- with B -| gone
+    sets = [window_set("w", Session(8), retract=True, late="drop", retain=12)]
+    rows: list[dict[str, Any]] = [
+        {"at": 0, "mark": 0, "doc": "A"},
+        {"at": 0, "mark": 7, "doc": "A", "take": True, "put": False},
+        {"at": 5, "mark": 7, "doc": "B"},
+        {"at": 0, "mark": 9, "doc": "C"},
+        {"at": 0, "mark": 10, "doc": "C", "take": True, "put": False},
+    ]
+    for cuts in [*itertools.combinations(range(1, 5), 2), ()]:
+        found = drive(make, sets, rows, cuts, end=False).windows["w"]
+        assert {start: document["events"] for (_, start), document in found.items()} == {5: 1}
+
+
 def test_values_go_out_of_local_days(make: Factory) -> None:
     sets = [
         window_set("day", Tumbling(DAY, zone="Europe/Berlin"), measures=MEASURES, retract=True, retain=3 * DAY),
