@@ -17,9 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+# a machine that is busy with other things makes no test fail
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 READY_WITHIN = 60.0  # seconds
 Client = MongoClient[dict[str, Any]]
 
