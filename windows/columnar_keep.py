@@ -29,8 +29,7 @@ def write_spans(engine: Memory, i: int) -> tuple[list[tuple[WindowSet, Key, int]
             engine.M, engine.plan.P, engine.zones.Z, engine.roots, engine.plan.set_at(i), done, engine.scratch, engine.stamps,
             engine.out,
         )  # fmt: skip
-    width = w.ROW_WORDS + len(engine.sets[i].measures)
-    gone = {(slot, start): before // width for slot, start, before in said[said[:, 2] != w.TOUCHED].tolist()}
+    gone = {(slot, start): before for slot, start, before in said[said[:, 2] != w.TOUCHED].tolist()}
     return [(engine.sets[i], key, start) for slot, start in gone if (key := engine.keys[slot]) is not None], gone
 
 

@@ -170,7 +170,7 @@ class Outputs:
             low = windows.min()
             _, first = np.unique(slots * (windows.max() - low + 1) + (windows - low), return_index=True)
             slots, windows = slots[first], windows[first]
-        made = np.empty((len(slots), w.ROW_WORDS + len(self._names[i])), np.int64)
+        made = np.empty((len(slots), self._widths[2 * i]), np.int64)
         engine.make_room()
         emit_windows(
             engine.M, engine.plan.P, engine.zones.Z, engine.roots, engine.plan.set_at(i), slots, windows, engine.scratch,

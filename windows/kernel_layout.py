@@ -114,7 +114,7 @@ ROW_SLOT, ROW_NUMBER, ROW_START, ROW_END, ROW_EVENTS, ROW_REVISION, ROW_LATE, RO
 # results: a head of four words each kind of row (where they begin, how many words fit, how many are written, how many must be free
 # whenever a kernel begins with something), then the rows. A set has two kinds: closed windows; or views (their slots) and values of
 # events; or windows and sessions, and what became of which of them: [slot, key, TOUCHED], or, of one whose document is removed,
-# [slot, key, words of the set's rows that were written before]. Then slices that were touched, one kind a group, [slot, from, to];
+# [slot, key, how many of the set's rows were written before]. Then slices that were touched, one kind a group, [slot, from, to];
 # keys that changed (their slots); windows that were revised, [set, slot, number]
 VIEW_SLOT, VIEW_ASOF, VIEW_EXPIRES, VIEW_WORDS = 0, 1, 2, 3  # a view: as_of EMPTY where it is asked for after the step
 OUT_AT, OUT_CAP, OUT_N, OUT_SPARE, OUT_WORDS = 0, 1, 2, 3, 4

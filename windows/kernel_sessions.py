@@ -66,7 +66,7 @@ def inherit(M, P, s, root, OUT, r, old):
     if M[old + w.K_KEY] == M[r + w.K_KEY]:
         M[r + w.K_STAMP] = M[old + w.K_STAMP]
     else:
-        span_said(M, P, s, root, OUT, M[old + w.K_KEY], OUT[P[s + w.S_OUT] + w.OUT_N])
+        span_said(M, P, s, root, OUT, M[old + w.K_KEY], OUT[P[s + w.S_OUT] + w.OUT_N] // P[s + w.S_WIDTH])
 
 
 @kernel

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
 from tests.windows.build import Factory
 from windows.naive import NaiveEngine
 
 ENGINES: dict[str, Factory] = {"naive": NaiveEngine}
 
-settings.register_profile("short", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile(
-    "soak", max_examples=int(os.environ.get("EDDY_SOAK") or 1), deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+PATIENT = settings.get_profile("patient")
+settings.register_profile("short", PATIENT, max_examples=60)
+settings.register_profile("soak", PATIENT, max_examples=int(os.environ.get("EDDY_SOAK") or 1))
 settings.load_profile("soak" if os.environ.get("EDDY_SOAK") else "short")
 
 

@@ -11,7 +11,7 @@ from tests.windows.build import Factory
 from windows.columnar import ColumnarEngine
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
-settings.register_profile("columnar", max_examples=100, deadline=None, suppress_health_check=SLOW)
+settings.register_profile("columnar", settings.get_profile("patient"), max_examples=100, suppress_health_check=SLOW)
 settings.register_profile("columnar-soak", settings.get_profile("columnar"), max_examples=int(os.environ.get("EDDY_SOAK") or 1))
 settings.load_profile("columnar-soak" if os.environ.get("EDDY_SOAK") else "columnar")
 
