@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer.memory_store import MemoryStore
@@ -77,9 +77,7 @@ ways = st.fixed_dictionaries(
         "cap": st.sampled_from([0, 2, 50_000]),
     }
 )
-drawn = settings(
-    max_examples=3_000 if "EDDY_SOAK" in os.environ else 50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+drawn = settings(max_examples=3_000 if "EDDY_SOAK" in os.environ else 50)
 
 
 @pytest.mark.timeout(1_800)

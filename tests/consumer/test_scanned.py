@@ -80,7 +80,7 @@ raws = st.tuples(
     st.sampled_from(SPELLINGS),
     st.sampled_from([None, None, 0, S, 10**15]),
 )
-drawn = settings(max_examples=5_000 if "EDDY_SOAK" in os.environ else 100, deadline=None, suppress_health_check=list(HealthCheck))
+drawn = settings(max_examples=5_000 if "EDDY_SOAK" in os.environ else 100, suppress_health_check=list(HealthCheck))
 
 
 def records(rows: Sequence[tuple[bytes, Callable[[bytes], bytes], int | None]]) -> list[Raw]:

@@ -46,7 +46,7 @@ def test_every_letter() -> None:
         assert fast(text) == [base64.b64decode(turned)]
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(
     st.binary(max_size=90),
     st.integers(0, 130),

@@ -228,7 +228,7 @@ def test_a_processor_of_an_older_interface() -> None:
     same([KCL_LINES[-1], KCL_LINES[0], '{"action":"shardEnded"}', DONE], Old)
 
 
-@settings(max_examples=int(os.environ.get("EDDY_EXAMPLES", "400")), deadline=None)
+@settings(max_examples=int(os.environ.get("EDDY_EXAMPLES", "400")))
 @given(drawn_lines())
 def test_any_line(text: str) -> None:
     same([text])

@@ -34,7 +34,7 @@ def documents(draw: Any) -> bytes:
     return ("{" + ",".join(members) + gap + draw(st.sampled_from(["}", "}", "}", ",}", "", "}}"])) + "").encode()
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(st.lists(documents(), min_size=1, max_size=8))
 def test_any_order_of_members_after_any_other(rows: list[bytes]) -> None:
     assert agree(rows * 2, BARE, AS) == [*rows_alone(rows, BARE), *rows_alone(rows, BARE)]
@@ -72,7 +72,7 @@ def test_spellings_about_the_length_that_stands_in_an_entry(length: int) -> None
     assert read[: len(texts)] == read[len(texts) :]
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(st.lists(st.text('ab/\n\\é"', max_size=3), min_size=1, max_size=12), st.data())
 def test_texts_spelled_with_escapes_and_without(texts: list[str], data: Any) -> None:
     rows = []

@@ -127,7 +127,7 @@ def cut(rows: Sequence[bytes], at: int) -> list[Any]:
     return agree(rows[:at], PAIRS, None, scanner) + agree(rows[at:], PAIRS, None, scanner)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(
     st.lists(
         st.tuples(drawn.documents, st.one_of(drawn.values, drawn.texts), st.sampled_from(list(PAIRS)), drawn.values), max_size=6
@@ -153,7 +153,7 @@ SPELLINGS = st.one_of(
 )
 
 
-@settings(max_examples=2 * EXAMPLES, deadline=None)
+@settings(max_examples=2 * EXAMPLES)
 @given(
     st.lists(st.dictionaries(st.sampled_from(["_id", "card_id", "amount", "merchant", "ok", "ts", "x"]), SPELLINGS), max_size=4),
     st.data(),
@@ -170,7 +170,7 @@ def test_any_spelling_and_any_damage(drawn_rows: list[dict[str, str]], data: Any
     agree(rows, BARE, AS)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(st.binary(max_size=3), st.integers(0, 400), st.integers(0, 4))
 def test_a_damaged_envelope(put: bytes, at: int, out: int) -> None:
     whole = event({"amount": 12.5, "declined": False, "country": "DE"}, origin="backfill")

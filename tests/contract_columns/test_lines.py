@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.columns import lines
@@ -16,7 +16,6 @@ def plainly(data: bytes) -> list[int]:
     return [0, *(i + 1 for i, c in enumerate(data) if c == 10)]
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from([b"\n", b"a", b"\n\n", b"\x0b", b"\x8a", b"x" * 31, b"y" * 32]), max_size=40))
 def test_the_places_of_any_lines(parts: list[bytes]) -> None:
     data = b"".join(parts)

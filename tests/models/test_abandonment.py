@@ -200,7 +200,7 @@ steps = st.builds(Step, t=times, items=st.integers(0, 2), purchase=st.booleans()
 records = st.lists(st.tuples(steps | st.none(), st.integers(0, 200)), max_size=14)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(records=records, keep=st.sampled_from([1, 15, 1_000]), lateness=st.integers(0, 6), reload=st.booleans())
 @example(records=[(Step(0, 1, False), 0), (None, 20), (Step(8, 1, False), 20)], keep=15, lateness=3, reload=False)
 def test_equals_its_definition(records: list[tuple[Step | None, int]], keep: int, lateness: int, reload: bool) -> None:

@@ -132,7 +132,7 @@ class Relaying(RuleBasedStateMachine):
 
 
 TestRelaying = Relaying.TestCase
-TestRelaying.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestRelaying.settings = settings(max_examples=100, stateful_step_count=40)
 
 
 def filled(*keys: str, limits: Limits = LIMITS) -> Relay:

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.interned import Picked
@@ -47,7 +47,6 @@ ROWS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(ROWS, max_size=4), st.sampled_from([list, Codes, Picked]), st.data())
 def test_slots_are_those_of_the_keys(batches: list[Any], form: Any, data: Any) -> None:
     given, known = inputs(), dict[Any, int]()
@@ -71,7 +70,6 @@ def test_slots_are_those_of_the_keys(batches: list[Any], form: Any, data: Any) -
             known.update({gone: 100 + len(known)})
 
 
-@settings(deadline=None)
 @given(ROWS, st.data())
 def test_reach_is_what_is_put_in_and_vouched_for(rows: list[Any], data: Any) -> None:
     begin = data.draw(st.integers(0, len(rows)))
