@@ -38,7 +38,7 @@ bench-peers: setup ## the same beside Flink and Bytewax, in an environment of th
 lint: setup ## ruff and mypy --strict
 	@$(PY) -m ruff check --line-length 132 .
 	@$(PY) -m ruff format --check --line-length 132 .
-	@$(PY) -m mypy --strict windows contract config models producer consumer query sandbox
+	@$(PY) -m mypy --strict compiled contract reading windows config edge models producer consumer query sandbox
 
 run-producer: setup ## relay changes: Atlas and AWS as the environment says, else the sandbox
 	@exec $(PY) -m sandbox exec -- python -m producer $(ARGS)

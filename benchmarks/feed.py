@@ -1,4 +1,4 @@
-"""Files to columns for the benchmarks, by the product's own reading: contract.columns, and MultiLang lines by consumer.protocol."""
+"""Files to columns for the benchmarks, by the product's own reading: reading.scanner, and KCL's lines by consumer.kcl.channel."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from contract.columns import EVENT, HEARTBEAT, Bare, Scanned, Scanner, lines
-from windows.columns import Codes
+from reading.scanner import EVENT, HEARTBEAT, Bare, Scanned, Scanner, lines
+from windows.columnar.codes import Codes
 from windows.engine import BY_EVENT, BY_HEARTBEAT, CHANGE, TIME, Bools, Columns, Ints
-from windows.expr import merge_fields
-from windows.spec import WindowSet, streams
+from windows.law.expr import merge_fields
+from windows.law.spec import WindowSet, streams
 
 BLOCK = 1 << 20
 SETTLE = 5_000

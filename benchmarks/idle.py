@@ -17,11 +17,11 @@ import psutil
 
 from benchmarks import sets
 from config.specs import Pipeline, Stream, Trigger
-from consumer.memory_store import MemoryStore
-from consumer.protocol import FastProcess
-from consumer.record import Raw
+from consumer.intake.records import Raw
+from consumer.kcl.channel import FastProcess
 from consumer.runner import Runner
-from consumer.store import ShardId
+from consumer.store.contract import ShardId
+from consumer.store.memory import MemoryStore
 from contract.codec import encode
 from contract.event import Heartbeat
 

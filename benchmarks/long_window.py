@@ -16,11 +16,11 @@ import numpy as np
 
 from benchmarks.ours import sink
 from benchmarks.sets import window_set
-from windows import arena
-from windows.columnar import ColumnarEngine
-from windows.columns import Codes
+from windows.columnar.codes import Codes
+from windows.columnar.engine import ColumnarEngine
 from windows.engine import BY_EVENT, CHANGE, Columns
-from windows.spec import DAY, Rolling, WindowSet
+from windows.kernels.memory import arena
+from windows.law.spec import DAY, Rolling, WindowSet
 
 SIZES = (10_000, 100_000, 1_000_000)
 STEP, MEASURED, WARM = 5_000, 20_000, 1_000

@@ -14,17 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import feed, sets, workload
-from consumer.pipe import Lines
-from consumer.protocol import FastIO
+from consumer.kcl.channel import FastIO, Lines
 from windows.engine import BY_END, END, Columns, Engine, StepResult
-from windows.spec import WindowSet
+from windows.law.spec import WindowSet
 
 WARM = 20_000
 Engines = Callable[[list[WindowSet]], Engine]
 
 
 def factory(name: str) -> Engines:
-    """The engine of a name like `windows.naive:NaiveEngine`."""
+    """The engine of a name like `windows.naive.engine:NaiveEngine`."""
     module, _, attribute = name.partition(":")
     made: Engines = getattr(importlib.import_module(module), attribute)
     return made

@@ -12,7 +12,7 @@ from typing import Any
 from amazon_kclpy import dispatch
 
 from benchmarks import workload
-from consumer.protocol import FastIO
+from consumer.kcl.channel import FastIO
 
 
 def best(work: Callable[[], Any], times: int) -> float:

@@ -20,7 +20,7 @@ from benchmarks.same import check
 from benchmarks.table import LINES, Bench, Line, Measured
 
 RESULTS = ROOT / "benchmarks" / "results.md"
-ENGINE = "windows.columnar:ColumnarEngine"
+ENGINE = "windows.columnar.engine:ColumnarEngine"
 HEAD = """# Results
 
 {date}, {machine}, {cores} cores, load {load}; Python {python}, engine `{engine}`, {rounds} rounds, scale {scale}.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from config.measures import measure
-from windows.expr import parse
-from windows.spec import Kind, Rolling, Sliding, Tumbling, WindowSet
+from windows.law.expr import parse
+from windows.law.spec import Kind, Rolling, Sliding, Tumbling, WindowSet
 
 M = 60_000
 LATE = 30_000  # how late the workload's late events are

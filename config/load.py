@@ -14,7 +14,7 @@ from config.table import Problems, Table, close_to
 from config.triggers import stream, trigger
 from config.windows import window_set
 from contract.errors import Misconfigured
-from windows.spec import WindowSet
+from windows.law.spec import WindowSet
 
 OURS = ("dead_letters", "health")  # collections that are always there
 

@@ -6,8 +6,8 @@ import re
 
 from config.names import is_path
 from config.table import close_to
-from windows.expr import Expr, parse
-from windows.spec import NUMERIC, VALUED, Measure
+from windows.law.expr import Expr, parse
+from windows.law.spec import NUMERIC, VALUED, Measure
 
 FUNCTIONS = frozenset({"count", "share"}) | NUMERIC | VALUED
 

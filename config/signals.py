@@ -9,8 +9,8 @@ from config.names import is_path, path, view_name, word
 from config.specs import Abandonment, Fraud, Rule, Trigger
 from config.table import Table, close_to
 from config.windows import condition, route
-from windows.expr import parse
-from windows.spec import Rolling, WindowSet
+from windows.law.expr import parse
+from windows.law.spec import Rolling, WindowSet
 
 ALWAYS = parse("true")
 _NAME = re.compile(r"\{([^{}]*)\}")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from contract.event import Op
-from windows.expr import Expr
-from windows.spec import WindowSet
+from windows.law.expr import Expr
+from windows.law.spec import WindowSet
 
 
 @dataclass(frozen=True, slots=True)

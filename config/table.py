@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from windows.spec import DAY, MS, duration
+from windows.law.spec import DAY, MS, duration
 
 T = TypeVar("T")
 Word = TypeVar("Word", bound=str)

@@ -9,8 +9,8 @@ from config.measures import measure
 from config.names import is_word, view_name
 from config.specs import Trigger
 from config.table import Table, close_to, shown, spoken
-from windows.expr import Expr, parse
-from windows.spec import DAY, RESERVED, Kind, Measure, Rolling, Session, Sliding, Tumbling, WindowSet
+from windows.law.expr import Expr, parse
+from windows.law.spec import DAY, RESERVED, Kind, Measure, Rolling, Session, Sliding, Tumbling, WindowSet
 
 SIZE = 'a length, as in size = "1m"'
 

@@ -33,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
         shard()
     try:
         if argv[:1] == ["replay"]:
-            from consumer import replay
+            from consumer.replay import replay
 
             seldom_garbage()
             return replay.main(argv[1:])
@@ -45,9 +45,11 @@ def main(argv: Sequence[str]) -> int:
 
 def supervise(argv: Sequence[str]) -> int:
     """The consumer as a whole."""
-    from consumer import daemon, java, logs, stream
-    from consumer.mongo_setup import connect
-    from consumer.mongo_store import MongoStore
+    from consumer import kinesis
+    from consumer.host import jvm, start
+    from consumer.store.mongo import MongoStore
+    from consumer.store.setup import connect
+    from edge import logs
 
     parser = argparse.ArgumentParser(usage=USAGE)
     parser.add_argument("--config", type=Path, help="the configuration (default: EDDY_CONFIG, else pipeline.toml)")
@@ -57,36 +59,37 @@ def supervise(argv: Sequence[str]) -> int:
     specs: list[Pipeline] = []
     envs: list[Environment] = []
     config = given.config or Path(os.environ.get("EDDY_CONFIG") or "pipeline.toml")
-    daemon.together(lambda: specs.append(load(config)), lambda: envs.append(_environment()), lambda: java.command(os.environ))
+    start.together(lambda: specs.append(load(config)), lambda: envs.append(_environment()), lambda: jvm.command(os.environ))
     spec, env = specs[0], envs[0]
-    services = daemon.Services(
+    services = start.Services(
         store=lambda: MongoStore(connect(_uri(env)), spec),
-        kinesis=partial(stream.connect, env),
-        leases=partial(stream.connect_leases, env),
+        kinesis=partial(kinesis.connect, env),
+        leases=partial(kinesis.connect_leases, env),
     )
-    return daemon.main(daemon.Asking(spec, env, config, given.slot), services)
+    return start.main(start.Asking(spec, env, config, given.slot), services)
 
 
 def shard() -> NoReturn:
     """A child of KCL's. Whatever goes wrong, it leaves word for the supervisor."""
-    from consumer import child, logs
+    from consumer.kcl import process
+    from edge import logs
 
     logs.configure()
-    run = os.environ.get(child.RUN)
+    run = os.environ.get(process.RUN)
 
-    def begin() -> tuple[child.Claim, int | None]:
-        from consumer import stream
-        from consumer.claim import Claims
-        from consumer.mongo_setup import connect
-        from consumer.mongo_store import MongoStore
+    def begin() -> tuple[process.Claim, int | None]:
+        from consumer import kinesis
+        from consumer.kcl.process import Claims
+        from consumer.store.mongo import MongoStore
+        from consumer.store.setup import connect
 
         env = _environment()
         spec = load(env.config)
         seldom_garbage()
-        claims = Claims(spec, stream.connect(env), lambda: MongoStore(connect(_uri(env)), spec))
+        claims = Claims(spec, kinesis.connect(env), lambda: MongoStore(connect(_uri(env)), spec))
         return claims.claim, claims.idle
 
-    child.main(begin, Path(run) if run else None)
+    process.main(begin, Path(run) if run else None)
 
 
 def seldom_garbage() -> None:

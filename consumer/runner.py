@@ -19,13 +19,13 @@ from decimal import Decimal
 from typing import TypeVar
 
 from config.specs import Pipeline
-from consumer.patience import patiently
-from consumer.pipeline import Part, Seen, ShardPipeline
-from consumer.record import Listed, Raw, Records
-from consumer.store import Cursor, HashRange, KeyState, ShardId, Store
-from consumer.work import Budget, Work
+from consumer.intake.batch import Budget, Work
+from consumer.intake.records import Listed, Raw, Records
+from consumer.step.pipeline import Part, Seen, ShardPipeline
+from consumer.store.contract import Cursor, HashRange, KeyState, ShardId, Store
 from contract.errors import Misconfigured
-from windows.columnar import ColumnarEngine
+from edge.patience import patiently
+from windows.columnar.engine import ColumnarEngine
 from windows.engine import BY_END, BY_IDLE, END, Engine, Key, StateMismatch
 
 T = TypeVar("T")

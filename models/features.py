@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from contract.errors import Rejected
 from contract.values import flag, get, number, original, value
 from models.base import Features
-from windows.expr import FieldKind
-from windows.spec import WindowSet
+from windows.law.expr import FieldKind
+from windows.law.spec import WindowSet
 
 READERS = {"number": number, "flag": flag, "value": value}
 AS_GIVEN = frozenset({"first", "last"})  # these measures give a field's value back; all others are numbers
@@ -57,7 +57,7 @@ class Named:
         return self.features[head].get(measure) if dot and head in self.features else get(self.document, path)
 
     def get(self, path: str, kind: FieldKind) -> Any:
-        """The value as an expression wants it (windows.expr.Get)."""
+        """The value as an expression wants it (windows.law.expr.Get)."""
         try:
             return READERS[kind](self.raw(path))
         except Rejected:

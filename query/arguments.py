@@ -12,7 +12,7 @@ from bson import DatetimeMS, ObjectId
 
 from contract.errors import Misconfigured, Rejected
 from contract.values import bson_value, date, time_ms
-from windows.spec import duration
+from windows.law.spec import duration
 
 
 def parser() -> argparse.ArgumentParser:

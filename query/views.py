@@ -12,7 +12,7 @@ from pymongo.database import Database
 from config.specs import Pipeline
 from config.table import close_to
 from contract.errors import Misconfigured
-from windows.spec import Rolling, WindowSet
+from windows.law.spec import Rolling, WindowSet
 
 Doc = dict[str, Any]
 HEALTH, DEAD_LETTERS = "health", "dead_letters"

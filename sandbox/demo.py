@@ -34,7 +34,7 @@ from sandbox.page import Phase, line, page
 from sandbox.processes import tail
 from sandbox.stage import Stage
 from sandbox.tap import Tap, hash_ranges
-from windows.spec import Rolling, Session
+from windows.law.spec import Rolling, Session
 
 Document = dict[str, Any]
 LIVE_AT_LEAST = 45.0  # seconds of results to look at, however long KCL took for its first lease

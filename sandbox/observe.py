@@ -13,7 +13,7 @@ from pymongo import MongoClient
 
 from config.specs import Pipeline
 from sandbox.tap import Tap
-from windows.spec import Rolling
+from windows.law.spec import Rolling
 
 Document = dict[str, Any]
 RATE_OVER = 5.0  # seconds that a rate is taken over

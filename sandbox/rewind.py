@@ -17,7 +17,7 @@ from bson import Timestamp
 from pymongo import MongoClient
 
 from config.specs import Pipeline
-from consumer.schema import CURSORS
+from consumer.store.layout import CURSORS
 from contract.codec import decode
 from contract.errors import Rejected
 from contract.event import Heartbeat

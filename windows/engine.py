@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from windows.spec import WindowSet
+from windows.law.spec import WindowSet
 
 Key = tuple[str, Hashable]  # (route, typed value): card 5 and terminal 5 never meet
 Ints = npt.NDArray[np.int64]
@@ -35,12 +35,12 @@ class Columns(msgspec.Struct, eq=False, gc=False):  # made once a batch: a third
     """n records in stream order.
 
     kind, cause: int8 (n,). mark: int64 (n,), the watermark this row vouches for (event time less out_of_order, heartbeat less
-    settle; NEVER for a VOID row). stream: int16 (n,), index into `windows.spec.streams(sets)`, -1 if no set reads it. key: int32
-    (n,), index into `keys`, -1 if none. at: int64 (n,), event time of the value put in; old_at: event time of the value taken out.
-    put, take: bool (n,). doc: the documents' ids, hashable, read only where a set retracts (None elsewhere). number[path] is
-    float64 with NaN for missing; flag[path] is int8 with -1 missing, 0, 1; value[path] is a sequence of hashable values with None
-    for missing (numbers that are equal are equal, booleans are not numbers). A path that no set of the row's stream reads may hold
-    anything in that row.
+    settle; NEVER for a VOID row). stream: int16 (n,), index into `windows.law.spec.streams(sets)`, -1 if no set reads it.
+    key: int32 (n,), index into `keys`, -1 if none. at: int64 (n,), event time of the value put in; old_at: event time of the value
+    taken out. put, take: bool (n,). doc: the documents' ids, hashable, read only where a set retracts (None elsewhere).
+    number[path] is float64 with NaN for missing; flag[path] is int8 with -1 missing, 0, 1; value[path] is a sequence of hashable
+    values with None for missing (numbers that are equal are equal, booleans are not numbers). A path that no set of the row's
+    stream reads may hold anything in that row.
     """
 
     n: int

@@ -19,7 +19,7 @@ from contract.times import date_ms
 from sandbox.verify import rolling, signals, windows
 from sandbox.verify.report import Report, Watermarks
 from sandbox.verify.rows import Document, Row, rows_of
-from windows.spec import Rolling
+from windows.law.spec import Rolling
 
 __all__ = ["Report", "Row", "Watermarks", "check", "check_database", "watermarks"]
 View = Callable[[str], Iterable[Document]]

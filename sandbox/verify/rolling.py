@@ -9,7 +9,7 @@ from contract.keys import typed, untyped
 from contract.times import date_ms
 from sandbox.verify.report import Report, Watermarks, ms
 from sandbox.verify.rows import Document, Row, by_key, measured, same
-from windows.spec import Rolling, WindowSet
+from windows.law.spec import Rolling, WindowSet
 
 
 def of_events(s: WindowSet, rows: Sequence[Row]) -> Iterator[tuple[Row, Sequence[Row]]]:

@@ -16,8 +16,8 @@ from contract.errors import Rejected
 from contract.keys import typed
 from contract.times import time_ms
 from contract.values import flag, get, number, value
-from windows.expr import FieldKind
-from windows.spec import Measure
+from windows.law.expr import FieldKind
+from windows.law.spec import Measure
 
 READ = {"number": number, "flag": flag, "value": value}
 Document = dict[str, Any]
@@ -33,7 +33,7 @@ class Row:
         self._read: dict[tuple[str, str], Any] = {}
 
     def get(self, path: str, kind: FieldKind) -> Any:
-        """A field as number, flag or value; None for missing (windows.expr.Get)."""
+        """A field as number, flag or value; None for missing (windows.law.expr.Get)."""
         name = (path, kind)
         if name not in self._read:
             self._read[name] = READ[kind](get(self.document, path))

@@ -13,7 +13,7 @@ from contract.times import date_ms
 from contract.values import get
 from sandbox.verify.report import Report, Watermarks, ms
 from sandbox.verify.rows import READ, Document, Row, by_key
-from windows.expr import FieldKind
+from windows.law.expr import FieldKind
 
 Signals = dict[tuple[Any, int], tuple[Row, str | None, int | None]]
 

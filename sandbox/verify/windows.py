@@ -11,7 +11,7 @@ from contract.keys import typed
 from contract.times import date_ms
 from sandbox.verify.report import Report, Watermarks, ms
 from sandbox.verify.rows import Document, Row, by_key, measured, same
-from windows.spec import Rolling, Session, Sliding, Tumbling, WindowSet
+from windows.law.spec import Rolling, Session, Sliding, Tumbling, WindowSet
 
 
 @dataclass(slots=True)

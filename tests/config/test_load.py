@@ -11,7 +11,7 @@ from bson import ObjectId
 from config.load import load, parse
 from config.specs import Abandonment, Fraud, Pipeline, Stream, Trigger, Views
 from contract.errors import Misconfigured
-from windows.spec import Rolling, Session, Sliding, Tumbling
+from windows.law.spec import Rolling, Session, Sliding, Tumbling
 
 ROOT = Path(__file__).parents[2]
 STREAM = '[stream]\nname = "s"\n'

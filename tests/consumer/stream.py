@@ -9,11 +9,10 @@ from typing import Any
 
 from config.load import parse
 from config.specs import Pipeline
-from consumer.batch import Raw
-from consumer.memory_store import MemoryStore
+from consumer.intake.batch import NO_LIMIT, Budget, Raw
 from consumer.runner import Runner
-from consumer.store import Counters, Cursor, Doc, Effects, HashRange, KeyState, ShardId
-from consumer.work import NO_LIMIT, Budget
+from consumer.store.contract import Counters, Cursor, Doc, Effects, HashRange, KeyState, ShardId
+from consumer.store.memory import MemoryStore
 from contract.codec import encode
 from contract.event import Event, Heartbeat, Op
 from windows.engine import Key

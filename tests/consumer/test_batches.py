@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.memory_store import MemoryStore
+from consumer.intake.batch import Budget
 from consumer.runner import Runner
-from consumer.work import Budget
+from consumer.store.memory import MemoryStore
 from tests.consumer.stream import SHARD, SMALL, SPEC, Crash, Result, S, Watched, beat, change, feed, raws, result, run, whole
 
 DRAWN = st.fixed_dictionaries(

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from config.load import parse
-from consumer.memory_store import MemoryStore
+from consumer.intake.batch import Budget
 from consumer.runner import Runner
-from consumer.work import Budget
+from consumer.store.memory import MemoryStore
 from tests.consumer.stream import SHARD, Watched, feed, raws, result
 
 BARE = parse(

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from consumer.memory_store import MemoryStore
+from consumer.intake.batch import Budget
 from consumer.runner import Runner
-from consumer.store import Cursor, Effects, HashRange, KeyState, ShardId
-from consumer.work import Budget
+from consumer.store.contract import Cursor, Effects, HashRange, KeyState, ShardId
+from consumer.store.memory import MemoryStore
 from contract.errors import Fenced, Misconfigured, Retryable
 from contract.keys import kinesis_hash, partition_key
 from tests.consumer.stream import SHARD, SPEC, Crash, S, Watched, beat, change, feed, raws, result, run, whole
 from windows.engine import Key
-from windows.naive import NaiveEngine
+from windows.naive.engine import NaiveEngine
 
 MANY = 300
 CARTS = [change(n, "carts", "cart", n, S, action="add", items=["sku"], n=1) for n in range(MANY)]

@@ -14,12 +14,12 @@ import pytest
 from pymongo import MongoClient
 
 from config.specs import Abandonment, Fraud, Pipeline, Stream, Views
-from consumer.memory_store import MemoryStore
-from consumer.mongo_store import MongoStore
-from consumer.store import Doc, Store
+from consumer.store.contract import Doc, Store
+from consumer.store.memory import MemoryStore
+from consumer.store.mongo import MongoStore
 from tests.conftest import die_with_parent, free_port, initiate, mongod_binary, stop
-from windows.expr import parse
-from windows.spec import Measure, Rolling, Tumbling, WindowSet
+from windows.law.expr import parse
+from windows.law.spec import Measure, Rolling, Tumbling, WindowSet
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 MINUTE = WindowSet("minutes", "pay", "card", Tumbling(60_000), (Measure("n", "count"),))

@@ -13,10 +13,10 @@ import pytest
 from pymongo import MongoClient, WriteConcern
 from pymongo.collection import Collection
 
-from consumer.mongo_setup import check, connect
-from consumer.mongo_store import MongoStore
-from consumer.schema import internals, views
-from consumer.store import Cursor, Doc, Effects
+from consumer.store.contract import Cursor, Doc, Effects
+from consumer.store.layout import internals, views
+from consumer.store.mongo import MongoStore
+from consumer.store.setup import check, connect
 from contract.errors import Fenced, Misconfigured, Retryable
 from tests.conftest import die_with_parent, free_port, mongod_binary, stop, until
 from tests.contracts.conftest import pipeline

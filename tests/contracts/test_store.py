@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from consumer.store import Cursor, Effects, HashRange, KeyState, ShardId
+from consumer.store.contract import Cursor, Effects, HashRange, KeyState, ShardId
 from contract.errors import Fenced
 from tests.contracts.conftest import AT, Stores
 from windows.engine import NEVER

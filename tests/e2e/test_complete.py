@@ -14,9 +14,9 @@ from bson import json_util
 from pymongo import MongoClient
 
 from config.specs import Pipeline
-from consumer.keybook import unpack
-from consumer.mongo_store import MongoStore
 from consumer.runner import engine_of
+from consumer.step.keys import unpack
+from consumer.store.mongo import MongoStore
 from contract.codec import decode, encode
 from contract.event import Event, Heartbeat
 from contract.keys import typed
@@ -26,7 +26,7 @@ from sandbox import aws, verify
 from sandbox.stage import Stage
 from sandbox.tap import Tap, hash_ranges
 from tests.e2e.conftest import ROOT, SetUp, until
-from windows.spec import Rolling
+from windows.law.spec import Rolling
 
 Document = dict[str, Any]
 SOAK = bool(os.environ.get("EDDY_SOAK"))

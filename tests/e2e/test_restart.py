@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from consumer import stream
-from consumer.mongo_store import MongoStore
-from consumer.record import Raw
+from consumer import kinesis
+from consumer.intake.records import Raw
 from consumer.runner import Runner
+from consumer.store.mongo import MongoStore
 from sandbox import aws, rewind, stack, verify
 from sandbox.processes import stop
 from sandbox.stage import Stage
@@ -50,16 +50,16 @@ def relayed(stage: Stage, changes: Callable[[], int]) -> None:
 
 def consume(stage: Stage, client: MongoClient[Document], shards: int = 2) -> None:
     """Feed what is on the first shards to the product."""
-    kinesis, name = aws.kinesis(stage.running.aws_port), stage.spec.stream.name
-    info, store = stream.describe(kinesis, name), MongoStore(client, stage.spec)
+    aws_client, name = aws.kinesis(stage.running.aws_port), stage.spec.stream.name
+    info, store = kinesis.describe(aws_client, name), MongoStore(client, stage.spec)
     store.prepare()
-    fed: dict[str, list[Raw]] = {shard: [] for shard in sorted(hash_ranges(kinesis, name))[:shards]}
-    for shard, record in Tap(kinesis, name).begin().read():
+    fed: dict[str, list[Raw]] = {shard: [] for shard in sorted(hash_ranges(aws_client, name))[:shards]}
+    for shard, record in Tap(aws_client, name).begin().read():
         if shard in fed:
             at = round(record["ApproximateArrivalTimestamp"].timestamp() * 1_000)
             fed[shard].append(Raw(record["Data"], record["PartitionKey"], int(record["SequenceNumber"]), arrived=at))
     for shard, raws in fed.items():
-        place = stream.find(kinesis, info, shard)
+        place = kinesis.find(aws_client, info, shard)
         Runner(stage.spec, store, place.shard, place.hashes).feed(raws)
 
 

@@ -13,7 +13,7 @@ from contract.times import date, date_ms
 from models.abandonment import AbandonmentWatcher, Cart
 from models.base import Doc, Happening
 from tests.models.naive_carts import NaiveCarts, Step
-from windows.expr import parse
+from windows.law.expr import parse
 
 END = 1 << 62
 GAP, LATENESS, KEEP = 10, 3, 100

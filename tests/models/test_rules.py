@@ -14,8 +14,8 @@ from models.base import Happening
 from models.features import Named, by_row
 from models.fraud import RuleScorer
 from models.rules import reason, version
-from windows.expr import parse
-from windows.spec import Measure, Rolling, WindowSet
+from windows.law.expr import parse
+from windows.law.spec import Measure, Rolling, WindowSet
 
 RECENT = WindowSet("recent", "pay", "card", Rolling(10), (Measure("n", "count"), Measure("spend", "sum", "amount")))
 LAST = WindowSet("seen", "pay", "card", Rolling(10), (Measure("where", "last", "shop"),))

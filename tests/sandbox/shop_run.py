@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from config.specs import Pipeline
-from consumer.memory_store import MemoryStore
-from consumer.record import Raw
+from consumer.intake.records import Raw
 from consumer.runner import Runner
-from consumer.store import HashRange, ShardId
+from consumer.store.contract import HashRange, ShardId
+from consumer.store.memory import MemoryStore
 from contract.codec import encode, pack
 from contract.event import Event, Heartbeat
 from contract.times import date

@@ -54,7 +54,7 @@ def test_kernels_are_compiled_when_a_source_of_theirs_changes_and_else_not(
     sources = [b"one"]
     monkeypatch.setattr(setup, "WARM_STAMP", tmp_path / "made" / "stamp")
     monkeypatch.setattr(setup, "kernel_sources", lambda: iter(sources))
-    monkeypatch.setattr(setup, "WARM", ("consumer.warm",))
+    monkeypatch.setattr(setup, "WARM", ("reading.warm",))
     for changed in (True, False, True, False):
         setup.kernels()
         said = capsys.readouterr().out
@@ -67,7 +67,7 @@ def test_kernels_are_compiled_when_a_source_of_theirs_changes_and_else_not(
         assert "numba could not compile ahead" in capsys.readouterr().out
 
 
-def test_sources_of_kernels_are_those_of_windows_and_contract() -> None:
+def test_sources_of_kernels_are_those_of_windows_and_reading() -> None:
     found = b"".join(setup.kernel_sources())
     assert b"def read_rows" in found
     assert b"def grid_ring" in found

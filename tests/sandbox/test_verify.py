@@ -14,7 +14,7 @@ from config.specs import Pipeline
 from sandbox.verify import Report, check
 from sandbox.verify.windows import holding
 from tests.sandbox.shop_run import Day, day
-from windows.spec import Sliding, Tumbling
+from windows.law.spec import Sliding, Tumbling
 
 Document = dict[str, Any]
 MINUTE, DAY = 60_000, 86_400_000

@@ -35,8 +35,8 @@ from windows.engine import (
     StepResult,
     WindowBlock,
 )
-from windows.expr import parse
-from windows.spec import Kind, Measure, WindowSet, streams
+from windows.law.expr import parse
+from windows.law.spec import Kind, Measure, WindowSet, streams
 
 Row = Mapping[str, Any]
 Doc = dict[str, Any]

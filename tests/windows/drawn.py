@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.windows.build import beat, window_set
 from windows.engine import BY_HEARTBEAT, BY_IDLE, VOID
-from windows.spec import Kind, Rolling, Session, Sliding, Tumbling, WindowSet
+from windows.law.spec import Kind, Rolling, Session, Sliding, Tumbling, WindowSet
 
 MEASURES = {
     "n": "count()", "s": "sum(x)", "m": "mean(x)", "lo": "min(x)", "hi": "max(x)", "v": "var(x)", "sd": "std(x)",

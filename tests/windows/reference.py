@@ -12,7 +12,7 @@ from tests.windows.build import Folded, Row
 from tests.windows.reference_kinds import REFUSED, TOOK, Event, GridTrack, SessionTrack, Track, holds
 from tests.windows.reference_rolling import RollingTrack
 from windows.engine import BY_EVENT, CAUSES, CHANGE, COUNTED, LATE_DROP, LATE_KEEP, NEVER, VOID, Key
-from windows.spec import Rolling, Session, WindowSet
+from windows.law.spec import Rolling, Session, WindowSet
 
 
 def track(spec: WindowSet) -> Track:

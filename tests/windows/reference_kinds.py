@@ -9,8 +9,8 @@ from fractions import Fraction
 from typing import Any
 
 from tests.windows.build import Doc, Row
-from windows.expr import Expr
-from windows.spec import Measure, Session, Sliding, Tumbling, WindowSet
+from windows.law.expr import Expr
+from windows.law.spec import Measure, Session, Sliding, Tumbling, WindowSet
 
 TOOK, REFUSED, NEITHER = "took", "refused", "neither"
 

@@ -7,7 +7,7 @@ import math
 from tests.windows.build import Doc, Row
 from tests.windows.reference_kinds import NEITHER, REFUSED, TOOK, Event, Track, measure
 from windows.engine import NEVER
-from windows.spec import Rolling
+from windows.law.spec import Rolling
 
 
 class RollingTrack(Track):

@@ -1,0 +1,161 @@
+"""The consumer as a whole: checks everything that can be wrong, all at once where it can, then runs KCL until it is told to end.
+
+1. The configuration, the environment, Java and KCL's jars: whatever is wrong is said together, and nothing is started.
+2. MongoDB, Kinesis, DynamoDB: waited for where they are away; complained of together where they will not have us.
+3. The views' collections and indexes.
+4. The worker's name on this machine, its run directory, KCL's files in it.
+5. The supervisor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from config.environment import Environment
+from config.specs import Pipeline
+from consumer import kinesis
+from consumer.host import jvm
+from consumer.host.kcl_files import LAUNCHER, LOGBACK, PROPERTIES, Worker, launcher, logback, properties
+from consumer.host.supervisor import Asked, Supervisor
+from consumer.store.mongo import MongoStore
+from contract.errors import Misconfigured
+from edge.patience import patiently
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kinesis import KinesisClient
+
+EMULATED = {"CBOR_ENABLED": "false"}  # for the AWS SDK: ministack's times in CBOR are seconds where milliseconds are meant
+ROOT = Path(__file__).resolve().parents[2]
+log = structlog.get_logger("consumer")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """How to reach what we need; each call makes a client and may raise Misconfigured."""
+
+    store: Callable[[], MongoStore]
+    kinesis: Callable[[], KinesisClient]
+    leases: Callable[[], DynamoDBClient]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What `python -m consumer` was asked for. slot: 0 for the only consumer on a machine, 1 for a second one beside it."""
+
+    spec: Pipeline
+    env: Environment
+    config: Path
+    slot: int = 0
+
+
+class Ended(Exception):
+    """We were asked to end before anything ran."""
+
+
+def together(*checks: Callable[[], object]) -> None:
+    """Run all checks. Raises one Misconfigured with what all of them found."""
+    wrong: list[str] = []
+    for one in checks:
+        try:
+            one()
+        except Misconfigured as error:
+            wrong.append(str(error))
+    if wrong:
+        raise Misconfigured("\n".join(wrong))
+
+
+def main(asking: Asking, services: Services) -> int:
+    """Run until told to end: the exit status. Raises Misconfigured."""
+    asked = Asked()
+    try:
+        info = _ready(asking, services, asked)
+    except Ended:
+        return 0
+    worker = Worker(worker_id(asking.slot), info, asking.env.region, asking.env.kinesis_endpoint, asking.env.dynamodb_endpoint)
+    with closing(hold(worker)):
+        run = run_directory(worker)
+        write_files(run, worker)
+        argv = jvm.command(os.environ)
+        env = {**os.environ, **(EMULATED if worker.emulated else {}), "EDDY_CONFIG": str(asking.config.resolve())}
+        log.info(
+            "consumer",
+            stream=info.name,
+            leases=worker.application,
+            worker=worker.id,
+            views=asking.spec.views.database,
+            run=str(run),
+        )
+        return Supervisor(lambda: jvm.start(argv, run, env), run, asked).run()
+
+
+def _ready(asking: Asking, services: Services, asked: Asked) -> kinesis.StreamInfo:
+    """Wait for all services, and complain of all of them at once."""
+    name, found = asking.spec.stream.name, list[kinesis.StreamInfo]()
+
+    def wait(seconds: float) -> None:
+        asked.wait(seconds)
+        if asked.times:
+            raise Ended
+
+    def mongodb() -> None:
+        with closing(services.store()) as store:
+            patiently(f"MongoDB ({asking.env.mongodb})", store.check, wait)
+            patiently("the views database", store.prepare, wait)
+
+    def stream() -> None:
+        found.append(patiently("Kinesis", partial(kinesis.describe, services.kinesis(), name), wait))
+
+    def leases() -> None:
+        patiently("DynamoDB", partial(kinesis.reachable, services.leases(), f"eddy-{name}"), wait)
+
+    together(mongodb, stream, leases)
+    return found[0]
+
+
+def worker_id(slot: int) -> str:
+    """Host and slot: the same after every restart."""
+    return f"{re.sub('[^A-Za-z0-9.-]', '-', socket.gethostname())}-{slot}"
+
+
+def hold(worker: Worker) -> socket.socket:
+    """Be the only one of that id on this machine: two would both think that they hold the leases. The kernel frees the name when
+    this process ends, however it ends. Raises Misconfigured."""
+    name = hashlib.sha256(f"{worker.application}/{worker.id}/{worker.dynamodb}".encode()).hexdigest()[:32]
+    lock = socket.socket(socket.AF_UNIX)
+    try:
+        lock.bind(f"\0eddy-{name}")  # an abstract name: no file to be left behind
+    except OSError as error:
+        lock.close()
+        raise Misconfigured(
+            f"worker {worker.id} of {worker.application} runs on this machine already; for one more beside it give --slot 1, "
+            "or the next number that is free"
+        ) from error
+    return lock
+
+
+def run_directory(worker: Worker) -> Path:
+    """KCL's own directory: its files, its log, its children's words. In .sandbox, or where EDDY_SANDBOX says."""
+    home = Path(os.environ.get("EDDY_SANDBOX") or ROOT / ".sandbox")
+    run = (home / f"run-{worker.id}" / worker.application).resolve()
+    run.mkdir(parents=True, exist_ok=True)
+    return run
+
+
+def write_files(run: Path, worker: Worker) -> None:
+    """What KCL reads."""
+    (run / PROPERTIES).write_text(properties(worker), encoding="utf-8")
+    (run / LOGBACK).write_text(logback(), encoding="utf-8")
+    (run / LAUNCHER).write_text(launcher(sys.executable, ROOT), encoding="utf-8")

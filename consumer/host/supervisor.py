@@ -1,0 +1,169 @@
+"""Keeps one KCL running: starts it, watches it, starts it again whatever it ended with, and ends it in order when asked to.
+
+KCL ends with 1 for any child's failure, with 0 when it could not start after twenty attempts, and not at all when a shard hangs. So
+its exit status decides nothing: any exit means another start, after a pause that grows while it keeps failing, except where a child
+left word that a restart cannot mend (status.py), or where we were asked to end.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from consumer.host import reports
+from consumer.host.jvm import leftovers
+from contract.errors import HistoryLost, Misconfigured
+
+OFTEN = 5  # failures in a row after which somebody should look
+FINAL = (Misconfigured.status, HistoryLost.status)
+Start = Callable[[], subprocess.Popen[bytes]]
+log = structlog.get_logger("supervisor")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """All in seconds. grace: for an orderly end; short_grace: for that of a KCL which lost a child, or hangs. stuck: for a shard
+    that is behind and does not move. good: a run as long as this counts as no failure. first, most: pauses before a restart.
+    look: between two looks at the shards."""
+
+    grace: float = 70.0
+    short_grace: float = 5.0
+    stuck: float = 300.0
+    good: float = 300.0
+    first: float = 0.5
+    most: float = 60.0
+    look: float = 1.0
+
+
+PATIENT = Patience()
+
+
+class Asked:
+    """SIGTERM and SIGINT: whether we were asked to end, and how often. Waiting wakes up for them."""
+
+    def __init__(self) -> None:
+        self.times = 0
+        self._read, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask)
+
+    def _ask(self, number: int, frame: object) -> None:
+        self.times += 1
+
+    def wait(self, seconds: float, process: int | None = None) -> None:
+        """Until somebody asks, the process (a pidfd) ends, or the time is over."""
+        ready, _, _ = select.select([self._read, *([process] if process is not None else [])], [], [], seconds)
+        if self._read in ready:
+            with suppress(BlockingIOError):
+                os.read(self._read, 4096)
+
+
+class Supervisor:
+    """start() starts a KCL in the run directory and in a process group of its own."""
+
+    def __init__(
+        self, start: Callable[[], subprocess.Popen[bytes]], run: Path, asked: Asked, patience: Patience | None = None
+    ) -> None:
+        self._start, self._run, self._asked = start, run, asked
+        self._patience = patience or Patience()
+        self._pause = self._patience.first
+        self._failures = 0
+
+    def run(self) -> int:
+        """Until we are asked to end (0; 1 if it had to be killed) or a child says that there is no use (its status)."""
+        while not self._asked.times:
+            self._sweep()
+            begun = time.monotonic()
+            process = self._start()
+            log.info("KCL started; a shard's first lease takes 15-35 s, after a restart a few seconds", pid=process.pid)
+            orderly = self._attend(process)
+            self._kill(process)
+            if self._asked.times:
+                log.info("ended") if orderly else log.error("KCL did not end in time and was killed; nothing committed is lost")
+                return 0 if orderly else 1
+            last = reports.verdict(reports.read(self._run), FINAL)
+            if last is not None:
+                log.error("ending, as a restart would not help", shard=last.shard, status=last.status, why=last.what)
+                return last.status
+            self._again(process.returncode, time.monotonic() - begun)
+        return 0
+
+    def _attend(self, process: subprocess.Popen[bytes]) -> bool:
+        """Until it has ended, by itself or by us. False if it had to be killed."""
+        handle, reading = os.pidfd_open(process.pid), 0
+        try:
+            while process.poll() is None:
+                if self._asked.times:
+                    return self._end(process, handle, self._patience.grace)
+                self._asked.wait(self._patience.look, handle)
+                if process.poll() is not None:
+                    break
+                statuses = reports.read(self._run)
+                reading = self._tell(statuses, reading)
+                if self._hopeless(statuses):
+                    return self._end(process, handle, self._patience.short_grace)
+            return True
+        finally:
+            os.close(handle)
+
+    def _hopeless(self, statuses: Sequence[reports.Status]) -> bool:
+        """Whether this KCL is better ended. Of a child's end it knows itself, but it then takes all of its grace to end."""
+        gone = reports.gone(statuses)
+        if gone is not None:
+            log.error("a child has ended, and KCL ends with it", shard=gone.shard, was=gone.state)
+            return True
+        stuck = reports.stuck(statuses, time.time_ns() // 1_000_000, int(self._patience.stuck * 1000))
+        if stuck is not None:
+            log.error("a shard does not move; starting KCL again", shard=stuck.shard, was=stuck.state, behind=stuck.behind)
+        return stuck is not None
+
+    def _tell(self, statuses: Iterable[reports.Status], before: int) -> int:
+        reading = sum(s.state == "reading" for s in statuses)
+        if reading != before:
+            log.info("shards read here", shards=reading)
+        return reading
+
+    def _end(self, process: subprocess.Popen[bytes], handle: int, grace: float) -> bool:
+        """SIGTERM to the JVM alone: it ends its children in order. Asked once more, we do not wait."""
+        asked, deadline = self._asked.times, time.monotonic() + grace
+        log.info("ending KCL in order", pid=process.pid, within_s=grace)
+        process.terminate()
+        while process.poll() is None and time.monotonic() < deadline and self._asked.times == asked:
+            self._asked.wait(deadline - time.monotonic(), handle)
+        return process.poll() is not None
+
+    def _kill(self, process: subprocess.Popen[bytes]) -> None:
+        """What is left of its process group."""
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def _sweep(self) -> None:
+        """Leftovers of an earlier supervisor must not write beside us; and what they said of themselves is no longer so."""
+        reports.clear(self._run)
+        for pid in leftovers(self._run):
+            log.warning("killing what an earlier consumer left behind", pid=pid)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _again(self, code: int, lived: float) -> None:
+        if lived >= self._patience.good:
+            self._pause, self._failures = self._patience.first, 0
+        self._failures += 1
+        why = [f"{s.shard}: {s.what}" for s in reports.read(self._run) if s.state == "failed"]
+        tell = log.error if self._failures >= OFTEN else log.warning
+        tell("KCL ended; starting it again", status=code, lived_s=round(lived, 1), in_s=self._pause, nth=self._failures, why=why)
+        deadline = time.monotonic() + self._pause
+        while not self._asked.times and time.monotonic() < deadline:
+            self._asked.wait(deadline - time.monotonic())
+        self._pause = min(2 * self._pause, self._patience.most)

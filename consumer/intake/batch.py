@@ -1,0 +1,257 @@
+"""Records to a batch: columns for the windows, and beside them what models, counters and dead letters need of each row.
+
+A row is judged here as far as it can be judged by itself: control, ignored, dead letter. Whether it repeats an earlier one depends
+on what its key remembers, and whether it is late on the windows; the pipeline says both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import nan
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from msgspec import structs
+
+from config.specs import Pipeline, Trigger
+from consumer.intake.judge import asked, old_time
+from consumer.intake.one_by_one import Rows
+from consumer.intake.records import Opener, Raw
+from consumer.store.contract import CLASSES
+from contract.errors import Rejected
+from contract.event import Event, Heartbeat
+from contract.keys import kinesis_hash, partition_key, typed, untyped
+from contract.times import MAX_MS, MIN_MS
+from contract.values import bson_value, flag, get, number, value
+from models.base import Happening
+from windows.engine import BY_HEARTBEAT, CHANGE, NEVER, TIME, VOID, Columns, Ints, Key
+from windows.law.expr import FieldKind, merge_fields
+from windows.law.spec import streams
+
+__all__ = ["Batch", "Raw", "Reader"]
+Pair = tuple[str, str]  # (trigger, route)
+NONE = -1
+COUNTED, REPEAT, LATE, IGNORED, CONTROL, DEAD = range(len(CLASSES))
+
+
+@dataclass(slots=True)
+class Batch:
+    """n rows. verdict: int8, a row's class where it has one by itself (its place in consumer.store.contract.CLASSES), NONE for a
+    change that goes to the windows. pair: int16, which of `pairs` a change is of. tokens: of changes, "" where there is none.
+    events: those that have been opened. rejected: why a row died. happenings: what models see, for the rows that they read. hashes:
+    of columns.keys."""
+
+    raws: Sequence[Raw]
+    columns: Columns
+    verdict: npt.NDArray[np.int8]
+    pairs: Sequence[Pair]
+    pair: npt.NDArray[np.int16]
+    tokens: list[str]
+    events: dict[int, Event]
+    rejected: Mapping[int, Rejected]
+    happenings: Mapping[int, Happening]
+    hashes: Sequence[int]
+    opener: Opener
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+        return self.columns.n
+
+    @property
+    def verdicts(self) -> list[str | None]:
+        """The verdicts by name."""
+        return [None if v == NONE else CLASSES[v] for v in self.verdict.tolist()]
+
+    def event(self, row: int) -> Event | None:
+        """The event of a row, None where the record holds none."""
+        if row not in self.events and row not in self.rejected:
+            message = self.opener.open(self.raws[row])
+            if isinstance(message, Event):
+                self.events[row] = message
+        return self.events.get(row)
+
+    def void(self, row: int, verdict: int) -> None:
+        """The row goes nowhere after all."""
+        self.verdict[row] = verdict
+        self.columns.kind[row], self.columns.mark[row] = VOID, NEVER
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How events of one (trigger, route) are read. place: its own; number: index of the window stream, -1 if no set reads them."""
+
+    trigger: Trigger
+    route: str
+    place: int
+    number: int
+    retracts: bool
+    modelled: bool
+    fields: Sequence[tuple[str, FieldKind]]
+
+
+READ: Mapping[FieldKind, tuple[Callable[[Any], Any], Any]] = {"number": (number, nan), "flag": (flag, -1), "value": (value, None)}
+
+
+class Reader:
+    """Reads batches by a pipeline's specs, each record for itself. modelled: the (trigger, route) pairs whose documents models see.
+
+    The twin of consumer.intake.in_place.Reader, and what reads the rows that are not plain there.
+    """
+
+    def __init__(self, spec: Pipeline, modelled: Sequence[Pair] = ()) -> None:
+        self._stream = spec.stream
+        self.opener = Opener(spec)
+        self._own_hash = spec.stream.format == "event"
+        streamed = {pair: i for i, pair in enumerate(streams(spec.windows))}
+        every = [(t, route) for t in spec.triggers for route in t.routes]
+        self.pairs = [(t.name, route) for t, route in every]
+        self.readings = [_reading(spec, t, r, place, streamed, modelled) for place, (t, r) in enumerate(every)]
+        self._by_pair = dict(zip(self.pairs, self.readings, strict=True))
+        self._fields = list(dict.fromkeys(f for r in self.readings for f in r.fields))
+
+    def read(self, raws: Sequence[Raw]) -> Batch:
+        """One batch of all those records, in their order."""
+        rows = Rows.of(len(raws), self._fields)
+        verdicts: list[int] = []
+        events: dict[int, Event] = {}
+        rejected: dict[int, Rejected] = {}
+        for row, raw in enumerate(raws):
+            try:
+                message = self.opener.open(raw)
+                if isinstance(message, Heartbeat):
+                    verdicts.append(self._heartbeat(rows, row, message))
+                    continue
+                events[row] = message
+                verdicts.append(self._event(rows, row, raw, message))
+            except Rejected as cause:
+                rejected[row] = cause
+                verdicts.append(DEAD)
+        pair, verdict = np.array(rows.pair, np.int16), np.array(verdicts, np.int8)
+        return Batch(
+            raws,
+            rows.columns(),
+            verdict,
+            self.pairs,
+            pair,
+            rows.tokens,
+            events,
+            rejected,
+            rows.happenings,
+            rows.hashes,
+            self.opener,
+        )
+
+    def _heartbeat(self, rows: Rows, row: int, message: Heartbeat) -> int:
+        rows.kind[row], rows.cause[row], rows.mark[row] = TIME, BY_HEARTBEAT, message.cluster - self._stream.settle
+        return CONTROL
+
+    def _event(self, rows: Rows, row: int, raw: Raw, event: Event) -> int:
+        """Fills the row in. Nothing shows of it until its kind is set, which is last: a rejected row stays VOID."""
+        reading = self._by_pair.get((event.trigger, event.route))
+        if reading is None:
+            raise Rejected("trigger", "no trigger of that name with that route is configured here")
+        put, take = asked(reading.trigger, event)
+        if not (put or take):
+            return IGNORED
+        key = typed(event.key)
+        at = self._time(raw, event)
+        for place in reading.fields if put else ():
+            convert, missing = READ[place[1]]
+            found = convert(get(event.document or {}, place[0]))
+            rows.fields[place][row] = missing if found is None else found
+        if reading.retracts:
+            rows.doc[row] = value(event.doc_id)
+            rows.old_at[row] = old_time(reading.trigger, event) if take else 0
+        if put and reading.modelled:
+            rows.happenings[row] = happening(event, key, at)
+        rows.stream[row], rows.key[row] = reading.number, self._slot(rows, (event.route, key), raw)
+        rows.at[row], rows.mark[row] = at, at - self._stream.out_of_order
+        rows.put[row], rows.take[row], rows.kind[row] = put, take, CHANGE
+        rows.pair[row], rows.tokens[row] = reading.place, event.token if event.id else ""
+        return NONE
+
+    def _time(self, raw: Raw, event: Event) -> int:
+        """The event time, checked against the years that all can hold, and against the record's own arrival."""
+        at = event.at
+        if at is None or not MIN_MS <= at <= MAX_MS:
+            raise Rejected("time", "the event time is missing or cannot be read")
+        arrived = raw.arrived if raw.arrived is not None else event.cluster if event.id else None
+        if arrived is not None and at > arrived + self._stream.max_future:
+            raise Rejected("future", f"the event time lies {at - arrived} ms after the record's arrival")
+        return at
+
+    def _slot(self, rows: Rows, key: Key, raw: Raw) -> int:
+        """The key's index in the batch. Bare documents lie where their sender's partition key put them, all others by ours."""
+        slot = rows.keys.get(key)
+        if slot is None:
+            slot = rows.keys[key] = len(rows.keys)
+            own = self._own_hash or raw.partition_key is None
+            rows.hashes.append(kinesis_hash(partition_key(*key) if own else str(raw.partition_key)))
+        return slot
+
+
+def _reading(
+    spec: Pipeline, trigger: Trigger, route: str, place: int, streamed: Mapping[Pair, int], modelled: Sequence[Pair]
+) -> _Reading:
+    pair = (trigger.name, route)
+    sets = [s for s in spec.windows if (s.trigger, s.key) == pair]
+    fields = [(path, kind) for path, kinds in merge_fields(s.fields() for s in sets).items() for kind in sorted(kinds)]
+    return _Reading(trigger, route, place, streamed.get(pair, -1), any(s.retract for s in sets), pair in modelled, fields)
+
+
+def happening(event: Event, key: Any, at: int) -> Happening:
+    """What models see of an event. Raises Rejected for a document that BSON cannot hold."""
+    return Happening(
+        trigger=event.trigger,
+        route=event.route,
+        key=untyped(key),
+        at=at,
+        token=event.token,
+        doc_id=bson_value(event.doc_id),
+        document=bson_value(event.document),
+    )
+
+
+# A batch on its way through the pipeline, and how much of it one part may take.
+ARRAYS = ("kind", "cause", "mark", "stream", "key", "at", "old_at", "put", "take")
+FIELDS = ("number", "flag", "value")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """About how much one part may change: rows taken (a score or a dead letter each), documents of windows, silences judged."""
+
+    rows: int = 1_500
+    windows: int = 2_000
+    judged: int = 500
+
+
+NO_LIMIT = Budget(1 << 40, 1 << 40, 1 << 40)
+
+
+@dataclass(slots=True)
+class Work:
+    """A batch whose repeats are found. watermarks[i] is the watermark once row i is in."""
+
+    batch: Batch
+    watermarks: Ints
+
+    def put_in(self, rows: range) -> list[int]:
+        """Those of the rows whose document goes in."""
+        taken = slice(rows.start, rows.stop)
+        put = self.batch.columns.put[taken] & (self.batch.verdict[taken] == NONE)
+        found: list[int] = (np.flatnonzero(put) + rows.start).tolist()
+        return found
+
+    def upto(self, end: int) -> Columns:
+        """The columns of the rows before `end`."""
+        whole = self.batch.columns
+        if end == whole.n:
+            return whole
+        cut: dict[str, Any] = {name: getattr(whole, name)[:end] for name in ARRAYS}
+        for kind in FIELDS:
+            cut[kind] = {path: column[:end] for path, column in getattr(whole, kind).items()}
+        return structs.replace(whole, n=end, doc=None if whole.doc is None else whole.doc[:end], **cut)

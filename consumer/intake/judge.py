@@ -1,0 +1,60 @@
+"""What a change asks of the windows, and the letter that is kept of a record which could not be used."""
+
+from __future__ import annotations
+
+from config.specs import Trigger
+from consumer.intake.records import Raw
+from consumer.store.contract import Doc, ShardId
+from consumer.store.layout import DEAD_LETTERS, shard_key
+from contract.errors import Rejected
+from contract.event import Event
+from contract.times import date, time_ms
+from contract.values import get
+
+TOO_LATE = Rejected("late", "every window set that reads it had closed its windows, and no longer kept them")
+
+
+def asked(trigger: Trigger, event: Event) -> tuple[bool, bool]:
+    """(put, take): whether the event's document goes in and its pre-image comes out. Neither: it is ignored.
+
+    Raises Rejected("envelope") for an insert of nothing.
+    """
+    has = event.document is not None
+    if event.op == "insert":
+        if not has:
+            raise Rejected("envelope", "an insert without a document")
+        return True, False
+    out = trigger.before and event.before is not None
+    if event.op == "delete":
+        return False, out and trigger.deletes == "retract"
+    if trigger.before:
+        return has, out
+    return has and trigger.updates == "new_event", False
+
+
+def old_time(trigger: Trigger, event: Event) -> int:
+    """The event time of the value to take out, ms. Where the pre-image has none that can be read: the change's cluster time."""
+    try:
+        at = time_ms(get(event.before or {}, trigger.time)) if trigger.time is not None else None
+    except Rejected:
+        at = None
+    return event.cluster if at is None else at
+
+
+def letter(shard: ShardId, raw: Raw, event: Event | None, cause: Rejected) -> tuple[str, Doc]:
+    """The dead letter of a record: a contract.views.DeadLetterDoc but for updated_at, and its collection."""
+    try:
+        text, binary = raw.data.decode(), None
+    except UnicodeDecodeError:
+        text, binary = None, raw.data
+    return DEAD_LETTERS, {
+        "_id": {**shard_key(shard), "sequence": str(raw.sequence), "sub": raw.sub},
+        "reason": cause.reason,
+        "why": cause.why,
+        "trigger": event.trigger if event else None,
+        "route": event.route if event else None,
+        "record": text,
+        "binary": binary,
+        "partition_key": raw.partition_key,
+        "arrived_at": None if raw.arrived is None else date(raw.arrived),
+    }

@@ -1,0 +1,245 @@
+"""The life of one shard under KCL: amazon_kclpy's callbacks, wrapped so that nothing is lost in silence.
+
+1. initialize: ask Kinesis where the shard lies; claim it in the store (older owners are fenced from here on); make sure that KCL
+   does not begin behind a gap.
+2. process_records: feed the runner, which commits everything; then, and only then, move KCL's checkpoint to the cursor.
+3. shutdown_requested: checkpoint the cursor. Nothing is held back, so there is nothing else to save.
+4. shard_ended: everything fed is committed; checkpoint() without a position, which alone stores the end, so that KCL starts the
+   shards that continue this one. If that fails the process dies: KCL would wait for ever.
+5. lease_lost: stop writing.
+
+amazon_kclpy swallows what a callback raises and reports success: the next checkpoint would then skip the failed batch. So every
+callback is guarded, and an error that nobody handles ends the process. Once another owner is seen (Fenced, or KCL's
+ShutdownException) the shard is stopped: it answers, does nothing, and waits for lease_lost; if that does not come, it dies too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, NoReturn, Protocol, TypeVar
+
+import structlog
+from amazon_kclpy.checkpoint_error import CheckpointError
+from amazon_kclpy.messages import (
+    InitializeInput,
+    LeaseLostInput,
+    ProcessRecordsInput,
+    ShardEndedInput,
+    ShutdownRequestedInput,
+)
+from amazon_kclpy.v3 import processor
+
+from consumer.host.reports import State
+from consumer.intake.records import Raw
+from consumer.kcl.channel import Line, ParsedRecords
+from consumer.store.contract import Cursor
+from contract.errors import Fatal, Fenced, HistoryLost
+from reading.lines import SEQUENCE
+
+AGAIN = ("ThrottlingException", "KinesisClientLibDependencyException")  # DynamoDB is busy, or away
+PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # s between attempts to checkpoint
+LEASE_LOST_WITHIN = 60_000  # ms; KCL renews a lease every few seconds, and then knows
+log = structlog.get_logger("shard")
+Position = tuple[str, int]  # sequence number, sub sequence number
+T = TypeVar("T")
+S = TypeVar("S", bound="Shard")
+
+
+class Feedable(Protocol):
+    """What a shard needs of a Runner."""
+
+    cursor: Cursor
+
+    def feed(self, raws: Sequence[Raw]) -> Cursor:
+        """Take records; the cursor behind them."""
+        ...
+
+    def idle(self, now_ms: int) -> Cursor:
+        """There is nothing to read."""
+        ...
+
+
+class Surroundings(Protocol):
+    """The process around a shard: what is not pure of it."""
+
+    def claim(self, shard: str) -> Feedable:
+        """Own the shard."""
+        ...
+
+    def let_go(self) -> None:
+        """Own it no more."""
+        ...
+
+    def now(self) -> int:
+        """ms since 1970 UTC."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Wait, and say so."""
+        ...
+
+    def report(self, shard: str, state: State, cursor: Cursor | None, behind: int | None) -> None:
+        """Say how it is."""
+        ...
+
+    def give_up(self, shard: str, error: BaseException) -> NoReturn:
+        """Say why, and end the process."""
+        ...
+
+
+def guarded(callback: Callable[[S, T], None]) -> Callable[[S, T], None]:
+    """Whatever a callback raises, Fatal too, ends the process."""
+
+    @wraps(callback)
+    def whole(self: S, given: T) -> None:
+        try:
+            callback(self, given)
+        except BaseException as error:
+            self.around.give_up(self.name, error)
+
+    return whole
+
+
+class Shard(processor.RecordProcessorBase):  # type: ignore[misc]
+    """One shard's processor. idle: ms of silence after which a caught-up stream of bare documents follows the clock, else None."""
+
+    def __init__(self, around: Surroundings, idle: int | None = None) -> None:
+        self.around = around
+        self.name = "start"
+        self._idle = idle
+        self._runner: Feedable | None = None
+        self._delivered: Position | None = None
+        self._quiet_since: int | None = None
+        self._stopped_at: int | None = None
+
+    @guarded
+    def initialize(self, initialize_input: InitializeInput) -> None:
+        """Claim the shard. Raises HistoryLost where KCL would begin further on than the views are."""
+        self.name = initialize_input.shard_id
+        self.around.report(self.name, "opening", None, None)
+        self._runner = self.around.claim(self.name)
+        _no_gap(initialize_input, self._runner.cursor)
+        self.around.report(self.name, "reading", self._runner.cursor, None)
+        log.info("reading", **_where(self._runner.cursor))
+
+    @guarded
+    def process_records(self, process_records_input: ProcessRecordsInput) -> None:
+        """Feed, commit, checkpoint."""
+        if self._stopped_at is not None:
+            return self._patience_while_stopped(self._stopped_at)
+        try:
+            cursor = self._take(process_records_input)
+        except Fenced as fenced:
+            return self._stop(str(fenced))
+        if _some(process_records_input) and not self._checkpoint(process_records_input.checkpointer, self._position(cursor)):
+            return self._stop("KCL says that the lease is another's")
+        self.around.report(self.name, "reading", cursor, process_records_input.millis_behind_latest)
+        return None
+
+    @guarded
+    def lease_lost(self, lease_lost_input: LeaseLostInput) -> None:
+        """Write no more."""
+        self._end("lease lost")
+
+    @guarded
+    def shard_ended(self, shard_ended_input: ShardEndedInput) -> None:
+        """Store the end. Raises Fatal if that cannot be done."""
+        if self._stopped_at is not None or not self._checkpoint(shard_ended_input.checkpointer, ()):
+            raise Fatal("the shard's end could not be stored: the lease is another's")
+        self._end("shard ended")
+
+    @guarded
+    def shutdown_requested(self, shutdown_requested_input: ShutdownRequestedInput) -> None:
+        """Checkpoint what is committed."""
+        if self._stopped_at is None and self._runner is not None and self._delivered is not None:
+            self._checkpoint(shutdown_requested_input.checkpointer, self._position(self._runner.cursor))
+        log.info("shutdown requested", shard=self.name)
+
+    def _take(self, given: ProcessRecordsInput) -> Cursor:
+        runner = self._owned()
+        if _some(given):
+            self._quiet_since = None
+            raws, self._delivered = _records(given)
+            return runner.feed(raws)
+        if self._idle is None or given.millis_behind_latest != 0:
+            self._quiet_since = None
+            return runner.cursor
+        now = self.around.now()
+        self._quiet_since = self._quiet_since or now
+        return runner.idle(now) if now - self._quiet_since >= self._idle else runner.cursor
+
+    def _position(self, cursor: Cursor) -> Position:
+        """The last record that KCL delivered, in KCL's own text; leading zeros count where numbers are compared as text. The
+        cursor is there, or ahead of it after a restart; a checkpoint ahead of what was delivered would be refused."""
+        if self._delivered is None or not cursor.passed(int(self._delivered[0]), self._delivered[1]):
+            raise Fatal("records were fed, and the cursor stands before them")
+        return self._delivered
+
+    def _checkpoint(self, checkpointer: Any, position: Position | tuple[()]) -> bool:
+        """False if the lease is another's. No position: the shard's end."""
+        for pause in (*PAUSES, None):
+            try:
+                checkpointer.checkpoint(*position)
+                return True
+            except CheckpointError as error:
+                if error.value == "ShutdownException":
+                    return False
+                if error.value not in AGAIN or pause is None:
+                    raise
+                log.warning("checkpoint put off", shard=self.name, why=error.value, seconds=pause)
+                self.around.wait(pause)
+        return False
+
+    def _stop(self, why: str) -> None:
+        self._stopped_at = self.around.now()
+        log.warning("stopped", shard=self.name, why=why)
+        self.around.report(self.name, "stopped", None, None)
+
+    def _patience_while_stopped(self, since: int) -> None:
+        if self.around.now() - since > LEASE_LOST_WITHIN:
+            raise Fenced(f"{self.name}: another owner has the shard, and KCL still gives it to us")
+
+    def _end(self, why: str) -> None:
+        self.around.report(self.name, "ended", self._runner.cursor if self._runner else None, None)
+        log.info(why, **(_where(self._runner.cursor) if self._runner else {"shard": self.name}))
+        self._runner = None
+        self.around.let_go()
+
+    def _owned(self) -> Feedable:
+        if self._runner is None:
+            raise Fatal("records came without a claim on the shard")
+        return self._runner
+
+
+def _some(given: ProcessRecordsInput) -> bool:
+    return len(given.batch) > 0 if isinstance(given, ParsedRecords) else bool(given.records)
+
+
+def _records(given: ProcessRecordsInput) -> tuple[Sequence[Raw], Position]:
+    """(the records, the position of the last one in KCL's own text)."""
+    if isinstance(given, ParsedRecords):
+        line, last = Line(given.batch), len(given.batch) - 1
+        return line, (given.batch.text(SEQUENCE, last), line.raw(last).sub)
+    raws = [
+        Raw(r.binary_data, r.partition_key, int(r.sequence_number), r.sub_sequence_number or 0, r.timestamp_millis)
+        for r in given.records
+    ]
+    return raws, (given.records[-1].sequence_number, raws[-1].sub)
+
+
+def _no_gap(given: InitializeInput, cursor: Cursor) -> None:
+    """KCL's checkpoint never passes the cursor. If it has, the views were lost, and what lies between will not come again."""
+    start = str(given.sequence_number or "")
+    if not start.isdigit():
+        return  # TRIM_HORIZON: from the oldest record on
+    if cursor.sequence is None or (int(start), given.sub_sequence_number or 0) > (cursor.sequence, cursor.sub):
+        raise HistoryLost(
+            f"{cursor.shard.shard}: KCL begins behind {start}, but the views stand at {cursor.sequence}: the database was lost, or "
+            "is another one. Restore it; or delete KCL's lease table, and the stream is read again from its oldest record"
+        )
+
+
+def _where(cursor: Cursor) -> dict[str, Any]:
+    sequence = None if cursor.sequence is None else str(cursor.sequence)
+    return {"shard": cursor.shard.shard, "sequence": sequence, "sub": cursor.sub, "epoch": cursor.epoch}

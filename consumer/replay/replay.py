@@ -1,0 +1,120 @@
+"""`python -m consumer replay`: the same pipeline on a file. No KCL, no MongoDB; the events are the clock, the store is memory.
+
+    python -m consumer replay --config pipeline.toml --events FILE --out DIR [--trigger NAME] [--features]
+
+FILE is JSON lines: events and heartbeats as relayed, or bare documents of one trigger. At its end every window is closed. All the
+file is one shard. Everything written depends on the two files alone: two runs give the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+
+from config.load import load
+from config.specs import Pipeline, Trigger
+from consumer.intake.batch import NO_LIMIT
+from consumer.intake.files import documents, holds_envelopes, relayed
+from consumer.intake.records import Raw
+from consumer.replay.outputs import summary, write, write_features
+from consumer.runner import Runner
+from consumer.store.contract import Cursor, Effects, ShardId
+from consumer.store.memory import MemoryStore
+from contract.errors import Misconfigured
+from contract.times import EPOCH, date
+
+BATCH = 5_000  # records
+SHARD = "replay"
+
+
+class EventTimeStore(MemoryStore):
+    """The store in memory, with the watermark of a commit as its `updated_at`: no clock shows in what is written."""
+
+    def __init__(self, spec: Pipeline) -> None:
+        super().__init__(spec, clock=lambda: self._at)
+        self._at = EPOCH
+
+    def commit(self, effects: Effects) -> Cursor:
+        """As in memory."""
+        at = date(effects.cursor.watermark)
+        self._at = at if isinstance(at, datetime) else EPOCH
+        return super().commit(effects)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a replay; the exit code: 0, 2 for wrong arguments, 78 for a wrong configuration."""
+    parser = _parser()
+    given = parser.parse_args(argv)
+    began = time.monotonic()
+    try:
+        spec = load(given.config)
+        trigger = _bare_trigger(parser, spec, given.events, given.trigger)
+        given.out.mkdir(parents=True, exist_ok=True)
+        cursor = replay(spec, given.events, given.out, trigger, given.features)
+    except Misconfigured as error:
+        print(error.what, file=sys.stderr)
+        return error.status
+    except OSError as error:
+        parser.error(f"{error.filename}: {error.strerror}")
+    print(summary(cursor, time.monotonic() - began), file=sys.stderr)
+    return 0
+
+
+def replay(spec: Pipeline, events: Path, out: Path, trigger: Trigger | None, features: bool) -> Cursor:
+    """Replays a file into a folder. trigger: whose bare documents the lines are; None: they are events as relayed."""
+    with ExitStack() as open_files:
+        lines = open_files.enter_context(events.open("rb"))
+        found = open_files.enter_context((out / "features.jsonl").open("wb")) if features else None
+        store = EventTimeStore(spec)
+        runner = Runner(
+            spec,
+            store,
+            ShardId(spec.stream.name, 0, SHARD),
+            budget=NO_LIMIT,
+            durable=False,
+            observe=None if found is None else lambda seen: write_features(found, seen),
+        )
+        for batch in relayed(lines, BATCH) if trigger is None else _batches(documents(lines, trigger)):
+            runner.feed(batch)
+        cursor = runner.finish()
+    write(out, spec, store, cursor)
+    return cursor
+
+
+def _batches(raws: Iterable[Raw]) -> Iterator[list[Raw]]:
+    rest = iter(raws)
+    while batch := list(islice(rest, BATCH)):
+        yield batch
+
+
+def _bare_trigger(parser: argparse.ArgumentParser, spec: Pipeline, events: Path, name: str | None) -> Trigger | None:
+    """Whose bare documents the lines are, None for events as relayed. Wrong arguments end the program."""
+    named = [t for t in spec.triggers if name in (None, t.name)]
+    known = ", ".join(t.name for t in spec.triggers)
+    if not named:
+        parser.error(f"--trigger {name}: there is no such trigger; there is {known}")
+    relayed_lines = holds_envelopes(events)
+    if relayed_lines or (relayed_lines is None and len(named) > 1):
+        return None
+    if len(named) > 1:
+        parser.error(f"the lines of {events} are bare documents: name their trigger with --trigger, one of {known}")
+    if named[0].time is None:
+        place = spec.triggers.index(named[0])
+        raise Misconfigured(f"trigger[{place}].time: missing; bare documents have no other time: name the field that holds it")
+    return named[0]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m consumer replay", description="The same pipeline on a file of events.")
+    parser.add_argument("--config", type=Path, required=True, help="pipeline.toml")
+    parser.add_argument("--events", type=Path, required=True, help="JSON lines: events as relayed, or bare documents")
+    parser.add_argument("--out", type=Path, required=True, help="the folder that gets the views, made if it is missing")
+    parser.add_argument("--trigger", metavar="NAME", help="whose documents the lines are, where they are bare")
+    parser.add_argument("--features", action="store_true", help="write features.jsonl: the rolling values of each event")
+    return parser

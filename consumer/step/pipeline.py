@@ -1,0 +1,192 @@
+"""The pure middle: a batch and what is in memory of its keys -> Effects. No client, no clock, no logger.
+
+In one part of a batch: windows first, then the models on their values. A row belongs to a part whole, or the part ends in front of
+it; what time alone brings at a row may take several parts, and the cursor stands in front of the row until all of it is in.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from config.specs import Pipeline
+from consumer.intake.batch import COUNTED, LATE, NONE, REPEAT, Batch, Budget, Work
+from consumer.intake.in_place import Reader
+from consumer.intake.judge import TOO_LATE, letter
+from consumer.step.documents import Changes, read
+from consumer.step.keys import KeyBook
+from consumer.step.silences import Watching
+from consumer.store.contract import CLASSES, Cursor, Effects
+from contract.keys import untyped
+from models.abandonment import AbandonmentWatcher
+from models.base import Scorer
+from models.features import by_row
+from models.fraud import RuleScorer
+from windows import engine as law
+from windows.engine import END, Engine, Key, StepResult
+
+NO_FEATURES: Mapping[str, Mapping[str, Any]] = {}
+
+
+class Seen(NamedTuple):
+    """An event that was put in, and its features: of every rolling set of its (trigger, route)."""
+
+    id: Any
+    trigger: str
+    key: Any
+    at: int
+    features: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one step did, to be committed before the next. done: the first row that is not finished; of time alone, 1 once all
+    that is due has happened, else 0."""
+
+    done: int
+    effects: Effects
+    seen: Sequence[Seen] = ()
+
+
+class ShardPipeline:
+    """One shard's windows and models in memory, and their steps.
+
+    durable=False leaves key states out of the effects; observed=True gives the events of each part with their features.
+    """
+
+    def __init__(self, spec: Pipeline, engine: Engine, budget: Budget, durable: bool = True, observed: bool = False) -> None:
+        self._engine, self._budget = engine, budget
+        self._durable, self._observed = durable, observed
+        self._scorers: list[Scorer] = [RuleScorer(spec.fraud)] if spec.fraud is not None else []
+        self._watching = Watching([AbandonmentWatcher(spec.abandonment)] if spec.abandonment is not None else [])
+        self.book = KeyBook(engine, self._watching)
+        self.reader = Reader(spec, [*((s.trigger, s.route) for s in self._scorers), *self._watching.pairs])
+
+    def begin(self, batch: Batch) -> Work:
+        """Finds the repeats of a batch, whose keys are all in memory, and how its watermark moves."""
+        self.book.meet(batch.columns.keys, batch.hashes)
+        columns, known = batch.columns, self.book.known
+        slots, pairs, triggers = columns.key.tolist(), batch.pair.tolist(), [trigger for trigger, _ in batch.pairs]
+        latest = dict[tuple[int, int], str]()
+        for row, token in enumerate(batch.tokens):
+            if token:
+                name = (slots[row], pairs[row])
+                last = latest.get(name)
+                if last is None:
+                    last = known[columns.keys[name[0]]].tokens.get(triggers[name[1]], "")
+                if token <= last:
+                    batch.void(row, REPEAT)
+                else:
+                    latest[name] = token
+        return Work(batch, np.maximum.accumulate(np.maximum(columns.mark, self._engine.watermark)))
+
+    def step(self, work: Work, begin: int, end: int, cursor: Cursor) -> Part:
+        """Takes rows from `begin` on, at most to `end`, as far as the budget goes. All keys due on the way are in memory."""
+        end = self._room(work, begin, min(end, begin + self._budget.rows))
+        if end == begin:
+            changes = Changes()
+            changes.signals(self._watching.time(int(work.watermarks[begin]), self._budget.judged))
+            return Part(begin, self._effects(changes, set(), cursor, cursor))
+        result = self._engine.step(work.upto(end), begin, self._budget.windows)
+        rows = range(begin, result.done)
+        changes, touched = Changes(), set(result.changed)
+        changes.windows(result)
+        seen = self._model(work, rows, result, changes)
+        moved = self._count(work, rows, result, changes, cursor)
+        touched |= self._remember(work, rows)
+        return Part(result.done, self._effects(changes, touched, cursor, moved), seen)
+
+    def pass_time(self, watermark: int, cause: int, cursor: Cursor, moved: Cursor) -> Part:
+        """What silence brings up to a watermark, for the keys in memory; cause is windows.engine's. Once all of it has happened the
+        cursor is `moved`. With END every window closes and every silence is judged."""
+        changes = Changes()
+        result = self._engine.advance(watermark, cause, self._budget.windows)
+        changes.windows(result)
+        done = bool(result.done)
+        if done:
+            changes.signals(self._watching.time(watermark, self._budget.judged))
+            done = self._watching.next_due(watermark) is None
+        touched = set(result.changed)
+        over = done and watermark == END
+        if over and self._durable:
+            touched |= self.book.waiting()  # to be saved as waiting no more
+        return Part(int(done), self._effects(changes, touched, cursor, moved if done else cursor, over))
+
+    def _room(self, work: Work, begin: int, end: int) -> int:
+        """Where to end, so that not too many silences are judged in one part; `begin` if they are too many in front of that row."""
+        crowd = self._watching.crowded(self._budget.judged, int(work.watermarks[end - 1]))
+        return end if crowd is None else begin + int(np.searchsorted(work.watermarks[begin:end], crowd))
+
+    def _effects(self, changes: Changes, touched: set[Key], cursor: Cursor, moved: Cursor, over: bool = False) -> Effects:
+        touched |= self._watching.changed
+        self._watching.changed = set()
+        states = self.book.states(touched, over) if self._durable else ()
+        return Effects(cursor, moved, changes.puts(), changes.removes(), states)
+
+    def _remember(self, work: Work, rows: range) -> set[Key]:
+        """Notes the last change of each key; the keys of these rows."""
+        batch, keys = work.batch, work.batch.columns.keys
+        taken = np.flatnonzero(batch.verdict[rows.start : rows.stop] == NONE) + rows.start
+        slots, pairs = batch.columns.key[taken], batch.pair[taken]
+        _, last = np.unique((slots.astype(np.int64) * len(batch.pairs) + pairs)[::-1], return_index=True)
+        for i in (len(taken) - 1 - last).tolist():
+            token = batch.tokens[taken[i]]
+            if token:
+                self.book.known[keys[slots[i]]].tokens[batch.pairs[pairs[i]][0]] = token
+        return {keys[slot] for slot in np.unique(slots).tolist()}
+
+    def _count(self, work: Work, rows: range, result: StepResult, changes: Changes, cursor: Cursor) -> Cursor:
+        """The cursor behind these rows, each counted in one class; dead letters are kept."""
+        batch = work.batch
+        own = batch.verdict[rows.start : rows.stop]
+        verdict = np.where(own != NONE, own, np.where(result.outcome == law.COUNTED, COUNTED, LATE))
+        found = np.bincount(verdict, minlength=len(CLASSES)).tolist()
+        dead: Counter[str] = Counter()
+        late = (verdict == LATE) & (result.outcome == law.LATE_KEEP)
+        rejected = [row for row in batch.rejected if row in rows]
+        for row in sorted([*(np.flatnonzero(late) + rows.start).tolist(), *rejected]):
+            cause = batch.rejected.get(row, TOO_LATE)
+            dead[cause.reason] += 1
+            changes.put(*letter(cursor.shard, batch.raws[row], batch.event(row), cause))
+        counters = cursor.counters.add({name: n for name, n in zip(CLASSES, found, strict=True) if n}, result.late, dead)
+        if not rows:
+            return cursor.moved(cursor.sequence, cursor.sub, cursor.watermark, counters)
+        last = batch.raws[rows.stop - 1]
+        return cursor.moved(last.sequence, last.sub, int(work.watermarks[rows.stop - 1]), counters)
+
+    def _model(self, work: Work, rows: range, result: StepResult, changes: Changes) -> list[Seen]:
+        """Scores and watches these rows, in their order."""
+        happenings = work.batch.happenings
+        shown = [row for row in work.put_in(rows) if self._observed or row in happenings]
+        features = by_row(read(result.features), frozenset(shown)) if self._scorers or self._observed else {}
+        for row in shown:
+            happening = happenings.get(row)
+            for s in self._scorers:
+                if happening is not None and (happening.trigger, happening.route) == (s.trigger, s.route):
+                    changes.put(s.view, s.score(happening, features.get(row, NO_FEATURES)))
+        if self._watching.pairs:
+            self._watch(work, rows, frozenset(shown), changes)
+        return [_seen(work, row, features.get(row, NO_FEATURES)) for row in shown] if self._observed else []
+
+    def _watch(self, work: Work, rows: range, shown: Collection[int], changes: Changes) -> None:
+        """Lets watchers see these rows and the time that passes on the way."""
+        columns, happenings, due = work.batch.columns, work.batch.happenings, self._watching.first_due()
+        for row, watermark in zip(rows, work.watermarks[rows.start : rows.stop].tolist(), strict=True):
+            if watermark >= due:
+                changes.signals(self._watching.time(watermark))
+                due = self._watching.first_due()
+            if row in shown and row in happenings:
+                key = columns.keys[columns.key[row]]
+                changes.signals(self._watching.event(key, self.book.known[key].hash, happenings[row], watermark))
+                due = self._watching.first_due()
+
+
+def _seen(work: Work, row: int, features: Mapping[str, Mapping[str, Any]]) -> Seen:
+    batch, columns = work.batch, work.batch.columns
+    event = batch.event(row)
+    assert event is not None  # only a change is put in
+    return Seen(event.id or event.doc_id, event.trigger, untyped(columns.keys[columns.key[row]][1]), int(columns.at[row]), features)

@@ -1,0 +1,103 @@
+"""What an engine takes from a batch before its kernels run, against the same said plainly."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reading.spellings import Picked
+from windows.columnar.codes import IDLE, Beside, Codes, Interner
+from windows.columnar.inputs import Inputs, reach
+from windows.engine import CHANGE, NEVER, Columns
+from windows.plan.plan import Plan
+
+TABLE = [("card", f"c{i}") for i in range(9)]
+
+
+def inputs() -> Inputs:
+    codes = Interner()
+    return Inputs([], Plan([], codes.__getitem__), codes)
+
+
+def batch(rows: list[tuple[int, int, int, int, bool, int]], keys: Any) -> Columns:
+    """Rows of (kind, stream, key, at, put, mark)."""
+    kind, stream, key, at, put, mark = zip(*rows, strict=True) if rows else ((), (), (), (), (), ())
+    zero = np.zeros(len(rows), np.int64)
+    return Columns(
+        n=len(rows), kind=np.array(kind, np.int8), cause=zero.astype(np.int8), mark=np.array(mark, np.int64),
+        stream=np.array(stream, np.int16), key=np.array(key, np.int32), keys=keys, at=np.array(at, np.int64), old_at=zero,
+        put=np.array(put, np.bool_), take=zero.astype(np.bool_), doc=None, number={}, flag={}, value={},
+    )  # fmt: skip
+
+
+ROWS = st.lists(
+    st.tuples(
+        st.integers(0, 2),
+        st.integers(-1, 1),
+        st.integers(-1, 8),
+        st.integers(-(1 << 50), 1 << 50),
+        st.booleans(),
+        st.sampled_from([NEVER, -5, 0, 7, 1 << 50, 1 << 62]),
+    ),
+    max_size=20,
+)
+
+
+@given(st.lists(ROWS, max_size=4), st.sampled_from([list, Codes, Picked]), st.data())
+def test_slots_are_those_of_the_keys(batches: list[Any], form: Any, data: Any) -> None:
+    given, known = inputs(), dict[Any, int]()
+
+    def slot_of(key: Any) -> int:
+        return known.setdefault(key, len(known))
+
+    for rows in batches:
+        order = data.draw(st.permutations(range(9)))
+        picked = [TABLE[i] for i in order]
+        keys = picked if form is list else form(np.array(order, np.int64), TABLE)
+        begin = data.draw(st.integers(0, len(rows)))
+        slots, keyed = given.slots(batch(rows, keys), begin, slot_of)
+        assert keyed == np.count_nonzero(slots >= 0)
+        for i, (kind, stream, key, *_) in enumerate(rows):
+            read = i >= begin and kind == CHANGE and stream >= 0 and key >= 0
+            assert slots[i] == (known[picked[key]] if read else -1)
+        if known and data.draw(st.booleans()):
+            gone = data.draw(st.sampled_from(list(known)))
+            given.forget([known.pop(gone)])
+            known.update({gone: 100 + len(known)})
+
+
+@given(ROWS, st.data())
+def test_reach_is_what_is_put_in_and_vouched_for(rows: list[Any], data: Any) -> None:
+    begin = data.draw(st.integers(0, len(rows)))
+    end = data.draw(st.integers(begin, len(rows)))
+    times = [row[3] for row in rows[begin:end] if row[4]] + [row[5] for row in rows[begin:end] if row[5] != NEVER]
+    assert reach(batch(rows, []), begin, end) == (min(times, default=0), max(times, default=0))
+
+
+def coded(interner: Interner, values: Sequence[Hashable]) -> list[int]:
+    codes = np.empty(len(values), np.int64)
+    interner.column(values, codes)
+    return codes.tolist()
+
+
+def test_values_get_codes_of_a_table_that_grows() -> None:
+    interner, table = Interner(), ["a", None, "b"]
+    assert coded(interner, Codes(np.array([2, -1, 0, 1]), table)) == [1, -1, 0, -1]
+    table += ["c", "a"]
+    assert coded(interner, Codes(np.array([4, 3, 2]), table)) == [0, 2, 1]
+    assert coded(interner, Codes(np.array([], np.int64), [])) == []
+    assert coded(interner, ["c", None, "d"]) == [2, -1, 3]
+
+
+def test_a_table_that_is_not_used_any_more_is_forgotten() -> None:
+    beside, old, new = Beside(), ["a"], ["b"]
+    beside.of(old).numbers[0] = 5
+    assert beside.of(old).numbers[0] == 5
+    for _ in range(2 * IDLE + 2):
+        beside.of(new)
+    assert len(beside.numbers()) == 1
+    assert beside.of(old).numbers[0] == -1

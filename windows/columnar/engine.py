@@ -1,0 +1,237 @@
+"""The fast engine: all state in one arena, one pass of one kernel over a batch, results as columns.
+
+A key is a slot, a slot has a root in the arena (see kernels/words.py). Sets of one trigger and key share slices, or a history; a
+set of sessions, or one whose values can be taken out, has a history of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from msgspec import structs
+
+from windows.columnar.codes import Interner
+from windows.columnar.inputs import Inputs, reach, time_row
+from windows.columnar.outputs import Outputs
+from windows.columnar.room import first_out, forget_codes, memory, with_out, with_room
+from windows.columnar.state import Named, dump_key, load_key
+from windows.engine import BY_IDLE, COUNTED, END, LATE_DROP, LATE_KEEP, NEVER, Columns, Key, RollingBlock, StepResult
+from windows.kernels import words as w
+from windows.kernels.doors import finish, key_due, key_free, key_wipe, root_new, run
+from windows.kernels.memory import arena
+from windows.kernels.results import KEPT, REFUSED
+from windows.kernels.run import FULL, GROW, LAST
+from windows.law.spec import Rolling, WindowSet
+from windows.naive.state import Pack, Packer, Unpack
+from windows.plan.keep import out_widths
+from windows.plan.plan import Plan
+from windows.plan.zones import zone_tables
+
+ENDLESS = 1 << 62
+Words = npt.NDArray[np.int64]
+NOTHING = np.zeros(0, np.int8)
+OUTCOMES = np.full(8, COUNTED, np.int8)  # of a row's verdict: TOOK | REFUSED | KEPT
+OUTCOMES[REFUSED], OUTCOMES[REFUSED | KEPT] = LATE_DROP, LATE_KEEP
+
+
+class ColumnarEngine:
+    """Implements windows.engine.Engine. `pack` and `unpack` are as for NaiveEngine: values to bytes and back.
+
+    Blocks are made when they are first read (those of closed windows and features earlier): read them before the next call that
+    changes the engine; what cannot be had any more says so (RuntimeError).
+    """
+
+    def __init__(self, sets: Sequence[WindowSet], pack: Pack | None = None, unpack: Unpack | None = None) -> None:
+        self.sets = tuple(sets)
+        self.codes = Interner()
+        self.plan = Plan(self.sets, self.codes.__getitem__)
+        self.packer = Packer(pack, unpack)
+        self.codes.pin()
+        self.inputs = Inputs(self.sets, self.plan, self.codes)
+        self.slots: dict[Key, int] = {}
+        self.keys: list[Key | None] = []
+        self.roots = np.zeros(64, np.int64)
+        self._free_slots: list[int] = []
+        self.zones = zone_tables(self.plan.sets, self.plan.zones, self.plan.slices_in_zones())
+        self._memory()
+        self.outputs = Outputs(self)
+        self._ended = False
+
+    def _memory(self) -> None:
+        self.scratch = np.zeros(3 * 2048, np.int64)
+        self.stamps = np.zeros(1024, np.int64)
+        self.late = np.zeros(max(len(self.sets), 1), np.int64)
+        self.R, self.T = np.zeros(self.plan.registers), np.zeros(self.plan.registers, np.int64)
+        self.M = memory(self.plan)
+        self.out = first_out(self.plan)
+        self._used = slice(w.OUT_N, w.OUT_WORDS * len(out_widths(self.plan)), w.OUT_WORDS)
+
+    @property
+    def watermark(self) -> int:
+        """Event time up to which all is thought complete; set it before the first record to go on from a saved one."""
+        watermark: int = self.M.data[arena.WATERMARK]
+        return watermark
+
+    @watermark.setter
+    def watermark(self, value: int) -> None:
+        self.M[arena.WATERMARK] = value
+
+    def step(self, batch: Columns, begin: int = 0, budget: int | None = None) -> StepResult:
+        self._start()
+        slot, keyed = self.inputs.slots(batch, begin, self._slot)
+        if self.plan.zones:
+            self.zones.cover(*reach(batch, begin, batch.n))
+        columns = self.inputs.columns(batch, slot, keyed)
+        outcome = np.zeros(batch.n, np.int8)
+        done, code = self._run(batch, begin, batch.n, slot, columns, outcome, budget)
+        if code == LAST and self._finish(budget):
+            # a row that vouches for the end of time: everything is due, and the row itself is taken under the watermark as it was
+            marks = batch.mark.copy()
+            marks[done] = NEVER
+            done, _ = self._run(structs.replace(batch, mark=marks), done, done + 1, slot, columns, outcome, budget)
+        return self._result(begin, done, outcome)
+
+    def advance(self, watermark: int, cause: int = BY_IDLE, budget: int | None = None) -> StepResult:
+        if watermark < END:
+            return replace(self.step(time_row(watermark, cause), 0, budget), outcome=NOTHING)
+        self._start()
+        done = self._finish(budget)
+        result = replace(self._result(0, 0, NOTHING), done=int(done))
+        self._wipe()
+        return result
+
+    def due(self) -> int | None:
+        return self.outputs.first_due()
+
+    def dues(self, keys: Collection[Key]) -> Mapping[Key, int | None]:
+        dues: dict[Key, int | None] = {}
+        for key in keys:
+            slot = self.slots.get(key)
+            known = slot is not None and self.roots[slot] != 0
+            due = w.NONE if not known else int(key_due(self.M, self.plan.P, self.zones.Z, int(self.roots[slot])))
+            dues[key] = None if due == w.NONE else due
+        return dues
+
+    def current(self, key: Key, as_of: int) -> list[RollingBlock]:
+        mine = [i for i, spec in enumerate(self.sets) if isinstance(spec.kind, Rolling) and spec.key == key[0]]
+        return [self.outputs.current(i, key, as_of) for i in mine]
+
+    def dump(self, keys: Collection[Key]) -> Mapping[Key, bytes]:
+        named: Named = {}
+        return {key: dump_key(self, key, named) for key in keys}
+
+    def load(self, states: Mapping[Key, bytes]) -> None:
+        self.evict(states.keys())
+        for key, data in states.items():
+            load_key(self, key, data)
+
+    def evict(self, keys: Collection[Key]) -> None:
+        self.M[arena.STEP] += 1  # blocks of before are too old now
+        freed: list[int] = []
+        keys = list(keys)  # what is loaded may be asked to go
+        for key in keys:
+            slot = self.slots.pop(key, None)
+            if slot is not None:
+                if self.roots[slot]:
+                    key_free(self.M, self.plan.P, self.roots[slot])
+                    self.roots[slot] = 0
+                self.keys[slot] = None
+                self._free_slots.append(slot)
+                freed.append(slot)
+        if freed:
+            self.inputs.forget(freed)
+
+    def loaded(self) -> Collection[Key]:
+        return self.slots.keys()
+
+    def root(self, key: Key) -> int:
+        """The place of a key's state, made empty where there is none."""
+        slot = self._slot(key)
+        if not self.roots[slot]:
+            self.make_room()
+            self.roots[slot] = root_new(self.M, self.plan.P, slot, self.plan.routes.index(key[0]))
+        return int(self.roots[slot])
+
+    def make_room(self, more: int = 0) -> None:
+        """Memory for the next thing that a kernel does and so many words more, room for results, and stamps for all codes."""
+        self.M = with_room(self.M, more)
+        head = self.M.data
+        if head[arena.TIGHT]:
+            self.out = with_out(self.plan, self.out)
+            head[arena.TIGHT] = 0
+        if len(self.scratch) < 6 * head[arena.LONGEST] + 2048:
+            self.scratch = np.zeros(12 * head[arena.LONGEST] + 2048, np.int64)
+        if len(self.stamps) <= len(self.codes.values_by_code):
+            self.stamps = np.concatenate([self.stamps, np.zeros(len(self.codes.values_by_code), np.int64)])
+
+    def _slot(self, key: Key) -> int:
+        slot = self.slots.get(key)
+        if slot is None:
+            if self._free_slots:
+                slot = self._free_slots.pop()
+                self.keys[slot] = key
+            else:
+                slot = len(self.keys)
+                self.keys.append(key)
+                if slot >= len(self.roots):
+                    self.roots = np.concatenate([self.roots, np.zeros(len(self.roots), np.int64)])
+            self.slots[key] = slot
+        return slot
+
+    def _start(self) -> None:
+        head = self.M.data  # a single number of numpy's costs more than one of a memoryview
+        head[arena.STEP] += 1  # blocks of before are too old now
+        self.out[self._used] = 0
+        if self.codes.crowded:
+            forget_codes(self)
+        self.late.fill(0)
+        head[arena.DOCS] = 0
+        head[arena.ENTRY_WM] = max(head[arena.WATERMARK], w.LONG_AGO)
+        self._wipe()
+
+    def _wipe(self) -> None:
+        """After the end of a file nothing is kept of its windows."""
+        if self._ended:
+            self._ended = False
+            for root in self.roots[: len(self.keys)][self.roots[: len(self.keys)] != 0].tolist():
+                key_wipe(self.M, self.plan.P, root)
+
+    def _run(
+        self, batch: Columns, begin: int, end: int, slot: Words, columns: Any, outcome: Any, budget: int | None
+    ) -> tuple[int, int]:
+        most = ENDLESS if budget is None else max(budget, 1)
+        numbers, flags, codes = columns
+        while True:
+            self.make_room()
+            begin, code = run(
+                self.M, self.plan.P, self.zones.Z, self.roots, begin, end, batch.kind, batch.cause, batch.mark,
+                batch.stream, slot, batch.at, batch.put, batch.take, batch.old_at, numbers, flags, codes, self.scratch,
+                self.stamps, self.R, self.T, self.out, self.late, outcome, most, END,
+            )  # fmt: skip
+            if code != GROW:
+                return begin, code
+
+    def _finish(self, budget: int | None) -> bool:
+        most = ENDLESS if budget is None else max(budget, 1)
+        while True:
+            self.make_room()
+            code = finish(
+                self.M, self.plan.P, self.zones.Z, self.roots, len(self.keys), END, self.scratch, self.stamps, self.out, most
+            )  # fmt: skip
+            if code != GROW:
+                self._ended = code != FULL
+                return self._ended
+
+    def _result(self, begin: int, done: int, outcome: Any) -> StepResult:
+        late = self.late.tolist()
+        if any(late):
+            result = StepResult(done, self.watermark, OUTCOMES[outcome[begin:done]])
+            result.late = {spec.name: n for spec, n in zip(self.sets, late, strict=False) if n}
+        else:  # nobody refused anything
+            result = StepResult(done, self.watermark, np.zeros(done - begin, np.int8))
+        self.outputs.collect(result)
+        return result

@@ -1,0 +1,96 @@
+"""The arena as Python sees it: made empty, and grown before a kernel runs short."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from windows.columnar.memory import Memory
+from windows.engine import NEVER
+from windows.kernels import words as w
+from windows.kernels.doors import codes_used, timers_new
+from windows.kernels.memory import arena
+from windows.plan.keep import out_spares, out_widths, spans_of
+from windows.plan.plan import Plan
+
+FIRST_WORDS = 1 << 16
+AN_EVENT = {w.I_MAP: 6, w.I_SORTED: 5}  # words that an event takes at most in kernels/memory/codesets.py and sorted.py
+Words = npt.NDArray[np.int64]
+
+
+def aligned(n: int) -> Words:
+    """Memory for so many words, whose first one begins a cache line."""
+    words = np.empty(n + arena.LINE - 1, np.int64)
+    ahead = -(words.ctypes.data // words.itemsize) % arena.LINE
+    return words[ahead : ahead + n]
+
+
+def memory(plan: Plan) -> Words:
+    """An arena for a plan: nothing in it but its head."""
+    words = aligned(FIRST_WORDS)
+    words[:] = 0
+    acc = max([1, *(g.cells.words for g in plan.groups)])
+    words[arena.ACC], words[arena.MEMO] = arena.HEAD, arena.HEAD + acc
+    words[arena.BUMP] = -(-(arena.HEAD + acc + plan.memo_words) // arena.LINE) * arena.LINE
+    cells = sum(g.cells.words for g in plan.groups) + sum(plan.root_words)
+    spans = sum(map(spans_of, plan.sets))
+    words[arena.SLACK] = 4096 + 16 * cells + 64 * sum(len(g.cells.columns) + 4 for g in plan.groups) + 8 * w.K_WORDS * spans
+    # a rolling set that is asked for a stretch far from the one before (the first after a load, or after a `delay`) takes all its
+    # events in within one row
+    kept = [kind for g in plan.groups for each in g.cells.kept.values() for kind, *_ in each]
+    words[arena.AN_EVENT] = sum(AN_EVENT[kind] for kind in kept)
+    words[arena.SLACK] += 4096 * len(kept)  # whatever their number: small lists, a node on each level
+    # what may double in one row: what sets keep of their measures, lists of spans, maps and lists of documents
+    words[arena.GROWERS] = 4 + sum(len(s.measures) + 1 + 4 * g.alone for s, g in zip(plan.sets, plan.group_of, strict=True))
+    words[arena.WATERMARK] = NEVER
+    timers_new(words)
+    return words
+
+
+def with_room(words: Words, more: int) -> Words:
+    """The arena, or a copy at least twice as large: with memory for the next thing that a kernel does and so many words more."""
+    head = words.data  # numpy's own numbers are slow one by one
+    used, growers = head[arena.BUMP], 2 * head[arena.GROWERS] * head[arena.BIGGEST]
+    need = more + used + head[arena.SLACK] + growers + head[arena.AN_EVENT] * head[arena.CROWD]
+    if need < words.size:
+        return words
+    grown = aligned(max(2 * words.size, 2 * need))
+    grown[:used] = words[:used]
+    return grown
+
+
+def forget_codes(engine: Memory) -> None:
+    """Give free the codes of values that no key holds any more."""
+    used = np.zeros(len(engine.codes.values_by_code), np.int8)
+    groups = np.array([g.at for g in engine.plan.groups], np.int64)
+    codes_used(engine.M, engine.plan.P, engine.roots, len(engine.keys), groups, used)
+    engine.codes.keep(used.astype(np.bool_))
+
+
+def first_out(plan: Plan) -> Words:
+    """Room for results."""
+    spares = out_spares(plan)
+    return _out([2 * words for words in spares], spares, None)
+
+
+def with_out(plan: Plan, old: Words) -> Words:
+    """The same with twice the room for kinds of rows that are short of it; what is written stays."""
+    heads = old[: w.OUT_WORDS * len(out_widths(plan))].reshape(-1, w.OUT_WORDS)
+    used, spares, caps = heads[:, w.OUT_N], heads[:, w.OUT_SPARE], heads[:, w.OUT_CAP]
+    more = np.maximum(2 * caps, used + 2 * spares)
+    return _out(np.where(used + spares > caps, more, caps).tolist(), spares.tolist(), old)
+
+
+def _out(caps: Sequence[int], spares: Sequence[int], old: Words | None) -> Words:
+    at = w.OUT_WORDS * len(caps)
+    new = np.empty(at + sum(caps), np.int64)
+    for head, cap, spare in zip(range(0, at, w.OUT_WORDS), caps, spares, strict=True):
+        new[head : head + w.OUT_WORDS] = at, cap, 0, spare
+        if old is not None:
+            begin, _, n, _ = old[head : head + w.OUT_WORDS].tolist()
+            new[head + w.OUT_N] = n
+            new[at : at + n] = old[begin : begin + n]
+        at += cap
+    return new

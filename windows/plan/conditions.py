@@ -1,0 +1,134 @@
+"""Trees of windows/law/expr.py to operations of the machine in kernels/conditions.py: once, when the engine is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from windows.kernels import conditions as k
+from windows.law.expr import Expr, FieldKind, Tree
+
+COMPARISONS = {"==": 0, "!=": 1, "<": 2, "<=": 3, ">": 4, ">=": 5}
+ARITHMETIC = {"+": 0, "-": 1, "*": 2, "/": 3, "%": 4}
+
+
+class Columns:
+    """The columns that an engine reads of a batch, numbered: numbers, flags (and expressions for Python to judge), values."""
+
+    def __init__(self, intern: Callable[[Hashable], int]) -> None:
+        self.numbers: dict[str, int] = {}
+        self.flags: dict[str | Expr, int] = {}
+        self.values: dict[str, int] = {}
+        self.intern = intern
+
+    def number(self, path: str) -> int:
+        """Number of a column of numbers."""
+        return self.numbers.setdefault(path, len(self.numbers))
+
+    def flag(self, what: str | Expr) -> int:
+        """Number of a column of flags."""
+        return self.flags.setdefault(what, len(self.flags))
+
+    def value(self, path: str) -> int:
+        """Number of a column of values."""
+        return self.values.setdefault(path, len(self.values))
+
+
+class Machine:
+    """The operations of one stream. Equal parts of expressions are done once."""
+
+    def __init__(self, columns: Columns, constants: list[float], lists: Callable[[list[float | int]], int]) -> None:
+        self.code: list[int] = []
+        self.registers = 0
+        self._columns, self._constants, self._lists = columns, constants, lists
+        self._known: dict[tuple[Tree, str], int] = {}
+        self.sources: dict[int, str] = {}  # register -> the expression whose flag it holds, as text
+
+    def add(self, expr: Expr) -> int:
+        """The register that holds the expression's flag."""
+        register = self._op(k.O_FLAG, self._columns.flag(expr)) if ordered_values(expr.tree) else self._tree(expr.tree, "flag")
+        self.sources.setdefault(register, repr(expr.tree))
+        return register
+
+    def _tree(self, tree: Tree, want: FieldKind) -> int:
+        place = (tree, want)
+        if place not in self._known:
+            self._known[place] = self._made(tree, want)
+        return self._known[place]
+
+    def _made(self, tree: Tree, want: FieldKind) -> int:
+        head = tree[0]
+        if head == "field":
+            return self._field(tree[1], tree[2])
+        if head == "const":
+            return self._const(tree[1])
+        if head == "null":
+            return self._op(k.O_IS_NULL, self._field(tree[1], "value"))
+        if head in ("and", "or"):
+            parts = [self._tree(part, "flag") for part in tree[1]]
+            return self._fold(k.O_AND if head == "and" else k.O_OR, parts)
+        if head == "cmp":
+            return self._compare(tree)
+        if head == "in":
+            return self._in(tree)
+        if head == "arith":
+            a, b = self._tree(tree[2], "number"), self._tree(tree[3], "number")
+            return self._op(k.O_ARITH + ARITHMETIC[tree[1]], a, b)
+        inner = self._tree(tree[1], "flag" if head == "not" else "number")
+        return self._op({"not": k.O_NOT, "neg": k.O_NEG, "abs": k.O_ABS}[head], inner)
+
+    def _compare(self, tree: Tree) -> int:
+        kind = kind_of(tree[2]) or kind_of(tree[3]) or "number"
+        a, b = self._tree(tree[2], kind), self._tree(tree[3], kind)
+        if kind == "number":
+            return self._op(k.O_CMP + COMPARISONS[tree[1]], a, b)
+        return self._op(k.O_SAME + COMPARISONS[tree[1]], a, b)
+
+    def _in(self, tree: Tree) -> int:
+        if kind_of(tree[1]) == "value":
+            return self._op(k.O_IN_CODES, self._tree(tree[1], "value"), self._lists([self._columns.intern(v) for v in tree[2]]))
+        return self._op(k.O_IN_NUMBERS, self._tree(tree[1], "number"), self._lists([float(v) for v in tree[2]]))
+
+    def _field(self, path: str, kind: FieldKind) -> int:
+        if kind == "number":
+            return self._op(k.O_NUMBER, self._columns.number(path))
+        if kind == "flag":
+            return self._op(k.O_FLAG, self._columns.flag(path))
+        return self._op(k.O_CODE, self._columns.value(path))
+
+    def _const(self, value: Any) -> int:
+        if isinstance(value, bool):
+            return self._op(k.O_CONST_FLAG, int(value))
+        if isinstance(value, str):
+            return self._op(k.O_CONST_CODE, self._columns.intern(value))
+        self._constants.append(value)
+        return self._op(k.O_CONST, len(self._constants) - 1)  # moved to its place in PX when the plan is laid
+
+    def _fold(self, op: int, parts: list[int]) -> int:
+        first, *rest = parts
+        for part in rest:
+            first = self._op(op, first, part)
+        return first
+
+    def _op(self, op: int, a: int, b: int = 0) -> int:
+        self.code += [op, self.registers, a, b]
+        self.registers += 1
+        return self.registers - 1
+
+
+def kind_of(tree: Tree) -> FieldKind | None:
+    """What a side of a comparison is."""
+    if tree[0] == "field":
+        kind: FieldKind = tree[2]
+        return kind
+    if tree[0] == "const":
+        return "flag" if isinstance(tree[1], bool) else "value" if isinstance(tree[1], str) else "number"
+    return "number" if tree[0] in ("arith", "neg", "abs") else "flag"
+
+
+def ordered_values(tree: Tree) -> bool:
+    """Whether texts are asked for their order somewhere: codes have none, so Python judges such an expression."""
+    if tree[0] == "cmp" and tree[1] not in ("==", "!=") and "value" in (kind_of(tree[2]), kind_of(tree[3])):
+        return True
+    parts = tree[1] if tree[0] in ("and", "or") else tree[1:]
+    return any(isinstance(part, tuple) and bool(part) and isinstance(part[0], str) and ordered_values(part) for part in parts)
