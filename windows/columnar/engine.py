@@ -27,8 +27,7 @@ from windows.kernels.results import KEPT, REFUSED
 from windows.kernels.run import FULL, GROW, LAST
 from windows.law.spec import Rolling, WindowSet
 from windows.naive.state import Pack, Packer, Unpack
-from windows.plan.keep import out_widths
-from windows.plan.plan import Plan
+from windows.plan.plan import Plan, out_widths
 from windows.plan.zones import zone_tables
 
 ENDLESS = 1 << 62

@@ -17,8 +17,8 @@ from windows.kernels import words as w
 from windows.kernels.doors import emit_revised, emit_views, emit_windows, first_due, open_windows
 from windows.kernels.memory import arena
 from windows.law.spec import Rolling
-from windows.plan.keep import out_widths
 from windows.plan.kinds import span_of
+from windows.plan.plan import out_widths
 
 Words = npt.NDArray[np.int64]
 Check = Callable[[], None]

@@ -12,8 +12,8 @@ from windows.engine import NEVER
 from windows.kernels import words as w
 from windows.kernels.doors import codes_used, timers_new
 from windows.kernels.memory import arena
-from windows.plan.keep import out_spares, out_widths, spans_of
-from windows.plan.plan import Plan
+from windows.plan.keep import spans_of
+from windows.plan.plan import Plan, out_spares, out_widths
 
 FIRST_WORDS = 1 << 16
 AN_EVENT = {w.I_MAP: 6, w.I_SORTED: 5}  # words that an event takes at most in kernels/memory/codesets.py and sorted.py

@@ -6,7 +6,6 @@ from windows.kernels import words as w
 from windows.law.spec import Rolling, Session, Sliding, Tumbling, WindowSet
 from windows.plan.conditions import Columns
 from windows.plan.kinds import every_of, span_of
-from windows.plan.plan import Plan
 
 DOCUMENT = "\0document"  # as if a path: the column of the documents' ids
 ENDLESS = 1 << 61  # ms: the longest session
@@ -55,21 +54,3 @@ def lay_kept(spec: WindowSet, row: list[int], kept: int) -> None:
         return
     assert isinstance(spec.kind, (Tumbling, Sliding))
     row[w.S_KIND], row[w.S_SIZE], row[w.S_EVERY], row[w.S_OFF] = w.TAKEN, spec.kind.size, every_of(spec), spec.kind.offset
-
-
-# How wide the rows of each kind of result are, and how many of them must be free (see windows/kernels/words.py).
-def out_widths(plan: Plan) -> list[int]:
-    """Words of a row of each kind."""
-    widths: list[int] = []
-    for spec in plan.sets:
-        n = len(spec.measures)
-        widths += [w.VIEW_WORDS + n, 1 + n] if isinstance(spec.kind, Rolling) else [w.ROW_WORDS + n, 3 if keeps(spec) else 1]
-    return [*widths, *(3 for _ in plan.groups), 1, 3]
-
-
-def out_spares(plan: Plan) -> list[int]:
-    """Words of each kind that must be free whenever a kernel begins with something."""
-    spares = [w.SPARE * width for width in out_widths(plan)]
-    for i, spec in enumerate(plan.sets):
-        spares[2 * i + 1] += 3 * 2 * spans_of(spec)  # a row takes a value out of windows, and puts one into as many
-    return spares

@@ -14,7 +14,7 @@ from windows.law.expr import Expr
 from windows.law.spec import Rolling, Sliding, Tumbling, WindowSet, streams
 from windows.plan.cells import Cells, Term
 from windows.plan.conditions import Columns, Machine
-from windows.plan.keep import alone, check, entity_words, keeps, lay_kept, more_columns
+from windows.plan.keep import alone, check, entity_words, keeps, lay_kept, more_columns, spans_of
 from windows.plan.kinds import Edges, every_of, hold_of, leaves_after, natural
 
 MOST = 60  # sets, and conditions, of one group: they are bits of a word
@@ -248,3 +248,21 @@ class Plan:
         for row, measure in zip(rows, self.sets[i].measures, strict=True):
             row[w.F_Q] = self._list([0.5 if measure.q is None else float(measure.q)]) + 1
         return self._put([x for row in rows for x in row])
+
+
+# How wide the rows of each kind of result are, and how many of them must be free (see windows/kernels/words.py).
+def out_widths(plan: Plan) -> list[int]:
+    """Words of a row of each kind."""
+    widths: list[int] = []
+    for spec in plan.sets:
+        n = len(spec.measures)
+        widths += [w.VIEW_WORDS + n, 1 + n] if isinstance(spec.kind, Rolling) else [w.ROW_WORDS + n, 3 if keeps(spec) else 1]
+    return [*widths, *(3 for _ in plan.groups), 1, 3]
+
+
+def out_spares(plan: Plan) -> list[int]:
+    """Words of each kind that must be free whenever a kernel begins with something."""
+    spares = [w.SPARE * width for width in out_widths(plan)]
+    for i, spec in enumerate(plan.sets):
+        spares[2 * i + 1] += 3 * 2 * spans_of(spec)  # a row takes a value out of windows, and puts one into as many
+    return spares
