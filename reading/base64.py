@@ -6,8 +6,9 @@ are passed over.
 
 from __future__ import annotations
 
+from compiled.kernel import inlined, kernel
 from reading.documents import SLACK
-from reading.kernels import LOW, NO, WIDE, first_bit, inlined, kernel, load1, set8, unletter
+from reading.kernels import LOW, NO, WIDE, first_bit, load1, set8, unletter
 
 ROOM = 40  # bytes beyond the decoded ones that must be there to be written
 

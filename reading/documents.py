@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from reading.kernels import LOW, NO, NULL, WIDE, first_bit, inlined, kernel, load1, load8, marks
+from compiled.kernel import inlined, kernel
+from reading.kernels import LOW, NO, NULL, WIDE, first_bit, load1, load8, marks
 
 FAR = 1 << 40
 POWERS = 10.0 ** np.arange(23)

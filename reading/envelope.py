@@ -6,6 +6,7 @@ stays ODD, and is for the general decoder. As in reading/kernels.py places are a
 
 from __future__ import annotations
 
+from compiled.kernel import inlined, kernel
 from contract.times import MAX_MS, MIN_MS
 from reading.documents import ESCAPED, FAR, WHOLE, number, same, skip, text, word
 from reading.fields import (
@@ -47,7 +48,7 @@ from reading.fields import (
     member,
     which_name,
 )
-from reading.kernels import NO, NULL, get8, inlined, kernel, load1, set8
+from reading.kernels import NO, NULL, get8, load1, set8
 from reading.spellings import code
 
 ODD, EVENT, HEARTBEAT = 0, 1, 2  # kind of a row

@@ -6,10 +6,11 @@ read at all. As in reading/kernels.py places are addresses and NO says "not mine
 
 from __future__ import annotations
 
+from compiled.kernel import inlined, kernel
 from contract.times import MAX_MS, MIN_MS
 from reading.documents import ESCAPED, FAR, WHOLE, iso, number, same, skip, spaces, text, word
 from reading.documents import ODD as UNREAD
-from reading.kernels import NO, WIDE, equal, get8, inlined, kernel, load1, set8, setf
+from reading.kernels import NO, WIDE, equal, get8, load1, set8, setf
 from reading.spellings import code
 
 # The box: all that a run over a batch works with, 8 bytes each, and behind it the CELLS of the row at hand

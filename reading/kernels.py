@@ -9,18 +9,16 @@ Wojciech Mula and Daniel Lemire, Faster Base64 Encoding and Decoding Using AVX2 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+
+from compiled.pointers import built
 
 Words = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
@@ -28,36 +26,12 @@ Halves = npt.NDArray[np.int32]
 Shorts = npt.NDArray[np.int16]
 Bytes = npt.NDArray[np.int8]
 Floats = npt.NDArray[np.float64]
-F = TypeVar("F", bound=Callable[..., Any])
 
 NULL = np.iinfo(np.int64).min  # stands for null in a column of whole numbers
 NO = -1  # "not mine"
 WIDE = 32  # bytes that are looked at together
 PADDING = 64  # bytes behind the last record that may be looked at, whatever they are
 LOW = (1 << 32) - 1
-
-STAMP = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))).digest()
-
-
-def kernel(function: F, inline: bool = False) -> F:
-    """Compiled at its first call, and kept on disk. numba asks only whether the function's own file has changed; kernels here are
-    built from those of other files, so the stamp on what is kept is that of this whole folder."""
-    compiled: Any = numba.njit(cache=True, nogil=True, forceinline=inline)(function)
-    compiled._cache._cache_file._source_stamp = STAMP
-    asked = compiled.get_call_template  # else each constant that a kernel is called with would make it be compiled once more
-
-    plain: Any = types.unliteral
-
-    def plainly(args: Any, kws: Any) -> Any:
-        return asked(tuple(map(plain, args)), {name: plain(arg) for name, arg in kws.items()})
-
-    compiled.get_call_template = plainly
-    return cast(F, compiled)
-
-
-def inlined(function: F) -> F:
-    """A kernel that is small enough, or called in so few places, that it becomes a part of each kernel that calls it."""
-    return kernel(function, inline=True)
 
 
 def _load(kept: Any, given: Any) -> Any:
@@ -70,7 +44,7 @@ def _load(kept: Any, given: Any) -> Any:
 
         return given(types.intp), build
 
-    return intrinsic(typed)
+    return built(typed, kept, given)
 
 
 def _store(kept: Any) -> Any:
@@ -82,7 +56,7 @@ def _store(kept: Any) -> Any:
 
         return types.void(types.intp, kept), build
 
-    return intrinsic(typed)
+    return built(typed, kept)
 
 
 def _first(typing: Any, word: Any) -> Any:
@@ -171,13 +145,13 @@ get8 = cast("Callable[[int], int]", _load(types.int64, types.int64))
 set8 = cast("Callable[[int, int], None]", _store(types.int64))
 getf = cast("Callable[[int], float]", _load(types.float64, types.float64))
 setf = cast("Callable[[int, float], None]", _store(types.float64))
-first_bit = cast("Callable[[int | np.uint64], int]", intrinsic(_first))  # number of zero bits below the lowest one
+first_bit = cast("Callable[[int | np.uint64], int]", built(_first))  # number of zero bits below the lowest one
 # Of 32 bytes, a bit each: which are equal at two places; which are `"`, `\` or no character of a text, and, 32 bits on, which are
 # not ASCII; which are newlines; which are letters of Base64, whose bytes, 3 of 4 letters, go to another place, with 8 more behind
-equal = cast("Callable[[int, int], int]", intrinsic(_equal))
-marks = cast("Callable[[int], int]", intrinsic(_marks))
-newlines = cast("Callable[[int], int]", intrinsic(_newlines))
-unletter = cast("Callable[[int, int], int]", intrinsic(_unletter))
+equal = cast("Callable[[int, int], int]", built(_equal))
+marks = cast("Callable[[int], int]", built(_marks))
+newlines = cast("Callable[[int], int]", built(_newlines))
+unletter = cast("Callable[[int, int], int]", built(_unletter))
 
 
 def address(array: npt.NDArray[Any]) -> int:

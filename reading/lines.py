@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from compiled.kernel import inlined, kernel
 from reading import base64, documents, kernels
 from reading.kernels import NO, Ints
 from reading.memory import keep_memory
@@ -199,7 +200,7 @@ def _top(rest: bytes) -> dict[str, Any] | None:
     return top if known and isinstance(top["millisBehindLatest"], int | None) else None
 
 
-@kernels.inlined
+@inlined
 def literal(p: int, end: int, layout: Ints, which: int) -> bool:
     """Whether a literal of a layout stands at p, and ends in front of `end`."""
     length, at = layout[LENGTHS + which], layout[PLACES + which]
@@ -211,7 +212,7 @@ def literal(p: int, end: int, layout: Ints, which: int) -> bool:
     return documents.same(p, at, length)
 
 
-@kernels.kernel
+@kernel
 def _records(begin: int, p: int, end: int, layout: Ints, spans: Ints, out: int) -> tuple[int, int]:
     """(records, place after the last) of a line at address begin; (NO, place) where one is unlike the first. Fills spans (see ROW)
     and the bytes at address out. layout: the fields in order, then the literals' lengths, then where they are."""

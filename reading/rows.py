@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from compiled.kernel import kernel
 from reading.envelope import EVENT, ODD, bare, envelope
 from reading.fields import (
     AT,
@@ -27,7 +28,7 @@ from reading.fields import (
     VALUES,
     VALUES_N,
 )
-from reading.kernels import WIDE, Bytes, Floats, Halves, Ints, Shorts, first_bit, get8, getf, kernel, load1, newlines, set8
+from reading.kernels import WIDE, Bytes, Floats, Halves, Ints, Shorts, first_bit, get8, getf, load1, newlines, set8
 from reading.spellings import ALIASED, ANY_BAD, BAD, FIRST
 
 SMALL_KIND, SMALL_OP, SMALL_HAS, SMALL = range(4)  # rows of `small`; then come the flags

@@ -15,8 +15,9 @@ from typing import Any, Generic, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
+from compiled.kernel import kernel
 from reading.documents import below, same
-from reading.kernels import Ints, Words, address, get8, kernel, load8, set8, store8
+from reading.kernels import Ints, Words, address, get8, load8, set8, store8
 
 T = TypeVar("T", bound=Hashable)
 MASK, SLOTS, PLACES, NAMES, COUNT, USED, FIRST, BAD, ALIASED, ANY_BAD, HEAD = range(11)  # of a table's head, 8 bytes each

@@ -43,6 +43,8 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
 }
 # Libraries at an edge: each lives in few files.
 EDGES: Mapping[str, tuple[str, ...]] = {
+    "compiled/records.py": ("numpy",),
+    "compiled/stamps.py": ("numpy",),
     "reading/kernels.py": ("numba", "llvmlite"),
     "edge/mongo.py": ("pymongo",),
     "producer/__main__.py": ("pymongo", *AWS),
@@ -120,6 +122,60 @@ def clients_made(file: str, source: str) -> list[str]:
 def test_a_package_imports_only_what_it_may(package: str) -> None:
     found = [w for path in files(package) for w in wrong_imports(str(path.relative_to(ROOT)), path.read_text())]
     assert found == []
+
+
+def room_of(path: Path) -> str:
+    """A folder; but where folders lie beside files, each file is a room of its own, and so is what is run."""
+    deeper = any((inner / "__init__.py").exists() for inner in path.parent.iterdir() if inner.is_dir())
+    return str(path if deeper or path.name == "__main__.py" else path.parent)
+
+
+def rooms(root: Path, *packages: str) -> dict[str, set[str]]:
+    """Which rooms each room imports from."""
+    found: dict[str, set[str]] = {}
+    for package in packages:
+        for path in (root / package).rglob("*.py"):
+            for _, name in imported(ast.parse(path.read_text())):
+                parts = name.split(".")
+                files_named = (root.joinpath(*parts[:n]).with_suffix(".py") for n in range(len(parts), 0, -1))
+                target = next((file for file in files_named if parts[0] in packages and file.exists()), None)
+                if target is not None and room_of(target) != room_of(path):
+                    found.setdefault(room_of(path), set()).add(room_of(target))
+    return found
+
+
+def circle(graph: Mapping[str, set[str]]) -> list[str]:
+    """A way from a room back to itself, nothing where there is none."""
+    done: set[str] = set()
+
+    def walk(room: str, way: list[str]) -> list[str]:
+        if room in way:
+            return [*way[way.index(room) :], room]
+        if room not in done:
+            for other in sorted(graph.get(room, ())):
+                if round_trip := walk(other, [*way, room]):
+                    return round_trip
+            done.add(room)
+        return []
+
+    return next((found for room in sorted(graph) if (found := walk(room, []))), [])
+
+
+def test_rooms_import_one_way() -> None:
+    assert circle(rooms(ROOT, *ALLOWED)) == []
+
+
+def test_the_check_sees_a_circle(tmp_path: Path) -> None:
+    for folder in ("a", "a/b", "c"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "__init__.py").touch()
+    (tmp_path / "a" / "x.py").write_text("from c import z")
+    (tmp_path / "a" / "b" / "y.py").write_text("import a.x")
+    (tmp_path / "c" / "z.py").write_text("")
+    assert circle(rooms(tmp_path, "a", "c")) == []
+    (tmp_path / "c" / "z.py").write_text("from a.b.y import something")
+    found = circle(rooms(tmp_path, "a", "c"))
+    assert {Path(room).relative_to(tmp_path).as_posix() for room in found} == {"a/x.py", "a/b", "c"}
 
 
 @pytest.mark.parametrize("package", ALLOWED)

@@ -16,17 +16,18 @@ from msgspec import structs
 
 from windows.columnar.codes import Interner
 from windows.columnar.inputs import Inputs, reach, time_row
-from windows.columnar.outputs import Outputs
+from windows.columnar.outputs import N, Outputs
 from windows.columnar.room import first_out, forget_codes, memory, with_out, with_room
 from windows.columnar.state import Named, dump_key, load_key
 from windows.engine import BY_IDLE, COUNTED, END, LATE_DROP, LATE_KEEP, NEVER, Columns, Key, RollingBlock, StepResult
 from windows.kernels import words as w
+from windows.kernels.core import Arrays
 from windows.kernels.doors import finish, key_due, key_free, key_wipe, root_new, run
 from windows.kernels.memory import arena
 from windows.kernels.results import KEPT, REFUSED
 from windows.kernels.run import FULL, GROW, LAST
 from windows.law.spec import Rolling, WindowSet
-from windows.naive.state import Pack, Packer, Unpack
+from windows.packing import Pack, Packer, Unpack
 from windows.plan.plan import Plan, out_widths
 from windows.plan.zones import zone_tables
 
@@ -67,7 +68,12 @@ class ColumnarEngine:
         self.R, self.T = np.zeros(self.plan.registers), np.zeros(self.plan.registers, np.int64)
         self.M = memory(self.plan)
         self.out = first_out(self.plan)
-        self._used = slice(w.OUT_N, w.OUT_WORDS * len(out_widths(self.plan)), w.OUT_WORDS)
+        self._used = slice(N, w.OUT_WORDS * len(out_widths(self.plan)), w.OUT_WORDS)
+
+    @property
+    def arrays(self) -> Arrays:
+        """All that kernels work on (windows/kernels/core.py); as of now, since what grows is another array then."""
+        return self.M, self.plan.P, self.zones.Z, self.roots, self.scratch, self.stamps, self.out
 
     @property
     def watermark(self) -> int:
@@ -111,7 +117,7 @@ class ColumnarEngine:
         for key in keys:
             slot = self.slots.get(key)
             known = slot is not None and self.roots[slot] != 0
-            due = w.NONE if not known else int(key_due(self.M, self.plan.P, self.zones.Z, int(self.roots[slot])))
+            due = w.NONE if not known else int(key_due(self.arrays, int(self.roots[slot])))
             dues[key] = None if due == w.NONE else due
         return dues
 
@@ -136,7 +142,7 @@ class ColumnarEngine:
             slot = self.slots.pop(key, None)
             if slot is not None:
                 if self.roots[slot]:
-                    key_free(self.M, self.plan.P, self.roots[slot])
+                    key_free(self.arrays, self.roots[slot])
                     self.roots[slot] = 0
                 self.keys[slot] = None
                 self._free_slots.append(slot)
@@ -152,7 +158,7 @@ class ColumnarEngine:
         slot = self._slot(key)
         if not self.roots[slot]:
             self.make_room()
-            self.roots[slot] = root_new(self.M, self.plan.P, slot, self.plan.routes.index(key[0]))
+            self.roots[slot] = root_new(self.arrays, slot, self.plan.routes.index(key[0]))
         return int(self.roots[slot])
 
     def make_room(self, more: int = 0) -> None:
@@ -197,20 +203,17 @@ class ColumnarEngine:
         if self._ended:
             self._ended = False
             for root in self.roots[: len(self.keys)][self.roots[: len(self.keys)] != 0].tolist():
-                key_wipe(self.M, self.plan.P, root)
+                key_wipe(self.arrays, root)
 
     def _run(
         self, batch: Columns, begin: int, end: int, slot: Words, columns: Any, outcome: Any, budget: int | None
     ) -> tuple[int, int]:
         most = ENDLESS if budget is None else max(budget, 1)
-        numbers, flags, codes = columns
+        own = (batch.kind, batch.cause, batch.mark, batch.stream, slot, batch.at, batch.put, batch.take, batch.old_at)
+        rows = (*map(np.ascontiguousarray, own), *columns, self.R, self.T, self.late, outcome)
         while True:
             self.make_room()
-            begin, code = run(
-                self.M, self.plan.P, self.zones.Z, self.roots, begin, end, batch.kind, batch.cause, batch.mark,
-                batch.stream, slot, batch.at, batch.put, batch.take, batch.old_at, numbers, flags, codes, self.scratch,
-                self.stamps, self.R, self.T, self.out, self.late, outcome, most, END,
-            )  # fmt: skip
+            begin, code = run(self.arrays, rows, begin, end, most, END)
             if code != GROW:
                 return begin, code
 
@@ -218,9 +221,7 @@ class ColumnarEngine:
         most = ENDLESS if budget is None else max(budget, 1)
         while True:
             self.make_room()
-            code = finish(
-                self.M, self.plan.P, self.zones.Z, self.roots, len(self.keys), END, self.scratch, self.stamps, self.out, most
-            )  # fmt: skip
+            code = finish(self.arrays, len(self.keys), END, most)
             if code != GROW:
                 self._ended = code != FULL
                 return self._ended

@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from windows.columnar.codes import Interner
 from windows.engine import Key
+from windows.kernels.core import Arrays
 from windows.law.spec import WindowSet
-from windows.naive.state import Packer
+from windows.packing import Packer
 from windows.plan.plan import Plan
 from windows.plan.zones import ZoneTables
 
@@ -32,6 +33,11 @@ class Memory(Protocol):
     scratch: Words
     stamps: Words
     M: Words
+
+    @property
+    def arrays(self) -> Arrays:
+        """All that kernels work on, as of now."""
+        ...
 
     @property
     def watermark(self) -> int:

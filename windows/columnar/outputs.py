@@ -23,6 +23,9 @@ from windows.plan.plan import out_widths
 Words = npt.NDArray[np.int64]
 Check = Callable[[], None]
 Add = Callable[[StepResult, Words, Gone | None, Check], None]
+SLOT, NUMBER, START, END, EVENTS, REVISION, LATE, CAUSE = range(w.ROW_WORDS)  # columns of ROW in windows/kernels/words.py
+AS_OF = 1  # of VIEW, which begins with the slot too
+N = 2  # of OUT: how many words are written
 WHOLE, CODED = ("count", "distinct"), ("first", "last")
 
 
@@ -38,20 +41,20 @@ class Outputs:
         self._set_of = {plan.set_at(i): i for i in range(len(engine.sets))}
         self._kept = [i for i, g in enumerate(plan.group_of) if g.kept]
         self._adds = self._adders()
-        self._late, self._widths = int(plan.P[w.P_REVISED]), out_widths(plan)
+        self._late, self._widths = (2 * len(engine.sets) + len(plan.groups) + 1) * w.OUT_WORDS, out_widths(plan)
         self._heads = w.OUT_WORDS * len(self._widths)
 
     def collect(self, result: StepResult) -> None:
         """Fill a result from the rows that kernels left."""
         engine, check = self._engine, self._guard()
         heads = engine.out[: self._heads].tolist()
-        revised: dict[int, Gone] = {kind: {} for kind in self._revised()} if heads[self._late + w.OUT_N] else {}
+        revised: dict[int, Gone] = {kind: {} for kind in self._revised()} if heads[self._late + N] else {}
         for i in self._kept:
             removed, revised[2 * i] = write_spans(engine, i)
             result.removed += removed
         if revised:
             heads = engine.out[: self._heads].tolist()
-        for kind, n in enumerate(heads[w.OUT_N :: w.OUT_WORDS]):
+        for kind, n in enumerate(heads[N :: w.OUT_WORDS]):
             if n and (add := self._adds[kind]) is not None:
                 at = heads[w.OUT_WORDS * kind]
                 add(result, engine.out[at : at + n].copy(), revised.get(kind), check)
@@ -100,13 +103,13 @@ class Outputs:
         """One key's rolling values as of a time."""
         self._engine.root(key)
         rows = np.zeros(self._widths[2 * i], np.int64)
-        rows[w.VIEW_SLOT], rows[w.VIEW_ASOF] = self._engine.slots[key], arena.EMPTY
+        rows[SLOT], rows[AS_OF] = self._engine.slots[key], arena.EMPTY
         return LazyViews(self._engine.sets[i], (self._viewed, i, rows, lambda: None, as_of))
 
     def first_due(self) -> int | None:
         """When something in memory happens next."""
         engine = self._engine
-        due = int(first_due(engine.M, engine.plan.P, engine.zones.Z, engine.roots))
+        due = int(first_due(engine.arrays))
         return None if due == w.NONE else due
 
     def _revised(self) -> set[int]:
@@ -118,8 +121,8 @@ class Outputs:
         kinds = {2 * self._set_of[place] for place in engine.out[at : at + n : 3].tolist()}
         while n:
             engine.make_room()
-            emit_revised(engine.M, engine.plan.P, engine.zones.Z, engine.roots, engine.scratch, engine.stamps, engine.out)
-            n = int(engine.out[self._late + w.OUT_N])
+            emit_revised(engine.arrays)
+            n = int(engine.out[self._late + N])
         return kinds
 
     def _turn(self, fn: str) -> Turn:
@@ -163,8 +166,8 @@ class Outputs:
         engine = self._engine
         check()
         slots, windows = open_windows(
-            engine.M, engine.plan.P, engine.zones.Z, engine.roots, engine.plan.set_at(i), np.ascontiguousarray(rows[:, 0]),
-            np.ascontiguousarray(rows[:, 1]), span_of(engine.sets[i]),
+            engine.arrays, engine.plan.set_at(i), np.ascontiguousarray(rows[:, 0]), np.ascontiguousarray(rows[:, 1]),
+            span_of(engine.sets[i]),
         )  # fmt: skip
         if len(slots):
             low = windows.min()
@@ -172,48 +175,42 @@ class Outputs:
             slots, windows = slots[first], windows[first]
         made = np.empty((len(slots), self._widths[2 * i]), np.int64)
         engine.make_room()
-        emit_windows(
-            engine.M, engine.plan.P, engine.zones.Z, engine.roots, engine.plan.set_at(i), slots, windows, engine.scratch,
-            engine.stamps, made,
-        )  # fmt: skip
-        made[:, w.ROW_CAUSE] = -1
-        return made[made[:, w.ROW_EVENTS] > 0]
+        emit_windows((*engine.arrays[:-1], made.reshape(-1)), engine.plan.set_at(i), slots, windows)
+        made[:, CAUSE] = -1
+        return made[made[:, EVENTS] > 0]
 
     def _filled(self, i: int, rows: Callable[[], Words], check: Check) -> dict[str, Any]:
         """The fields of a block of windows; one that nothing has closed is not final."""
         once = Once(lambda: _columns(rows()))
         return {
-            "key": Column(once, w.ROW_SLOT, self._fresh(self._keys_of, check)),
-            "start": Column(once, w.ROW_START, list_of),
-            "end": Column(once, w.ROW_END, list_of),
+            "key": Column(once, SLOT, self._fresh(self._keys_of, check)),
+            "start": Column(once, START, list_of),
+            "end": Column(once, END, list_of),
             **self._measures(i, once, w.ROW_WORDS, check),
-            "events": Column(once, w.ROW_EVENTS, list_of),
-            "revision": Column(once, w.ROW_REVISION, list_of),
-            "final": Column(once, w.ROW_CAUSE, lambda a: (a >= 0).tolist()),
-            "late": Column(once, w.ROW_LATE, list_of),
-            "closed_by": Column(once, w.ROW_CAUSE, lambda a: [None if x < 0 else CAUSES[x] for x in a.tolist()]),
+            "events": Column(once, EVENTS, list_of),
+            "revision": Column(once, REVISION, list_of),
+            "final": Column(once, CAUSE, lambda a: (a >= 0).tolist()),
+            "late": Column(once, LATE, list_of),
+            "closed_by": Column(once, CAUSE, lambda a: [None if x < 0 else CAUSES[x] for x in a.tolist()]),
         }
 
     def _viewed(self, i: int, rows: Words, check: Check, as_of: int = arena.EMPTY) -> dict[str, Any]:
         """The fields of a block of views. Most are asked of their histories when they are read, some stand in their rows."""
         engine, rows = self._engine, rows.reshape(-1, self._widths[2 * i])
-        slots = np.ascontiguousarray(rows[:, w.VIEW_SLOT])
+        slots = np.ascontiguousarray(rows[:, SLOT])
 
         def make() -> Sequence[npt.NDArray[Any]]:
             check()
-            asked = rows[:, w.VIEW_ASOF] == arena.EMPTY
+            asked = rows[:, AS_OF] == arena.EMPTY
             which = slots[asked]
             values, whole_numbers = np.empty((len(self._names[i]), len(which))), np.empty((2, len(which)), np.int64)
             done = 0
             while done < len(which):
                 engine.make_room()
-                done = emit_views(
-                    engine.M, engine.plan.P, engine.roots, engine.plan.set_at(i), done, which,
-                    engine.scratch, engine.stamps, values, whole_numbers, as_of,
-                )  # fmt: skip
-            rows[asked, w.VIEW_ASOF : w.VIEW_WORDS] = whole_numbers.T
+                done = emit_views(engine.arrays, engine.plan.set_at(i), done, which, values, whole_numbers, as_of)
+            rows[asked, AS_OF : w.VIEW_WORDS] = whole_numbers.T
             rows.view(np.float64)[asked, w.VIEW_WORDS :] = values.T
-            return [*rows[:, w.VIEW_ASOF : w.VIEW_WORDS].T, *rows.view(np.float64)[:, w.VIEW_WORDS :].T]
+            return [*rows[:, AS_OF : w.VIEW_WORDS].T, *rows.view(np.float64)[:, w.VIEW_WORDS :].T]
 
         once = Once(make)
         return {
@@ -233,6 +230,6 @@ def _each_once(rows: Words, gone: Gone | None) -> Words:
     """Closed windows, each once: of one that was written and then revised its last state, of one that was then removed nothing."""
     if gone is None:
         return rows
-    pairs = zip(rows[:, w.ROW_SLOT].tolist(), rows[:, w.ROW_NUMBER].tolist(), strict=True)
+    pairs = zip(rows[:, SLOT].tolist(), rows[:, NUMBER].tolist(), strict=True)
     last = {pair: n for n, pair in enumerate(pairs)}
     return rows[sorted(n for pair, n in last.items() if n >= gone.get(pair, 0))]

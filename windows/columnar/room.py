@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from windows.columnar.memory import Memory
 from windows.engine import NEVER
+from windows.kernels import tables
 from windows.kernels import words as w
 from windows.kernels.doors import codes_used, timers_new
 from windows.kernels.memory import arena
@@ -16,7 +17,8 @@ from windows.plan.keep import spans_of
 from windows.plan.plan import Plan, out_spares, out_widths
 
 FIRST_WORDS = 1 << 16
-AN_EVENT = {w.I_MAP: 6, w.I_SORTED: 5}  # words that an event takes at most in kernels/memory/codesets.py and sorted.py
+CAP, N, SPARE = 1, 2, 3  # columns of OUT in windows/kernels/words.py
+AN_EVENT = {tables.COUNTS: 6, tables.SORTED: 5}  # words that an event takes at most in kernels/memory/codesets.py and sorted.py
 Words = npt.NDArray[np.int64]
 
 
@@ -36,10 +38,10 @@ def memory(plan: Plan) -> Words:
     words[arena.BUMP] = -(-(arena.HEAD + acc + plan.memo_words) // arena.LINE) * arena.LINE
     cells = sum(g.cells.words for g in plan.groups) + sum(plan.root_words)
     spans = sum(map(spans_of, plan.sets))
-    words[arena.SLACK] = 4096 + 16 * cells + 64 * sum(len(g.cells.columns) + 4 for g in plan.groups) + 8 * w.K_WORDS * spans
+    words[arena.SLACK] = 4096 + 16 * cells + 64 * sum(len(g.cells.columns) + 4 for g in plan.groups) + 8 * w.SPAN_WORDS * spans
     # a rolling set that is asked for a stretch far from the one before (the first after a load, or after a `delay`) takes all its
     # events in within one row
-    kept = [kind for g in plan.groups for each in g.cells.kept.values() for kind, *_ in each]
+    kept = [kind for g in plan.groups for each in g.cells.moving.values() for kind, *_ in each]
     words[arena.AN_EVENT] = sum(AN_EVENT[kind] for kind in kept)
     words[arena.SLACK] += 4096 * len(kept)  # whatever their number: small lists, a node on each level
     # what may double in one row: what sets keep of their measures, lists of spans, maps and lists of documents
@@ -65,7 +67,7 @@ def forget_codes(engine: Memory) -> None:
     """Give free the codes of values that no key holds any more."""
     used = np.zeros(len(engine.codes.values_by_code), np.int8)
     groups = np.array([g.at for g in engine.plan.groups], np.int64)
-    codes_used(engine.M, engine.plan.P, engine.roots, len(engine.keys), groups, used)
+    codes_used(engine.arrays, len(engine.keys), groups, used)
     engine.codes.keep(used.astype(np.bool_))
 
 
@@ -78,7 +80,7 @@ def first_out(plan: Plan) -> Words:
 def with_out(plan: Plan, old: Words) -> Words:
     """The same with twice the room for kinds of rows that are short of it; what is written stays."""
     heads = old[: w.OUT_WORDS * len(out_widths(plan))].reshape(-1, w.OUT_WORDS)
-    used, spares, caps = heads[:, w.OUT_N], heads[:, w.OUT_SPARE], heads[:, w.OUT_CAP]
+    used, spares, caps = heads[:, N], heads[:, SPARE], heads[:, CAP]
     more = np.maximum(2 * caps, used + 2 * spares)
     return _out(np.where(used + spares > caps, more, caps).tolist(), spares.tolist(), old)
 
@@ -90,7 +92,7 @@ def _out(caps: Sequence[int], spares: Sequence[int], old: Words | None) -> Words
         new[head : head + w.OUT_WORDS] = at, cap, 0, spare
         if old is not None:
             begin, _, n, _ = old[head : head + w.OUT_WORDS].tolist()
-            new[head + w.OUT_N] = n
+            new[head + N] = n
             new[at : at + n] = old[begin : begin + n]
         at += cap
     return new

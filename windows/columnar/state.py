@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from compiled.records import View
 from windows.columnar.memory import Memory
 from windows.engine import NEVER, Key, StateMismatch
 from windows.kernels import words as w
@@ -38,7 +39,6 @@ from windows.kernels.doors import (
 )
 from windows.kernels.memory import arena
 from windows.kernels.memory.arena import EMPTY
-from windows.kernels.memory.rowlist import SAVED
 from windows.law.spec import Session, WindowSet
 from windows.plan.names import bit_names, cell_names, field_names
 from windows.plan.plan import Group
@@ -80,7 +80,7 @@ def dump_key(engine: Memory, key: Key, named: Named) -> bytes:
     sections, own = list[Any](), dict[str, bytes]()
     root = 0 if slot is None else int(engine.roots[slot])
     if root:
-        floor = int(engine.M[root + w.R_FLOOR])
+        floor = int(View(engine.M, root, w.ROOT).floor)
         for group in _groups(engine, key):
             new = (_dump_slices if group.grid else _dump_histories)(engine, group, root, values, named)
             own |= {engine.sets[i].fingerprint: words for i in group.sets if (words := _dump_set(engine, i, root, bool(new)))}
@@ -98,7 +98,7 @@ def load_key(engine: Memory, key: Key, data: bytes) -> None:
             return
         root = engine.root(key)
         engine.make_room(8 * len(data) + 4096)
-        engine.M[root + w.R_FLOOR] = floor
+        View(engine.M, root, w.ROOT).floor = floor
         for group in _groups(engine, key):
             covered = 0
             for section in sections:
@@ -151,8 +151,8 @@ def _parts(engine: Memory, group: Group, named: Named) -> tuple[list[str], list[
 
 def _dump_slices(engine: Memory, group: Group, root: int, values: Values, named: Named) -> list[Any]:
     sections = []
-    for mask in slices_masks(engine.M, engine.plan.P, group.at, root).tolist():
-        words, coded, newest = slices_dump(engine.M, engine.plan.P, engine.zones.Z, group.at, root, mask)
+    for mask in slices_masks(engine.arrays, group.at, root).tolist():
+        words, coded, newest = slices_dump(engine.arrays, group.at, root, mask)
         if not len(words):
             continue
         section = {"kind": "slices", "sets": _names(engine, group, mask), "parts": _parts(engine, group, named)[0]}
@@ -163,19 +163,19 @@ def _dump_slices(engine: Memory, group: Group, root: int, values: Values, named:
 
 def _dump_histories(engine: Memory, group: Group, root: int, values: Values, named: Named) -> list[Any]:
     sections = []
-    h = int(engine.M[root + group.chain])
+    h = chain_of(engine, group, root).head
     while h != 0:
-        rows = history_dump(engine.M, engine.plan.P, group.at, h)
+        rows = history_dump(engine.arrays, group.at, h)
         if not len(rows):
             break
         coded = np.full(rows.shape, -1, np.int64)
         own = np.array([column < 0 for column in group.cells.columns], np.bool_)
-        coded[:, w.V_EXTRA :][:, own] = np.arange(rows[:, w.V_EXTRA :][:, own].size).reshape(len(rows), -1)
+        coded[:, w.FIELDS :][:, own] = np.arange(rows[:, w.FIELDS :][:, own].size).reshape(len(rows), -1)
         bits, fields = _parts(engine, group, named)
-        sets = _names(engine, group, int(engine.M[h + w.H_MASK]))
+        sets = _names(engine, group, int(View(engine.M, h, w.HISTORY).mask))
         sections.append({"kind": "history", "sets": sets, "parts": bits, "fields": fields})
         values.later(sections[-1], "words", rows.ravel(), coded.ravel())
-        h = int(engine.M[h + w.H_NEXT])
+        h = View(engine.M, h, w.HISTORY).next
     return sections
 
 
@@ -184,11 +184,12 @@ def _dump_set(engine: Memory, i: int, root: int, slices: bool) -> bytes:
     if engine.plan.group_of[i].kept:
         return _bytes(dump_spans(engine, i, root))
     if engine.plan.is_rolling(i):
-        return _bytes(engine.M[[at + w.E_LAST, at + w.E_ASOF]]) if engine.M[at + w.E_LAST] != EMPTY else b""
-    records = records_dump(engine.M, engine.plan.P, engine.zones.Z, engine.plan.set_at(i), root, engine.M[at + w.E_N])
+        mine = View(engine.M, at, w.ROLLING)
+        return _bytes(np.array([mine.last, mine.as_of])) if mine.last != EMPTY else b""
+    records = records_dump(engine.arrays, engine.plan.set_at(i), root)
     if not len(records) and not slices:
         return b""
-    return _bytes(np.concatenate([engine.M[[at + w.E_OPEN]], records.ravel()]))
+    return _bytes(np.concatenate([[View(engine.M, at, w.GRID).open], records.ravel()]))
 
 
 def _load_section(engine: Memory, group: Group, root: int, section: Any, codes: Words) -> int:
@@ -201,43 +202,47 @@ def _load_section(engine: Memory, group: Group, root: int, section: Any, codes: 
         _load_history(engine, group, root, mask, section, words, codes)
         return mask
     here = {name: n for n, name in enumerate(cell_names(engine.plan, group))}
-    rows = np.array(group.cells.rows(), np.int64).reshape(-1, w.C_WORDS)
-    places = np.array([rows[here[name], w.C_AT] if name in here else -1 for name in section["parts"]], np.int64)
+    at = list(group.cells.cells.values())
+    places = np.array([at[here[name]] if name in here else -1 for name in section["parts"]], np.int64)
     kinds = np.array([int(name.partition(" ")[0]) for name in section["parts"]], np.int64)
     engine.zones.cover(*section["reach"])
-    slices_load(engine.M, engine.plan.P, engine.zones.Z, group.at, root, words, kinds, places, codes, mask)
+    slices_load(engine.arrays, group.at, root, mask, words, kinds, places, codes)
     return mask
 
 
 def _load_history(engine: Memory, group: Group, root: int, mask: int, section: Any, words: Words, codes: Words) -> None:
-    theirs = words.reshape(-1, w.V_EXTRA + len(section["fields"]))
+    theirs = words.reshape(-1, w.FIELDS + len(section["fields"]))
     columns = group.cells.columns
-    rows = np.empty((len(theirs), w.V_EXTRA + len(columns)), np.int64)
-    rows[:, w.V_T] = theirs[:, w.V_T]
+    rows = np.empty((len(theirs), w.FIELDS + len(columns)), np.int64)
+    rows[:, w.TIMES] = theirs[:, w.TIMES]
     bits = {name: b for b, name in enumerate(section["parts"])}
-    rows[:, w.V_MASK] = 0
+    rows[:, w.MASKS] = 0
     for b, name in enumerate(bit_names(engine.plan, group)):
         if name in bits:
-            rows[:, w.V_MASK] |= (theirs[:, w.V_MASK] >> bits[name] & 1) << b
+            rows[:, w.MASKS] |= (theirs[:, w.MASKS] >> bits[name] & 1) << b
     fields = {name: n for n, name in enumerate(section["fields"])}
     for c, (name, column) in enumerate(zip(field_names(engine.plan, group), columns, strict=True)):
         if name not in fields:
-            rows[:, w.V_EXTRA + c] = -1
+            rows[:, w.FIELDS + c] = -1
             continue
-        values = theirs[:, w.V_EXTRA + fields[name]]
-        rows[:, w.V_EXTRA + c] = np.where(values < 0, -1, codes[np.maximum(values, 0)]) if column < 0 else values
+        values = theirs[:, w.FIELDS + fields[name]]
+        rows[:, w.FIELDS + c] = np.where(values < 0, -1, codes[np.maximum(values, 0)]) if column < 0 else values
     h = _add_history(engine, group, root, mask)
     done = 0
     while done < len(rows):
         engine.make_room()
-        done = history_load(engine.M, engine.plan.P, group.at, h, rows, done)
+        done = history_load(engine.arrays, group.at, h, rows, done)
 
 
 def _add_history(engine: Memory, group: Group, root: int, mask: int) -> int:
-    h = int(history_new(engine.M, engine.plan.P, group.at, mask))
-    engine.M[h + w.H_NEXT] = engine.M[root + group.chain]
-    engine.M[root + group.chain] = h
+    h, chain = int(history_new(engine.arrays, group.at, mask)), chain_of(engine, group, root)
+    View(engine.M, h, w.HISTORY).next, chain.head = chain.head, h
     return h
+
+
+def chain_of(engine: Memory, group: Group, root: int) -> Any:
+    """A group's chain at a key (CHAIN of windows/kernels/words.py)."""
+    return View(engine.M, root + group.chain, w.CHAIN)
 
 
 def _load_set(engine: Memory, i: int, root: int, words: Words) -> None:
@@ -245,15 +250,16 @@ def _load_set(engine: Memory, i: int, root: int, words: Words) -> None:
     if engine.plan.group_of[i].kept:
         load_spans(engine, i, root, words)
     elif engine.plan.is_rolling(i):
-        engine.M[at + w.E_LAST], engine.M[at + w.E_ASOF] = words
+        mine = View(engine.M, at, w.ROLLING)
+        mine.last, mine.as_of = words
     else:
-        engine.M[at + w.E_OPEN] = words[0]
+        View(engine.M, at, w.GRID).open = words[0]
         for n, (number, revision, late, cause) in enumerate(words[1:].reshape(-1, 4).tolist()):
             engine.make_room()
-            r = record_put(engine.M, at, n, number)
-            engine.M[r + w.W_REVISION], engine.M[r + w.W_LATE], engine.M[r + w.W_CAUSE] = revision, late, cause
+            record = View(engine.M, record_put(engine.arrays, engine.plan.set_at(i), root, n, number), w.CLOSED)
+            record.revision, record.late, record.cause = revision, late, cause
     engine.make_room()
-    set_watch(engine.M, engine.plan.P, engine.zones.Z, engine.plan.set_at(i), root)
+    set_watch(engine.arrays, engine.plan.set_at(i), root)
 
 
 # Sets that keep their events, as Python sees them: what a step says of their sessions and windows, and what is saved of these.
@@ -268,35 +274,31 @@ def write_spans(engine: Memory, i: int) -> tuple[list[tuple[WindowSet, Key, int]
     said = engine.out[at : at + n].copy().reshape(-1, 3)
     while done < n:
         engine.make_room()
-        done = emit_spans(
-            engine.M, engine.plan.P, engine.zones.Z, engine.roots, engine.plan.set_at(i), done, engine.scratch, engine.stamps,
-            engine.out,
-        )  # fmt: skip
+        done = emit_spans(engine.arrays, engine.plan.set_at(i), done)
     gone = {(slot, start): before for slot, start, before in said[said[:, 2] != w.TOUCHED].tolist()}
     return [(engine.sets[i], key, start) for slot, start in gone if (key := engine.keys[slot]) is not None], gone
 
 
 def dump_spans(engine: Memory, i: int, root: int) -> Words:
     """A set's spans at a key: [the first time that they reach, the last, how many are not emptied, a row each]; nothing of none."""
-    at, kind = root + engine.plan.entity[i], engine.sets[i].kind
-    spans = spans_dump(engine.M, at + w.E_SPANS)
-    emptied = spans_dump(engine.M, at + w.E_EMPTIED)
+    at, kind = engine.plan.set_at(i), engine.sets[i].kind
+    spans, emptied = (spans_dump(engine.arrays, at, root, which) for which in (w.SPANS, w.EMPTIED))
     if not len(spans) and not len(emptied):
         return np.zeros(0, np.int64)
     first = last = 0
     if len(spans):
-        first = int(kept_since(engine.M, engine.plan.P, engine.zones.Z, engine.plan.set_at(i), root))
+        first = int(kept_since(engine.arrays, at, root))
         last = first if isinstance(kind, Session) else first + kind.size
     return np.concatenate([np.array([first, last, len(spans)]), spans.ravel(), emptied.ravel()])
 
 
 def load_spans(engine: Memory, i: int, root: int, words: Words) -> None:
     """Inverse of dump_spans, once the set's events are loaded."""
-    at, chain = root + engine.plan.entity[i], root + engine.plan.group_of[i].chain
     engine.zones.cover(int(words[0]), int(words[1]))
-    rows = words[3:].reshape(-1, SAVED)
+    rows = words[3:].reshape(-1, w.SPAN_SAVED)
     for n in range(len(rows)):
         engine.make_room()
-        spans_load(engine.M, at, at + (w.E_SPANS if n < words[2] else w.E_EMPTIED), rows, n)
-    events = int(engine.M[int(engine.M[chain]) + w.H_N]) if engine.M[chain] else 0
+        spans_load(engine.arrays, engine.plan.set_at(i), root, w.SPANS if n < words[2] else w.EMPTIED, rows, n)
+    h = chain_of(engine, engine.plan.group_of[i], root).head
+    events = int(View(engine.M, h, w.HISTORY).n) if h else 0
     engine.M[arena.LONGEST] = max(int(engine.M[arena.LONGEST]), events // 2 + 1)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from compiled.kernel import inlined, kernel
-from windows.kernels import words as w
+from compiled.pointers import floats_of
+from windows.kernels import tables
+from windows.kernels.tables import group_at, stream_at
 
 O_NUMBER, O_FLAG, O_CODE, O_CONST, O_CONST_FLAG, O_CONST_CODE = 0, 1, 2, 3, 4, 5
 O_CMP, O_SAME, O_IN_NUMBERS, O_IN_CODES, O_AND, O_OR, O_NOT, O_IS_NULL = 10, 20, 22, 23, 24, 25, 26, 27
@@ -96,10 +98,14 @@ def one_known(op, to, a, b, R, T, P, PX):
 
 
 @inlined
-def evaluate(P, PX, st, i, n, NUM, FLAG, CODE, R, T):
-    """All conditions of a stream over row i of n, into the registers."""
-    p = P[st + w.ST_CODE]
-    for _ in range(P[st + w.ST_CODEN]):
+def evaluate(core, rows, st, i):
+    """All conditions of a stream over row i, into the registers."""
+    n = rows.n
+    P, PX = core.P, floats_of(core.P)
+    NUM, FLAG, CODE, R, T = rows.numbers, rows.flags, rows.codes, rows.R, rows.T
+    stream = stream_at(P, st)
+    p = stream.code
+    for _ in range(stream.ncode):
         op = P[p]
         to = P[p + 1]
         a = P[p + 2]
@@ -123,20 +129,23 @@ def evaluate(P, PX, st, i, n, NUM, FLAG, CODE, R, T):
 
 
 @inlined
-def bits_of(P, g, i, n, NUM, CODE, T):
-    """Which of a group's conditions hold for row i of n; a condition is a list of terms that must all hold."""
+def bits_of(core, rows, g, i):
+    """Which of a group's conditions hold for row i; a condition is a list of terms that must all hold."""
+    P = core.P
+    NUM, CODE, T, n = rows.numbers, rows.codes, rows.T, rows.n
+    group = group_at(P, g)
     mask = np.int64(0)
-    for b in range(P[g + w.G_NBITS]):
-        p = P[P[g + w.G_BITS] + b]
+    for b in range(group.nbits):
+        p = P[group.bits + b]
         holds = True
         for j in range(P[p]):
             what = P[p + 1 + 2 * j]
             which = P[p + 2 + 2 * j]
-            if what == w.B_TRUE:
+            if what == tables.TRUE:
                 holds = holds and T[which] == 1
-            elif what == w.B_KNOWN:
+            elif what == tables.KNOWN:
                 holds = holds and T[which] >= 0
-            elif what == w.B_NUMBER:
+            elif what == tables.HAS_NUMBER:
                 holds = holds and not np.isnan(NUM[which * n + i])
             else:
                 holds = holds and CODE[which * n + i] >= 0

@@ -1,255 +1,237 @@
 # mypy: allow-untyped-calls, no-warn-return-any
-"""The kernels that Python calls: arrays come in, and go on as bare addresses. All else is compiled with these."""
+"""The kernels that Python calls: arrays come in, and go on as bare addresses (core.py). All else is compiled with these.
+
+What they are given and give back, with `arrays` as an engine has them (core.py, Arrays), all int64 where nothing else is said:
+
+    root    place of a key's root in the arena       s, g    places of a set and of a group in the plan
+    slots   (n,), keys as the engine numbers them    codes   of values, as the engine numbers them
+    mask    one bit a set of a group                 times   ms since 1970 UTC
+
+A door writes into the arena only what the caller has made room for (columnar/room.py).
+"""
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from compiled.kernel import bytes_of, floats, kernel, words
-from windows.kernels import dues, keys
+from compiled.kernel import kernel
+from compiled.pointers import bytes_of, floats, words
+from windows.kernels import codes, dumps, keys
 from windows.kernels import run as passing
 from windows.kernels import words as w
+from windows.kernels.core import Arrays, Bytes, Floats, RowArrays, Words, core_of, rows_of
 from windows.kernels.history import tree
-from windows.kernels.kinds import grid, spans
+from windows.kernels.kinds import grid, rolling, spans
 from windows.kernels.memory import rowlist, timers
-from windows.kernels.memory.arena import SCRATCH, SIZE, STRIDE
-from windows.kernels.memory.rowlist import SAVED
-from windows.kernels.words import J_N
+from windows.kernels.tables import group_at, set_at
+from windows.kernels.words import history_at, rowlist_at
 
-Words = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Bytes = npt.NDArray[np.int8]
-emit_views_, emit_windows_, open_windows_ = dues.emit_views, dues.emit_windows, dues.open_windows
-emit_revised_ = dues.emit_revised
+timers_new_, first_due_, key_due_ = timers.timers_new, keys.first_due, keys.key_due
 run_, finish_ = passing.run, passing.finish
-slices_dump_, slices_size_, slices_masks_ = keys.slices_dump, keys.slices_size, keys.slices_masks
-slices_load_, history_load_, history_dump_ = keys.slices_load, keys.history_load, keys.history_dump
-records_dump_, set_watch_, first_due_ = keys.records_dump, keys.set_watch, keys.first_due
-key_free_, key_wipe_ = keys.key_free, keys.key_wipe
-key_due_, root_new_ = dues.key_due, dues.root_new
-codes_used_ = keys.codes_used
-record_put_, history_new_, timers_new_ = grid.record_put, tree.history_new, timers.timers_new
+emit_windows_, emit_revised_, open_windows_ = grid.emit, grid.emit_revised, grid.open_windows
+emit_views_, emit_spans_, since_ = rolling.emit, spans.emit, spans.since
+root_new_, key_free_, key_wipe_, set_watch_ = keys.root_new, keys.key_free, keys.key_wipe, keys.set_watch
+slices_dump_, slices_size_, slices_masks_, slices_load_ = (
+    dumps.slices_dump,
+    dumps.slices_size,
+    dumps.slices_masks,
+    dumps.slices_load,
+)
+Slices = dumps.Slices
+rows_dump_, row_put_, spans_load_ = rowlist.rows_dump, rowlist.row_put, dumps.spans_load
+history_new_, history_dump_, history_load_ = tree.history_new, dumps.history_dump, dumps.history_load
+codes_used_ = codes.codes_used
+
+
+# --- a pass over rows
+
+
+@kernel
+def run(arrays: Arrays, rows: RowArrays, begin: int, end: int, budget: int, end_of_time: int) -> tuple[int, int]:
+    """Rows [begin, end) of a batch (core.py, RowArrays), in order, until about `budget` documents have changed: (the first row that
+    is not finished, why: DONE, GROW, FULL or LAST of run.py; LAST stands in front of a mark of end_of_time or more)."""
+    return run_(core_of(arrays), rows_of(rows), begin, end, budget, end_of_time)
+
+
+@kernel
+def finish(arrays: Arrays, nroots: int, far: int, budget: int) -> int:
+    """The end of a file for slots [0, nroots): everything closes, at a watermark beyond all times. Why it ended, as `run`."""
+    return finish_(core_of(arrays), nroots, far, budget)
+
+
+# --- what a step says
+
+
+@kernel
+def open_windows(arrays: Arrays, s: int, slots: Words, times: Words, span: int) -> tuple[Words, Words]:
+    """The open windows of a set on touched slices that begin at `times` (n,): their slots and numbers (m,), a pair for each slice
+    that touches a window. span: the most windows that a slice is in."""
+    found = np.empty(slots.size * span, np.int64)
+    numbers = np.empty(slots.size * span, np.int64)
+    n = open_windows_(core_of(arrays), s, slots.size, words(slots), words(times), words(found), words(numbers))
+    return found[:n], numbers[:n]
+
+
+@kernel
+def emit_windows(arrays: Arrays, s: int, slots: Words, numbers: Words) -> None:
+    """Windows of a set as they stand, row by row (words.py, ROW) into `arrays`' results, which is a block of just these rows."""
+    emit_windows_(core_of(arrays), s, slots.size, words(slots), words(numbers))
+
+
+@kernel
+def emit_revised(arrays: Arrays) -> None:
+    """Rows of the windows that late values came into in this step, from the last on, until room for results is short."""
+    emit_revised_(core_of(arrays))
+
+
+@kernel
+def emit_views(arrays: Arrays, s: int, begin: int, slots: Words, values: Floats, times: Words, as_of: int) -> int:
+    """Views of a set from the begin-th slot on, until memory is short: where to go on. values: float64 (measures, n); times: (2,
+    n), as_of and expires_at (NONE for never). as_of: a time, or EMPTY for each view's own."""
+    return emit_views_(core_of(arrays), s, begin, slots.size, words(slots), floats(values), words(times), as_of)
+
+
+@kernel
+def emit_spans(arrays: Arrays, s: int, begin: int) -> int:
+    """Rows of the sessions, or kept windows, of a set that were said to have changed, from the begin-th word on, until room is
+    short: where to go on."""
+    return emit_spans_(core_of(arrays), s, begin)
+
+
+# --- keys
 
 
 @kernel
 def timers_new(M: Words) -> None:
+    """The timers of a new arena."""
     timers_new_(words(M))
 
 
 @kernel
-def run(
-    M: Words,
-    P: Words,
-    Z: Words,
-    ROOTS: Words,
-    begin: int,
-    end: int,
-    kind: Bytes,
-    cause: Bytes,
-    mark: Words,
-    stream: npt.NDArray[np.int16],
-    slot: Words,
-    at: Words,
-    put: npt.NDArray[np.bool_],
-    take: npt.NDArray[np.bool_],
-    old_at: Words,
-    NUM: Floats,
-    FLAG: Bytes,
-    CODE: Words,
-    S: Words,
-    STAMP: Words,
-    R: Floats,
-    T: Words,
-    OUT: Words,
-    LATE: Words,
-    OUTCOME: Bytes,
-    budget: int,
-    end_of_time: int,
-) -> tuple[int, int]:
-    M[SIZE], M[SCRATCH], M[STRIDE] = M.size, S.size, slot.size
-    return run_(
-        words(M), floats(M), words(P), floats(P), words(Z), words(ROOTS), begin, end, kind, cause, mark, stream, words(slot),
-        at, put, take, old_at, floats(NUM), bytes_of(FLAG), words(CODE), words(S), words(STAMP), floats(R), words(T), words(OUT),
-        floats(OUT), words(LATE), bytes_of(OUTCOME), budget, end_of_time,
-    )  # fmt: skip
+def root_new(arrays: Arrays, slot: int, route: int) -> int:
+    """The root of a key of which nothing is known."""
+    return root_new_(core_of(arrays), slot, route)
 
 
 @kernel
-def finish(
-    M: Words, P: Words, Z: Words, ROOTS: Words, nroots: int, far: int, S: Words, STAMP: Words, OUT: Words, budget: int
-) -> int:
-    M[SIZE], M[SCRATCH] = M.size, S.size
-    return finish_(
-        words(M), floats(M), words(P), floats(P), words(Z), words(ROOTS), nroots, far, words(S), words(STAMP), words(OUT),
-        floats(OUT), budget,
-    )  # fmt: skip
+def key_free(arrays: Arrays, root: int) -> None:
+    """Let go of all that is known of a key."""
+    key_free_(core_of(arrays), root)
 
 
 @kernel
-def open_windows(M: Words, P: Words, Z: Words, ROOTS: Words, s: int, SLOT: Words, FROM: Words, span: int) -> tuple[Words, Words]:
-    slots = np.empty(SLOT.size * span, np.int64)
-    numbers = np.empty(SLOT.size * span, np.int64)
-    n = open_windows_(
-        words(M), words(P), words(Z), words(ROOTS), s, SLOT.size, words(SLOT), words(FROM), words(slots), words(numbers)
-    )  # fmt: skip
-    return slots[:n], numbers[:n]
+def key_wipe(arrays: Arrays, root: int) -> None:
+    """Let go of a key's windows on fixed grids."""
+    key_wipe_(core_of(arrays), root)
 
 
 @kernel
-def emit_windows(
-    M: Words, P: Words, Z: Words, ROOTS: Words, s: int, SLOT: Words, K: Words, S: Words, STAMP: Words, OUT: Words
-) -> None:
-    M[SCRATCH] = S.size
-    emit_windows_(
-        words(M), floats(M), words(P), floats(P), words(Z), words(ROOTS), s, SLOT.size, words(SLOT), words(K), words(S),
-        words(STAMP), words(OUT), floats(OUT),
-    )  # fmt: skip
+def key_due(arrays: Arrays, root: int) -> int:
+    """The watermark at which something happens next for a key, NONE for never."""
+    return key_due_(core_of(arrays), root)
 
 
 @kernel
-def emit_revised(M: Words, P: Words, Z: Words, ROOTS: Words, S: Words, STAMP: Words, OUT: Words) -> None:
-    M[SCRATCH] = S.size
-    emit_revised_(
-        words(M), floats(M), words(P), floats(P), words(Z), words(ROOTS), words(S), words(STAMP), words(OUT), floats(OUT)
-    )  # fmt: skip
+def first_due(arrays: Arrays) -> int:
+    """The same for all keys in memory."""
+    return first_due_(core_of(arrays))
 
 
 @kernel
-def emit_views(
-    M: Words,
-    P: Words,
-    ROOTS: Words,
-    s: int,
-    begin: int,
-    SLOT: Words,
-    S: Words,
-    STAMP: Words,
-    VALUES: Floats,
-    INTS: Words,
-    as_of: int,
-) -> int:
-    M[SIZE], M[SCRATCH] = M.size, S.size
-    return emit_views_(
-        words(M), floats(M), words(P), floats(P), words(ROOTS), s, begin, SLOT.size, words(SLOT), words(S), words(STAMP),
-        floats(VALUES), words(INTS), as_of,
-    )  # fmt: skip
+def set_watch(arrays: Arrays, s: int, root: int) -> None:
+    """Set a timer for a set at a key that has been loaded."""
+    set_watch_(core_of(arrays), s, root)
+
+
+# --- dumps
 
 
 @kernel
-def key_due(M: Words, P: Words, Z: Words, root: int) -> int:
-    return key_due_(words(M), words(P), words(Z), root)
-
-
-@kernel
-def first_due(M: Words, P: Words, Z: Words, ROOTS: Words) -> int:
-    return first_due_(words(M), words(P), words(Z), words(ROOTS))
-
-
-@kernel
-def root_new(M: Words, P: Words, slot: int, route: int) -> int:
-    return root_new_(words(M), words(P), slot, route)
-
-
-@kernel
-def key_free(M: Words, P: Words, root: int) -> None:
-    key_free_(words(M), words(P), root)
-
-
-@kernel
-def key_wipe(M: Words, P: Words, root: int) -> None:
-    key_wipe_(words(M), words(P), root)
-
-
-@kernel
-def slices_masks(M: Words, P: Words, g: int, root: int) -> Words:
+def slices_masks(arrays: Arrays, g: int, root: int) -> Words:
+    """The different masks of a key's slices (at most 64)."""
     masks = np.empty(64, np.int64)
-    return masks[: slices_masks_(words(M), words(P), g, root, words(masks), masks.size)]
+    return masks[: slices_masks_(core_of(arrays), g, root, words(masks), masks.size)]
 
 
 @kernel
-def slices_dump(M: Words, P: Words, Z: Words, g: int, root: int, mask: int) -> tuple[Words, Words, int]:
-    n, newest = slices_size_(words(M), words(P), words(Z), g, root, mask)
+def slices_dump(arrays: Arrays, g: int, root: int, mask: int) -> tuple[Words, Words, int]:
+    """(words of the slices with this mask, which set of values each word is a code of or -1, when the newest slice ends)."""
+    n, newest = slices_size_(core_of(arrays), g, root, mask)
     out = np.empty(n, np.int64)
     coded = np.empty(n, np.int64)
-    slices_dump_(words(M), words(P), words(Z), g, root, mask, words(out), words(coded))
+    slices_dump_(core_of(arrays), g, root, mask, words(out), words(coded))
     return out, coded, newest
 
 
 @kernel
-def slices_load(
-    M: Words, P: Words, Z: Words, g: int, root: int, dumped: Words, kinds: Words, places: Words, codes: Words, mask: int
-) -> None:
-    slices_load_(
-        words(M), floats(M), words(P), words(Z), g, root, words(dumped), dumped.size, words(kinds), words(places), kinds.size,
-        words(codes), mask,
-    )  # fmt: skip
+def slices_load(arrays: Arrays, g: int, root: int, mask: int, dumped: Words, kinds: Words, places: Words, codes: Words) -> None:
+    """Inverse of slices_dump. kinds, places: of the cells in the dump, their types and where they stand here, -1 for nowhere;
+    codes: here, of the values there."""
+    dump = Slices(words(dumped), dumped.size, words(kinds), words(places), kinds.size, words(codes))
+    slices_load_(core_of(arrays), g, root, dump, mask)
 
 
 @kernel
-def records_dump(M: Words, P: Words, Z: Words, s: int, root: int, most: int) -> Words:
-    rows = np.empty((most, 4), np.int64)
-    return rows[: records_dump_(words(M), words(P), words(Z), s, root, words(rows))]
+def records_dump(arrays: Arrays, s: int, root: int) -> Words:
+    """(n, 4): number, revision, late and cause of a set's closed windows."""
+    return rows_saved(arrays[0], root + set_at(words(arrays[1]), s).entity + w.GRID_RECORDS, w.CLOSED_WORDS, w.CLOSED_SAVED)
 
 
 @kernel
-def record_put(M: Words, e: int, i: int, key: int) -> int:
-    return record_put_(words(M), e, i, key)
+def spans_dump(arrays: Arrays, s: int, root: int, which: int) -> Words:
+    """(n, 6): a set's spans at a key, or its emptied ones: which is SPANS or EMPTIED of words.py."""
+    return rows_saved(arrays[0], root + set_at(words(arrays[1]), s).entity + which, w.SPAN_WORDS, w.SPAN_SAVED)
 
 
 @kernel
-def history_new(M: Words, P: Words, g: int, mask: int) -> int:
-    return history_new_(words(M), words(P), g, mask)
-
-
-@kernel
-def history_dump(M: Words, P: Words, g: int, h: int) -> Words:
-    rows = np.empty((M[h + w.H_N], P[g + w.G_NCOLS]), np.int64)
-    history_dump_(words(M), words(P), g, h, words(rows))
+def rows_saved(M: Words, j: int, width: int, saved: int) -> Words:
+    """The first words of each row of a list."""
+    rows = np.empty((rowlist_at(words(M), j).n, saved), np.int64)
+    rows_dump_(words(M), j, width, saved, words(rows))
     return rows
 
 
 @kernel
-def history_load(M: Words, P: Words, g: int, h: int, rows: Words, begin: int) -> int:
-    M[SIZE] = M.size
-    return history_load_(words(M), words(P), g, h, words(rows), begin, rows.shape[0])
+def record_put(arrays: Arrays, s: int, root: int, i: int, number: int) -> int:
+    """The place of a new record for a closed window, the i-th one."""
+    M, P = words(arrays[0]), words(arrays[1])
+    return row_put_(M, root + set_at(P, s).entity + w.GRID_RECORDS, w.CLOSED_WORDS, i, number)
 
 
 @kernel
-def set_watch(M: Words, P: Words, Z: Words, s: int, root: int) -> None:
-    set_watch_(words(M), words(P), words(Z), s, root)
+def spans_load(arrays: Arrays, s: int, root: int, which: int, rows: Words, i: int) -> None:
+    """Put row i of spans_dump behind those that are there."""
+    spans_load_(core_of(arrays), s, root, which, words(rows), i)
 
 
 @kernel
-def codes_used(M: Words, P: Words, ROOTS: Words, nroots: int, groups: Words, used: Bytes) -> None:
-    codes_used_(words(M), words(P), words(ROOTS), nroots, words(groups), groups.size, bytes_of(used))
-
-
-# The kernels for sets that keep their events, as Python calls them (see doors.py).
-emit_spans_, kept_since_ = spans.emit_spans, spans.kept_since
-spans_dump_, spans_load_ = rowlist.spans_dump, rowlist.spans_load
+def kept_since(arrays: Arrays, s: int, root: int) -> int:
+    """From when on a set keeps a key's events, NONE for none."""
+    return since_(core_of(arrays), s, root)
 
 
 @kernel
-def emit_spans(M: Words, P: Words, Z: Words, ROOTS: Words, s: int, begin: int, S: Words, STAMP: Words, OUT: Words) -> int:
-    M[SIZE], M[SCRATCH] = M.size, S.size
-    return emit_spans_(
-        words(M), floats(M), words(P), floats(P), words(Z), words(ROOTS), s, begin, words(S), words(STAMP), words(OUT), floats(OUT)
-    )  # fmt: skip
+def history_new(arrays: Arrays, g: int, mask: int) -> int:
+    """The place of a new history, which no chain holds yet."""
+    return history_new_(core_of(arrays), g, mask)
 
 
 @kernel
-def spans_dump(M: Words, j: int) -> Words:
-    rows = np.empty((M[j + J_N], SAVED), np.int64)
-    spans_dump_(words(M), j, words(rows))
+def history_dump(arrays: Arrays, g: int, h: int) -> Words:
+    """(events, columns) of a history."""
+    M, P = words(arrays[0]), words(arrays[1])
+    rows = np.empty((history_at(M, h).n, group_at(P, g).ncolumns), np.int64)
+    history_dump_(core_of(arrays), g, h, words(rows))
     return rows
 
 
 @kernel
-def spans_load(M: Words, e: int, j: int, rows: Words, i: int) -> None:
-    spans_load_(words(M), e, j, words(rows), i)
+def history_load(arrays: Arrays, g: int, h: int, rows: Words, begin: int) -> int:
+    """Put events into a history, from row `begin` on until memory is short: where to go on."""
+    return history_load_(core_of(arrays), g, h, words(rows), begin, rows.shape[0])
 
 
 @kernel
-def kept_since(M: Words, P: Words, Z: Words, s: int, root: int) -> int:
-    return kept_since_(words(M), words(P), words(Z), s, root)
+def codes_used(arrays: Arrays, nroots: int, groups: Words, used: Bytes) -> None:
+    """Set used[code] (int8) to 1 for every value that a key of slots [0, nroots) holds in one of the groups."""
+    codes_used_(core_of(arrays), nroots, words(groups), groups.size, bytes_of(used))

@@ -3,46 +3,61 @@
 
 from __future__ import annotations
 
-from compiled.kernel import inlined
+from compiled.kernel import inlined, kernel
 from windows.kernels import words as w
 from windows.kernels.memory.arena import STEP, TIGHT
 from windows.kernels.memory.timers import ring_at
+from windows.kernels.tables import group_at, plan_of, set_at
+from windows.kernels.words import chain_at, entity_at, out_at, root_at
 
 TOOK, REFUSED, KEPT = 1, 2, 4  # KEPT: a set that refused does not drop
 
 
+@kernel
+def judge(M, root, mark):
+    """The watermark that judges a key: what it has closed stays closed, whatever shard it came from."""
+    return max(mark, root_at(M, root).floor, w.LONG_AGO)
+
+
 @inlined
-def out_new(M, OUT, head, width):
+def out_new(core, head, width):
     """Room for one more row of a result: its place."""
-    n = OUT[head + w.OUT_N] + width
-    OUT[head + w.OUT_N] = n
-    if n + OUT[head + w.OUT_SPARE] > OUT[head + w.OUT_CAP]:
+    M, OUT = core.M, core.OUT
+    rows = out_at(OUT, head)
+    at = rows.at
+    n = rows.n + width
+    rows.n = n
+    if n + rows.spare > rows.cap:
         M[TIGHT] = 1
-    return OUT[head + w.OUT_AT] + n - width
+    return at + n - width
 
 
 @inlined
-def key_changed(M, P, OUT, root, wm):
+def key_changed(core, root, wm):
     """The key's dump is no longer what it was; what it has closed stays closed."""
-    M[root + w.R_FLOOR] = wm
-    if M[root + w.R_CHANGED] != M[STEP]:
-        M[root + w.R_CHANGED] = M[STEP]
-        OUT[out_new(M, OUT, P[w.P_CHANGED], 1)] = M[root + w.R_SLOT]
+    M, P, OUT = core.M, core.P, core.OUT
+    root_at(M, root).floor = wm
+    if root_at(M, root).changed != M[STEP]:
+        root_at(M, root).changed = M[STEP]
+        OUT[out_new(core, plan_of(P).changed, 1)] = root_at(M, root).slot
 
 
 @inlined
-def arm(M, P, s, e, root, due):
+def arm(core, s, root, due):
     """Ring for this set and key no later than `due`. All sets of a group have one timer at a key."""
-    if due < M[e + w.E_DUE]:
-        M[e + w.E_DUE] = due
-        g = P[s + w.S_GROUP]
-        group_arm(M, P, g, root, due)
+    spec = set_at(core.P, s)
+    mine = entity_at(core.M, root + spec.entity)
+    if due < mine.due:
+        mine.due = due
+        group_arm(core, spec.group, root, due)
 
 
 @inlined
-def group_arm(M, P, g, root, due):
+def group_arm(core, g, root, due):
     """Ring for a group and key no later than `due`."""
-    chain = root + P[g + w.G_CHAIN]
-    if due < M[chain + w.CH_DUE]:
-        M[chain + w.CH_DUE] = due
-        ring_at(M, due, P[g + w.G_INDEX], M[root + w.R_SLOT])
+    M, P = core.M, core.P
+    group = group_at(P, g)
+    chain = chain_at(M, root + group.chain)
+    if due < chain.due:
+        chain.due = due
+        ring_at(M, due, group.index, root_at(M, root).slot)

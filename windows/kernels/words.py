@@ -1,138 +1,121 @@
-"""Where things stand: words of the plan `P` (what the window sets mean, laid flat once) and of the objects in the arena.
+"""What lies in the arena, as records of words (see compiled/records.py), and in the rows of results.
 
-P is int64; `PX` is the same as float64, for constants. Tables are rows of so many words; a "list" in P is (place, length).
+A place is the index of a word in the arena, 0 is none. Times are ms. Who holds what:
+
+    root ── chain of a group ──┬─ slices, the newest first             (windows on a fixed grid)
+      │                        └─ histories ── a tree of nodes         (rolling sets; sets that keep their events)
+      └─── entity of a set: what is known of it at this key
 """
 
 from __future__ import annotations
 
-# head of P
-P_STREAMS, P_GROUPS, P_SETS = 0, 1, 2
-P_NSTREAMS, P_NGROUPS, P_NSETS = 3, 4, 5
-P_FEATURES = 6  # columns of features
-P_ROUTES = 7  # words of a key's root, one number a route
-P_CHANGED, P_REVISED = 8, 9  # heads of results
-P_HEAD = 10
+from compiled.records import at, record, words_in
 
-# a stream: one (trigger, route)
-ST_CODE, ST_CODEN, ST_GROUPS, ST_NGROUPS, ST_ROUTE = 0, 1, 2, 3, 4
-ST_WORDS = 6
+NONE = (1 << 63) - 1  # no timer, no time
+LONG_AGO = -(1 << 61)
 
-# a group: sets of one stream that share slices, or a history of events
-G_KIND, G_CHAIN, G_SETS, G_NSETS, G_BITS, G_NBITS, G_CELLS, G_NCELLS, G_CELLWORDS = 0, 1, 2, 3, 4, 5, 6, 7, 8
-G_PERIOD, G_RES, G_NRES, G_ZONE = 9, 10, 11, 12
-G_COLS, G_NCOLS, G_KEEP, G_RETRACT, G_FULL, G_ROUTE = 13, 14, 15, 16, 17, 18
-G_INDEX, G_MEMO, G_ALIKE, G_WANT, G_TOUCHED = (
-    19,
-    20,
-    21,
-    22,
-    23,
-)  # number, what is remembered, whether all its sets read the same rows, which
-G_DATA, G_ROOT = 24, 25  # words from a node to its data, words of a key's root that are this group's
-G_WORDS = 26
-SLICES, HISTORY, KEPT = 0, 1, 2  # kept: a history of events, and the spans of one set over it
-RAW = 1 << 40  # the column of a kept event that is no field: how it came
+# Root of a key: the watermark that it has been judged by, the step in which it changed last, its slot, its route. Behind it stand
+# the chains of groups and the entities of sets.
+ROOT = record("floor changed slot route")
+root_at = at(ROOT)
 
-# a set
-S_GROUP, S_KIND, S_ENT, S_LAT, S_HOLD, S_LATE, S_BIT, S_CNT = 0, 1, 2, 3, 4, 5, 6, 7
-S_SIZE, S_EVERY, S_OFF, S_ZONE, S_MEASURES, S_NMEASURES = 8, 9, 10, 11, 12, 13
-S_CLOSED, S_CURRENT, S_DELAY, S_STEP, S_INC, S_NINC, S_FEATURE = 14, 15, 16, 17, 18, 19, 20
-S_GAP, S_MAX, S_INDEX, S_RETRACT = 21, 22, 23, 24
-S_J, S_CELLS, S_NCELLS, S_SPAN, S_WIDTH, S_OUT = (
-    25,
-    26,
-    27,
-    28,
-    29,
-    30,
-)  # which of its group's sets; cells that its measures are made of
-S_WORDS = 31
-GRID, ROLLING, SESSION, TAKEN = 0, 1, 2, 3  # taken: a fixed grid whose values can be taken out
-UPDATE, DEAD_LETTER, DROP = 0, 1, 2
+# Chain of a group at a key: the newest slice (or the history), the oldest slice, when the group's timer rings, how many slices.
+CHAIN = record("head tail due n")
+chain_at = at(CHAIN)
 
-# a cell: part of a measure that is kept in every slice and node
-C_TYPE, C_BIT, C_COL, C_AT, C_FLAGS = 0, 1, 2, 3, 4
-C_WORDS = 5
-CNT, STATS, FIRST, LAST, DISTINCT, QUANT, SQUARED = 0, 1, 2, 3, 4, 5, 6
-# a cell of a number: how many, their sum as a pair (high, low), least, greatest; the sum of its squares is a cell of its own
-X_N, X_HIGH, X_LOW, X_MIN, X_MAX, X_WORDS = 0, 1, 2, 3, 4, 5
-EXTREMES = 1  # flag of a cell of a number: the least and the greatest are kept
-INLINE = 3  # values that a cell of distinct values holds itself: [how many or the place of a list or map, values...]
+# What the entities of all sets begin with: when something happens next, NONE if nothing does.
+ENTITY = record("due")
+entity_at = at(ENTITY)
 
-# a measure; words of cells in a node, the column of an event in a leaf, the place of what is kept incrementally
-F_FN, F_BIT, F_CELL, F_CELL2, F_COL, F_Q, F_INC = 0, 1, 2, 3, 4, 5, 6
-F_WORDS = 7
-F_COUNT, F_TOTAL, F_MEAN, F_MIN, F_MAX, F_VAR, F_STD, F_DISTINCT, F_FIRST, F_LAST, F_QUANTILE, F_SHARE = range(12)
+# Entity of a fixed grid: the records of its closed windows (a list of rows); windows before `open` (a number) are closed; on
+# slices older than `finger` all are.
+GRID = record("due block cap head n open finger")
+grid_at = at(GRID)
+GRID_RECORDS = 1  # where the list stands in it
 
-# what a rolling set keeps beside its history: (kind, bit, column of the event)
-I_KIND, I_BIT, I_COL = 0, 1, 2
-I_WORDS = 3
-I_MAP, I_SORTED = 0, 1
+# Entity of a rolling set: its last event, the time that its view is as of, the step in which that was queued; the stretch
+# [low, high] of what moves along (empty: low > high); of the stretch [begin, end] that was asked for last the history's epoch, its
+# first and last leaf and the joined cells of all leaves between them; where its view stands among the rows of this step. Behind it
+# stand the places of what moves along.
+ROLLING = record("due last as_of stamp low high epoch begin end left right middle row")
+rolling_at = at(ROLLING)
+ROLLING_WORDS = words_in(ROLLING)
 
-# terms of a bit: (what, index)
-B_TRUE, B_KNOWN, B_NUMBER, B_VALUE = 0, 1, 2, 3
+# Entity of a set that keeps its events: its spans (sessions, or windows of a grid) and its emptied sessions, two lists of rows;
+# how many events came late.
+KEEPER = record("due block cap head n emptied emptied_cap emptied_head emptied_n lates")
+keeper_at = at(KEEPER)
+SPANS, EMPTIED = 1, 5  # where the lists stand in it
 
-# root of a key: [floor, changed in step, slot, route], then chains of groups, then entities of sets
-R_FLOOR, R_CHANGED, R_SLOT, R_ROUTE, R_DATA = 0, 1, 2, 3, 4
-# chain of a group: the newest and the oldest slice (or the history), when the group's timer rings, how many slices
-CH_HEAD, CH_TAIL, CH_DUE, CH_N, CH_WORDS = 0, 1, 2, 3, 4
+# A list of rows by rising key (see memory/rowlist.py): its block, for how many rows that has room, how many were dropped at the
+# front, how many there are.
+ROWLIST = record("block cap head n")
+rowlist_at = at(ROWLIST)
 
-# entity of a set at a key. Grid: records of windows in a block, [key, ...] by rising key
-E_DUE = 0  # when a timer rings, NONE if none does
-E_RECORDS, E_CAP, E_HEAD, E_N = 1, 2, 3, 4
-E_OPEN, E_FINGER = 5, 6  # grid: windows before this one (its number) are closed; on slices older than this one all are
-E_LAST, E_ASOF, E_STAMP, E_LO, E_HI = 1, 2, 3, 4, 5
-# rolling: of the stretch [from, to] that was asked for last its first and last leaf, and the joined cells of all between them
-E_EPOCH, E_FROM, E_TO, E_LEFT, E_RIGHT, E_MIDDLE = 6, 7, 8, 9, 10, 11
-E_ROW, E_INC = 12, 13  # where its view stands among the rows of this step
-E_GRID_WORDS = 7
-E_ROLLING_WORDS = 13  # and one for each thing kept incrementally
+# A row of a list: of a closed window its number, revision, how many values came late, what closed it, the step in which it was
+# queued last.
+CLOSED = record("key revision late cause stamp")
+closed_at = at(CLOSED)
+CLOSED_WORDS = words_in(CLOSED)
+CLOSED_SAVED = 4  # of these go into a dump: all but when it was queued
 
-# a record of a closed window: number, revision, how many came late, what closed it, when it was last queued
-W_KEY, W_REVISION, W_LATE, W_CAUSE, W_STAMP = 0, 1, 2, 3, 4
-W_WORDS = 5
+# Or a span: the start of a session (or the number of a window), its last event, revision, state, late events in it, what closed
+# it, the step in which it was queued last.
+SPAN = record("key last revision state late cause stamp")
+span_at = at(SPAN)
+SPAN_WORDS = words_in(SPAN)
+SPAN_SAVED = 6  # the same
+EVER, FINAL = 1, 2  # bits of a state: it has been final; it is
 
-# a slice: next (older), previous (newer), [from, to), sets that may read it, all is frozen at, step of queueing, then its cells,
-# then for each set of the group the number of the last window on it
-L_NEXT, L_PREV, L_FROM, L_TO, L_MASK, L_DEAD, L_STAMP, L_CELLS = 0, 1, 2, 3, 4, 5, 6, 7
+# A slice [begin, end): the older and the newer one, which sets may read it, when all windows on it are frozen, the step in which it
+# was queued last. Behind it stand its cells, then for each set of the group the number of the last window on it.
+SLICE = record("next prev begin end mask dead stamp")
+slice_at = at(SLICE)
+SLICE_CELLS = words_in(SLICE)
 
-# a history: next history of this key, sets that it serves, root, first and last leaf, events
-# epoch: a number of all histories, another one whenever more has changed than an event at the end
-H_NEXT, H_MASK, H_ROOT, H_FIRST, H_LAST, H_N, H_DOCS, H_EPOCH, H_WORDS = 0, 1, 2, 3, 4, 5, 6, 7, 8
+# What is remembered of the slice of a group that was asked for last: [begin, end), when its first window closes, when all are
+# frozen. Behind it stands the last window on it for each set.
+MEMO = record("begin end safe dead")
+memo_at = at(MEMO)
+MEMO_LASTS = words_in(MEMO)
 
-# a node of a history: a leaf (level 0) holds columns of events, another one holds children and their lowest times
-N_LEVEL, N_PARENT, N_N, N_CAP, N_DIRTY, N_PREV, N_NEXT, N_CELLS = 0, 1, 2, 3, 4, 5, 6, 7
-LEAF = 16
-FAN = 16
-V_T, V_MASK, V_EXTRA = 0, 1, 2  # columns of an event: time, bits, then its fields
+# A history: the next one of this key, the sets that it serves, the tree's root, first and last leaf, how many events, which
+# documents brought them. epoch: a number of all histories, another one whenever more has changed than an event at the end.
+HISTORY = record("next mask root first last n documents epoch")
+history_at = at(HISTORY)
+HISTORY_WORDS = words_in(HISTORY)
 
-# what is remembered of a group's slice that was asked for last: [from, to), safe, dead, then the last window on it for each set
-MEMO_FROM, MEMO_TO, MEMO_SAFE, MEMO_DEAD, MEMO_LAST = 0, 1, 2, 3, 4
+# A node of a history: a leaf (level 0) holds columns of events, another one holds children and their lowest times. Its cells stand
+# behind it, then its data.
+NODE = record("level parent n cap dirty prev next")
+node_at = at(NODE)
+NODE_CELLS = words_in(NODE)
+LEAF = 16  # events of a leaf, once it has grown
+FAN = 16  # children of a node
+TIMES, MASKS, FIELDS = 0, 1, 2  # columns of a leaf: times, which conditions hold, then the events' fields
 
-# a row of a result: slot, number, start, end, events, revision, late, what closed it, then measures
-ROW_SLOT, ROW_NUMBER, ROW_START, ROW_END, ROW_EVENTS, ROW_REVISION, ROW_LATE, ROW_CAUSE, ROW_WORDS = 0, 1, 2, 3, 4, 5, 6, 7, 8
-# results: a head of four words each kind of row (where they begin, how many words fit, how many are written, how many must be free
-# whenever a kernel begins with something), then the rows. A set has two kinds: closed windows; or views (their slots) and values of
-# events; or windows and sessions, and what became of which of them: [slot, key, TOUCHED], or, of one whose document is removed,
-# [slot, key, how many of the set's rows were written before]. Then slices that were touched, one kind a group, [slot, from, to];
-# keys that changed (their slots); windows that were revised, [set, slot, number]
-VIEW_SLOT, VIEW_ASOF, VIEW_EXPIRES, VIEW_WORDS = 0, 1, 2, 3  # a view: as_of EMPTY where it is asked for after the step
-OUT_AT, OUT_CAP, OUT_N, OUT_SPARE, OUT_WORDS = 0, 1, 2, 3, 4
+# A cell of a number: how many, their sum as a pair (high, low), the least, the greatest.
+NUMBER = record("n high low least most", high="f8", low="f8", least="f8", most="f8")
+number_at = at(NUMBER)
+NUMBER_WORDS = words_in(NUMBER)
+
+# Head of a kind of rows of a result: where they begin, how many words fit, how many are written, how many must be free whenever a
+# kernel begins with something. A set has two kinds: closed windows; or views and values of events; or windows and sessions, and
+# what became of which of them: [slot, key, TOUCHED], or, of one whose document is removed, [slot, key, how many of the set's rows
+# were written before]. Then slices that were touched, one kind a group, [slot, from, to]; keys that changed (their slots);
+# windows that were revised, [set, slot, number].
+OUT = record("at cap n spare")
+out_at = at(OUT)
+OUT_WORDS = words_in(OUT)
 SPARE = 80  # rows of each kind that must be free, if no more
 TOUCHED = -1
 
-# entity of a set that keeps its events: spans (sessions, or windows of a grid), emptied sessions, late events held
-E_SPANS, E_EMPTIED, E_LATES = 1, 5, 9
-E_KEPT_WORDS = 10
+# A row of a window; its measures stand behind it.
+ROW = record("slot number start end events revision late cause")
+row_at = at(ROW)
+ROW_WORDS = words_in(ROW)
 
-# a list of spans by rising key: its block, room, how many were dropped at the front, how many there are
-J_BLOCK, J_CAP, J_HEAD, J_N = 0, 1, 2, 3
-
-# a span: the start of a session (or number of a window), its last event, revision, state, late events in it, what closed it, when
-# it was last queued
-K_KEY, K_LAST, K_REVISION, K_STATE, K_LATE, K_CAUSE, K_STAMP = 0, 1, 2, 3, 4, 5, 6
-K_WORDS = 7
-EVER, FINAL = 1, 2  # bits of a state: it has been final; it is
-
-NONE = (1 << 63) - 1  # no timer
-LONG_AGO = -(1 << 61)
+# A row of a view; as_of is EMPTY where its values are asked for after the step, else they stand behind it.
+VIEW = record("slot as_of expires")
+view_at = at(VIEW)
+VIEW_WORDS = words_in(VIEW)

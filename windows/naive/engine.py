@@ -28,7 +28,6 @@ from windows.engine import (
     StepResult,
     WindowBlock,
 )
-from windows.law.lives import Timers
 from windows.law.spec import Rolling, Session, WindowSet, streams
 from windows.naive.event import Kept
 from windows.naive.grid import GridSet
@@ -36,7 +35,9 @@ from windows.naive.rolling import RollingSet
 from windows.naive.rows import Rows, Stream
 from windows.naive.session import SessionSet
 from windows.naive.sets import REFUSED, TOOK, NaiveSet
-from windows.naive.state import Pack, Packer, Unpack, seal, unseal
+from windows.naive.state import seal, unseal
+from windows.naive.timers import Timers
+from windows.packing import Pack, Packer, Unpack
 
 
 class NaiveEngine:

@@ -6,12 +6,13 @@ from collections.abc import Hashable
 from typing import Any
 
 from windows.engine import Key
-from windows.law.lives import Timers
 from windows.law.spec import Sliding, Tumbling, WindowSet
 from windows.law.zones import Grid
 from windows.naive.event import Kept, Window, insert, which
 from windows.naive.sets import NEITHER, REFUSED, TOOK, WindowedSet
-from windows.naive.state import Packer, dump_windows, load_windows
+from windows.naive.state import dump_windows, load_windows
+from windows.naive.timers import Timers
+from windows.packing import Packer
 
 Documents = dict[Hashable, list[Kept]]  # a document's id -> its values by (time, arrival)
 

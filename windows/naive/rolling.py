@@ -13,11 +13,11 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from windows.engine import FeatureBlock, Key, RollingBlock
-from windows.law.lives import Timers
 from windows.law.spec import Rolling, WindowSet
 from windows.naive.event import Kept
 from windows.naive.sets import NEITHER, REFUSED, TOOK, NaiveSet
-from windows.naive.state import Packer
+from windows.naive.timers import Timers
+from windows.packing import Packer
 
 Find = Callable[[list[int], int], int]
 

@@ -6,12 +6,13 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 from windows.engine import Key
-from windows.law.lives import Timers
 from windows.law.spec import Session, WindowSet
 from windows.naive.cut import Course, Cut, Cutter
 from windows.naive.event import Kept, Window, which
 from windows.naive.sets import NEITHER, REFUSED, TOOK, WindowedSet
-from windows.naive.state import Packer, dump_windows, load_windows
+from windows.naive.state import dump_windows, load_windows
+from windows.naive.timers import Timers
+from windows.packing import Packer
 
 
 class SessionSet(WindowedSet):

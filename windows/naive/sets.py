@@ -7,11 +7,12 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 from windows.engine import FeatureBlock, Key, RollingBlock, WindowBlock
-from windows.law.lives import Lives, Timers, Token
+from windows.law.lives import Lives
 from windows.law.spec import WindowSet
 from windows.naive.event import Kept, Window
 from windows.naive.exact import Plan
-from windows.naive.state import Packer
+from windows.naive.timers import Timers, Token
+from windows.packing import Packer
 
 NEITHER, TOOK, REFUSED = 0, 1, 2  # what a set did with a value: not concerned, in (or out) with it, came too late
 

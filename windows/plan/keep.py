@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from compiled.records import words_in
+from windows.kernels import tables
 from windows.kernels import words as w
-from windows.law.spec import Rolling, Session, Sliding, Tumbling, WindowSet
+from windows.law.spec import Rolling, Session, WindowSet
 from windows.plan.conditions import Columns
-from windows.plan.kinds import every_of, span_of
+from windows.plan.kinds import span_of
 
 DOCUMENT = "\0document"  # as if a path: the column of the documents' ids
-ENDLESS = 1 << 61  # ms: the longest session
 
 
 def alone(spec: WindowSet) -> bool:
@@ -30,7 +31,7 @@ def check(spec: WindowSet) -> None:
 def more_columns(spec: WindowSet, columns: Columns) -> list[int]:
     """Columns of a set's events beside its fields: the document, and how the event came (that one stands last)."""
     document = [-1 - columns.value(DOCUMENT)] if spec.retract else []
-    return document + ([w.RAW] if keeps(spec) else [])
+    return document + ([tables.RAW] if keeps(spec) else [])
 
 
 def spans_of(spec: WindowSet) -> int:
@@ -38,19 +39,8 @@ def spans_of(spec: WindowSet) -> int:
     return span_of(spec) if keeps(spec) and not isinstance(spec.kind, Session) else 0
 
 
-def entity_words(spec: WindowSet, kept: int) -> int:
-    """Words of the set's entity at a key. kept: how many things a rolling set keeps beside its history."""
+def entity_words(spec: WindowSet, moving: int) -> int:
+    """Words of the set's entity at a key. moving: how many things move along with a rolling set's window."""
     if keeps(spec):
-        return w.E_KEPT_WORDS
-    return w.E_ROLLING_WORDS + kept if isinstance(spec.kind, Rolling) else w.E_GRID_WORDS
-
-
-def lay_kept(spec: WindowSet, row: list[int], kept: int) -> None:
-    """The words of a set with spans. kept: how many measures need each event."""
-    row[w.S_NINC] = kept
-    if isinstance(spec.kind, Session):
-        row[w.S_KIND], row[w.S_GAP] = w.SESSION, spec.kind.gap
-        row[w.S_MAX] = ENDLESS if spec.kind.max is None else spec.kind.max
-        return
-    assert isinstance(spec.kind, (Tumbling, Sliding))
-    row[w.S_KIND], row[w.S_SIZE], row[w.S_EVERY], row[w.S_OFF] = w.TAKEN, spec.kind.size, every_of(spec), spec.kind.offset
+        return words_in(w.KEEPER)
+    return w.ROLLING_WORDS + moving if isinstance(spec.kind, Rolling) else words_in(w.GRID)

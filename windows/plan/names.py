@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from windows.kernels import words as w
+from windows.kernels import tables
 from windows.plan.cells import Term
 from windows.plan.plan import Group, Plan
 
-NUMBERS = (w.STATS, w.QUANT, w.SQUARED)
+NUMBERS = (tables.NUMBER, tables.QUANTILE, tables.SQUARES)
 
 
 def bit_names(plan: Plan, group: Group) -> list[str]:
@@ -16,10 +16,9 @@ def bit_names(plan: Plan, group: Group) -> list[str]:
 
 def cell_names(plan: Plan, group: Group) -> list[str]:
     """Of the cells, in the order of their places: kind, field, condition."""
-    bits, rows, names = bit_names(plan, group), group.cells.rows(), []
-    for at in range(0, len(rows), w.C_WORDS):
-        kind, bit, col = rows[at : at + 3]
-        path = "" if kind == w.CNT else _path(plan, kind in NUMBERS, col)
+    bits, names = bit_names(plan, group), []
+    for kind, bit, col in group.cells.cells:
+        path = "" if kind == tables.COUNT else _path(plan, kind in NUMBERS, col)
         names.append(f"{kind} {path} | {bits[bit]}")
     return names
 
@@ -30,7 +29,7 @@ def field_names(plan: Plan, group: Group) -> list[str]:
 
 
 def _field_name(plan: Plan, column: int) -> str:
-    if column == w.RAW:
+    if column == tables.RAW:
         return "how it came"
     return f"number {_path(plan, True, column)}" if column >= 0 else f"value {_path(plan, False, -1 - column)}"
 
@@ -41,6 +40,6 @@ def _path(plan: Plan, number: bool, col: int) -> str:
 
 def _term_name(plan: Plan, group: Group, term: Term) -> str:
     what, which = term
-    if what in (w.B_TRUE, w.B_KNOWN):
+    if what in (tables.TRUE, tables.KNOWN):
         return f"{what} {plan.machines[group.stream].sources[which]}"
-    return f"{what} {_path(plan, what == w.B_NUMBER, which)}"
+    return f"{what} {_path(plan, what == tables.HAS_NUMBER, which)}"

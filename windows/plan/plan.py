@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from compiled.records import laid, words_in
+from windows.kernels import tables
 from windows.kernels import words as w
 from windows.kernels.conditions import O_CONST, OP_WORDS
 from windows.kernels.memory.arena import LINE
 from windows.law.expr import Expr
-from windows.law.spec import Rolling, Sliding, Tumbling, WindowSet, streams
+from windows.law.spec import Rolling, Session, Sliding, Tumbling, WindowSet, streams
 from windows.plan.cells import Cells, Term
 from windows.plan.conditions import Columns, Machine
-from windows.plan.keep import alone, check, entity_words, keeps, lay_kept, more_columns, spans_of
+from windows.plan.keep import alone, check, entity_words, keeps, more_columns, spans_of
 from windows.plan.kinds import Edges, every_of, hold_of, leaves_after, natural
 
 MOST = 60  # sets, and conditions, of one group: they are bits of a word
-LATE = {"update": w.UPDATE, "dead_letter": w.DEAD_LETTER, "drop": w.DROP}
+ENDLESS = 1 << 61  # ms: the longest session
+LATE = {"update": tables.UPDATE, "dead_letter": tables.DEAD_LETTER, "drop": tables.DROP}
 
 
 @dataclass(slots=True)
@@ -37,7 +40,7 @@ class Group:
 
 
 class Plan:
-    """The plan `P` (int64; `PX` the same as float64) of window sets.
+    """The plan `P` (int64; `PX` the same as float64) of window sets: tables of records, see kernels/tables.py.
 
     group_of[i] is the group of set i. root_words[r]: size of a key's root of route r.
     """
@@ -47,7 +50,7 @@ class Plan:
         self.columns = Columns(intern)
         self.streams = list(streams(sets))
         self.routes = list(dict.fromkeys(route for _, route in self.streams))
-        self.words: list[int] = [0] * w.P_HEAD
+        self.words: list[int] = [0] * words_in(tables.PLAN)
         self.floats: dict[int, float] = {}
         self.constants: list[float] = []
         self.groups: list[Group] = []
@@ -71,7 +74,7 @@ class Plan:
 
     def set_at(self, number: int) -> int:
         """Place of a set's row in P."""
-        return self.words[w.P_SETS] + number * w.S_WORDS
+        return self.at + number * tables.SET_WORDS
 
     def slices_in_zones(self) -> dict[int, list[int]]:
         """Groups of slices in a time zone: place in Z's head -> numbers of their sets."""
@@ -127,12 +130,12 @@ class Plan:
             if isinstance(spec.kind, Rolling):
                 self.feature_at[i] = column
                 column += len(spec.measures)
-        self.words[w.P_FEATURES] = column
+        self.features = column
         for g in self.groups:
             g.cells.place()
 
     def _terms(self, machine: Machine, where: Expr | None) -> tuple[Term, ...]:
-        return () if where is None else ((w.B_TRUE, machine.add(where)),)
+        return () if where is None else ((tables.TRUE, machine.add(where)),)
 
     def _list(self, items: Sequence[float | int]) -> int:
         at = len(self.words)
@@ -148,106 +151,123 @@ class Plan:
         constants = self._put([0] * len(self.constants))
         self.floats |= {constants + i: x for i, x in enumerate(self.constants)}
         self._roots()
-        self.words[w.P_NSETS] = len(self.sets)
-        self.words[w.P_ROUTES] = self._put(self.root_words)
-        last = 2 * len(self.sets) + len(self.groups)
-        self.words[w.P_CHANGED], self.words[w.P_REVISED] = last * w.OUT_WORDS, (last + 1) * w.OUT_WORDS
-        self.words[w.P_SETS] = self._put([0] * (w.S_WORDS * len(self.sets)))
+        self.at = self._put([0] * (tables.SET_WORDS * len(self.sets)))
         for g in self.groups:
-            g.at = self._put([0] * w.G_WORDS)
-        self.words[w.P_GROUPS] = self._put([g.at for g in self.groups])
+            g.at = self._put([0] * words_in(tables.GROUP))
         for i in range(len(self.sets)):
             self._lay_set(i)
         for g in self.groups:
             self._lay_group(g)
-        rows: list[int] = []
-        for n, machine in enumerate(self.machines):
-            code = list(machine.code)
-            for at in range(0, len(code), OP_WORDS):
-                if code[at] == O_CONST:
-                    code[at + 2] += constants
-            groups = [g.at for g in self.groups if g.stream == n]
-            route = self.routes.index(self.streams[n][1])
-            rows += [self._put(code), len(code) // OP_WORDS, self._put(groups), len(groups), route, 0]
-        self.words[w.P_NSTREAMS] = len(self.machines)
-        self.words[w.P_STREAMS] = self._put(rows)
+        streams = [word for n in range(len(self.machines)) for word in self._stream(n, constants)]
+        heads = 2 * len(self.sets) + len(self.groups)
+        head = laid(
+            tables.PLAN, streams=self._put(streams), nstreams=len(self.machines), groups=self._put([g.at for g in self.groups]),
+            ngroups=len(self.groups), sets=self.at, nsets=len(self.sets), features=self.features, routes=self._put(self.root_words),
+            changed=heads * w.OUT_WORDS, revised=(heads + 1) * w.OUT_WORDS,
+        )  # fmt: skip
+        self.words[: len(head)] = head
+
+    def _stream(self, n: int, constants: int) -> list[int]:
+        code = list(self.machines[n].code)
+        for at in range(0, len(code), OP_WORDS):
+            if code[at] == O_CONST:
+                code[at + 2] += constants
+        groups = [g.at for g in self.groups if g.stream == n]
+        route = self.routes.index(self.streams[n][1])
+        places = {"code": self._put(code), "groups": self._put(groups)}
+        return laid(tables.STREAM, ncode=len(code) // OP_WORDS, ngroups=len(groups), route=route, **places)
 
     def _roots(self) -> None:
         """Where a key's root holds each group's chain and each set's entity."""
-        self.root_words = [w.R_DATA] * len(self.routes)
+        self.root_words = [words_in(w.ROOT)] * len(self.routes)
         self.entity: list[int] = [0] * len(self.sets)
         for g in self.groups:
             route = self.routes.index(self.streams[g.stream][1])
             g.chain = self.root_words[route]
-            self.root_words[route] += w.CH_WORDS
+            self.root_words[route] += words_in(w.CHAIN)
             for i in g.sets:
                 self.entity[i] = self.root_words[route]
-                self.root_words[route] += entity_words(self.sets[i], len(g.cells.kept[i]))
+                self.root_words[route] += entity_words(self.sets[i], len(g.cells.moving[i]))
 
     def _lay_group(self, g: Group) -> None:
-        row = [0] * w.G_WORDS
-        row[w.G_KIND] = w.KEPT if g.kept else w.HISTORY if g.grid is None else w.SLICES
-        row[w.G_CHAIN], row[w.G_CELLWORDS], row[w.G_ZONE] = g.chain, g.cells.words, -1
-        row[w.G_SETS], row[w.G_NSETS] = self._put([self.set_at(i) for i in g.sets]), len(g.sets)
-        bits = [self._put([len(bit), *(x for term in bit for x in term)]) for bit in g.cells.bits]
-        row[w.G_BITS], row[w.G_NBITS] = self._put(bits), len(bits)
-        row[w.G_CELLS], row[w.G_NCELLS] = self._put(g.cells.rows()), len(g.cells.cells)
-        row[w.G_DATA] = -(-(w.N_CELLS + g.cells.words) // LINE) * LINE
-        row[w.G_ROOT] = w.CH_WORDS + sum(entity_words(self.sets[i], len(g.cells.kept[i])) for i in g.sets)
-        row[w.G_FULL], row[w.G_ROUTE] = (1 << len(g.sets)) - 1, self.routes.index(self.streams[g.stream][1])
-        row[w.G_INDEX], row[w.G_MEMO] = self.groups.index(g), self.memo_words
-        row[w.G_TOUCHED] = (2 * len(self.sets) + row[w.G_INDEX]) * w.OUT_WORDS
-        self.memo_words += w.MEMO_LAST + len(g.sets)
-        wanted = {g.cells.events[i][0] for i in g.sets}
-        row[w.G_ALIKE], row[w.G_WANT] = int(len(wanted) == 1), sum(1 << bit for bit in wanted)
+        index, cells = self.groups.index(g), g.cells
+        wanted = {cells.events[i]["bit"] for i in g.sets}
+        bits = [self._put([len(bit), *(x for term in bit for x in term)]) for bit in cells.bits]
+        row = {
+            "kind": self._kind(g.sets[0]), "route": self.routes.index(self.streams[g.stream][1]), "index": index, "zone": -1,
+            "sets": self._put([self.set_at(i) for i in g.sets]), "nsets": len(g.sets), "full": (1 << len(g.sets)) - 1,
+            "bits": self._put(bits), "nbits": len(bits), "alike": int(len(wanted) == 1), "wanted": sum(1 << bit for bit in wanted),
+            "cells": self._rows(tables.CELL, cells.rows()), "ncells": len(cells.cells), "cell_words": cells.words,
+            "chain": g.chain, "memo": self.memo_words, "touched": (2 * len(self.sets) + index) * w.OUT_WORDS,
+            "root_words": words_in(w.CHAIN) + sum(entity_words(self.sets[i], len(cells.moving[i])) for i in g.sets),
+            "data": -(-(w.NODE_CELLS + cells.words) // LINE) * LINE,
+        }  # fmt: skip
+        self.memo_words += w.MEMO_LASTS + len(g.sets)
         if g.grid is not None:
-            zone, row[w.G_PERIOD], edges = g.grid
-            row[w.G_RES], row[w.G_NRES] = self._put(edges), len(edges)
+            zone, row["period"], edges = g.grid
+            row["edges"], row["nedges"] = self._put(edges), len(edges)
             if zone is not None:
-                row[w.G_ZONE] = len(self.sets) + self.groups.index(g)
+                row["zone"] = len(self.sets) + index
         else:
-            row[w.G_COLS], row[w.G_NCOLS] = self._put([0, 0, *g.cells.columns]), w.V_EXTRA + len(g.cells.columns)
-            row[w.G_RETRACT] = row[w.G_NCOLS] - 1 - g.kept if self.sets[g.sets[0]].retract else 0
-            row[w.G_KEEP] = 0 if g.kept else max(leaves_after(self.sets[i]) + self.sets[i].lateness for i in g.sets)
-        self.words[g.at : g.at + w.G_WORDS] = row
+            row["columns"], row["ncolumns"] = self._put([0] * w.FIELDS + cells.columns), w.FIELDS + len(cells.columns)
+            row["document"] = row["ncolumns"] - 1 - g.kept if self.sets[g.sets[0]].retract else 0
+            row["keep"] = 0 if g.kept else max(leaves_after(self.sets[i]) + self.sets[i].lateness for i in g.sets)
+        self._fill(g.at, laid(tables.GROUP, **row))
 
     def _lay_set(self, i: int) -> None:
         spec, home = self.sets[i], self.group_of[i]
-        row = [0] * w.S_WORDS
-        row[w.S_GROUP], row[w.S_INDEX], row[w.S_ZONE] = home.at, i, -1
-        row[w.S_ENT], row[w.S_LAT], row[w.S_LATE] = self.entity[i], spec.lateness, LATE[spec.late]
-        row[w.S_HOLD] = hold_of(spec)
-        row[w.S_BIT], row[w.S_CNT] = home.cells.events[i]
-        row[w.S_MEASURES], row[w.S_NMEASURES] = self._measures(i, home), len(spec.measures)
-        row[w.S_J], row[w.S_OUT] = home.sets.index(i), 2 * i * w.OUT_WORDS
-        row[w.S_WIDTH] = (1 if self.is_rolling(i) else w.ROW_WORDS) + len(spec.measures)
         cells = home.cells.rows(i)
-        row[w.S_CELLS], row[w.S_NCELLS] = self._put(cells), len(cells) // w.C_WORDS
-        self._lay_kind(i, row, home)
-        self.words[self.set_at(i) : self.set_at(i) + w.S_WORDS] = row
+        row = {
+            "group": home.at, "index": i, "member": home.sets.index(i), "entity": self.entity[i], "out": 2 * i * w.OUT_WORDS,
+            "lateness": spec.lateness, "late": LATE[spec.late], "hold": hold_of(spec), "zone": -1,
+            "measures": self._measures(i, home), "nmeasures": len(spec.measures),
+            "width": (1 if self.is_rolling(i) else w.ROW_WORDS) + len(spec.measures),
+            "cells": self._rows(tables.CELL, cells), "ncells": len(cells),
+            "last": w.SLICE_CELLS + home.cells.words + home.sets.index(i),
+        }  # fmt: skip
+        self._fill(self.set_at(i), laid(tables.SET, **(row | home.cells.events[i] | self._of_kind(i, home))))
 
-    def _lay_kind(self, i: int, row: list[int], home: Group) -> None:
-        kind = self.sets[i].kind
-        if home.kept:
-            lay_kept(self.sets[i], row, len(home.cells.kept[i]))
-        elif isinstance(kind, (Tumbling, Sliding)):
-            row[w.S_KIND], row[w.S_SIZE], row[w.S_EVERY], row[w.S_OFF] = w.GRID, kind.size, every_of(self.sets[i]), kind.offset
-            row[w.S_SPAN] = kind.size // row[w.S_EVERY] if kind.size % row[w.S_EVERY] == 0 else 0
-        elif isinstance(kind, Rolling):
-            row[w.S_KIND], row[w.S_SIZE], row[w.S_DELAY] = w.ROLLING, kind.size, kind.delay
-            row[w.S_CLOSED], row[w.S_CURRENT] = int(kind.closed == "both"), int(kind.current)
-            row[w.S_STEP], row[w.S_FEATURE] = max(kind.size // 60, 1_000), self.feature_at[i]
-            kept = home.cells.kept[i]
-            row[w.S_INC], row[w.S_NINC] = self._put([x for one in kept for x in one]), len(kept)
-        if isinstance(kind, (Tumbling, Sliding)) and kind.zone is not None:
-            row[w.S_ZONE], row[w.S_SPAN] = i, 0
+    def _kind(self, i: int) -> int:
+        """A set's kind, which is that of its group too."""
+        if isinstance(self.sets[i].kind, Session):
+            return tables.SESSION
+        if isinstance(self.sets[i].kind, Rolling):
+            return tables.ROLLING
+        return tables.RETRACTED if self.group_of[i].kept else tables.GRID
+
+    def _of_kind(self, i: int, home: Group) -> dict[str, int]:
+        """What a set's row says of its kind."""
+        kind, moving = self.sets[i].kind, home.cells.moving[i]
+        row = {"kind": self._kind(i), "nmoving": len(moving)}
+        if isinstance(kind, Session):
+            return row | {"gap": kind.gap, "max": ENDLESS if kind.max is None else kind.max}
+        if isinstance(kind, Rolling):
+            return row | {
+                "size": kind.size, "delay": kind.delay, "closed": int(kind.closed == "both"), "current": int(kind.current),
+                "decay": max(kind.size // 60, 1_000), "feature": self.feature_at[i],
+                "moving": self._put([word for one in moving for word in one]),
+            }  # fmt: skip
+        every = every_of(self.sets[i])
+        row |= {"size": kind.size, "every": every, "offset": kind.offset}
+        if kind.zone is not None:
             self.zones.append(i)
+            row["zone"] = i
+        elif kind.size % every == 0:
+            row["span"] = kind.size // every
+        return row
+
+    def _rows(self, kind: np.dtype[np.void], rows: Sequence[Mapping[str, int]]) -> int:
+        """A table: where it stands."""
+        return self._put([word for row in rows for word in laid(kind, **row)])
+
+    def _fill(self, at: int, words: Sequence[int]) -> None:
+        self.words[at : at + len(words)] = words
 
     def _measures(self, i: int, home: Group) -> int:
         rows = home.cells.measures[i]
         for row, measure in zip(rows, self.sets[i].measures, strict=True):
-            row[w.F_Q] = self._list([0.5 if measure.q is None else float(measure.q)]) + 1
-        return self._put([x for row in rows for x in row])
+            row["q"] = self._list([0.5 if measure.q is None else float(measure.q)]) + 1
+        return self._rows(tables.MEASURE, rows)
 
 
 # How wide the rows of each kind of result are, and how many of them must be free (see windows/kernels/words.py).

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from windows.columnar.room import AN_EVENT
-from windows.kernels import words as w
+from windows.kernels import tables
 from windows.kernels.memory import arena
 from windows.kernels.memory.codesets import HALF, N_DATA, N_LIVE, N_PLACES, counts_changed, counts_free
 
@@ -56,7 +56,7 @@ def test_so_many_values_at_once_take_what_is_promised(n: int) -> None:
     for code in range(n):
         at = counts_changed(memory, at, code, 1)
     assert memory[at + N_LIVE] == n
-    assert memory[arena.BUMP] - arena.HEAD <= AN_EVENT[w.I_MAP] * n + 64
+    assert memory[arena.BUMP] - arena.HEAD <= AN_EVENT[tables.COUNTS] * n + 64
 
 
 def test_values_that_never_come_again_leave_no_words_behind() -> None:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiled.kernel import fma, kernel
+from compiled.kernel import kernel
+from compiled.pointers import fma
 from tests.windows.build import columns, window_set
 from windows.columnar.engine import ColumnarEngine
 from windows.kernels.cells.pairs import pair_sum, square_add, variance

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from tests.windows.build import Factory, drive, window_set
 from tests.windows.law.test_properties import assert_same, plain
 from windows.columnar.room import AN_EVENT
-from windows.kernels import words as w
-from windows.kernels.cells.measures import between
+from windows.kernels import tables
 from windows.kernels.memory import arena
 from windows.kernels.memory.sorted import (
+    between,
     sorted_count,
     sorted_drop,
     sorted_free,
@@ -70,7 +70,7 @@ class Beside:
         for q in [0.0, 1.0, *(random.random() for _ in range(5))]:
             ours, theirs = float(sorted_quantile(self.M, self.X, self.at, q)), between(np.array(self.values), 0, n, q)
             assert ours == theirs or (n == 0 and math.isnan(ours))
-        assert self.M[arena.USED] <= AN_EVENT[w.I_SORTED] * n + 1024
+        assert self.M[arena.USED] <= AN_EVENT[tables.SORTED] * n + 1024
 
 
 @given(st.sampled_from(sorted(POOLS)), st.lists(st.integers(-2_000, 2_000), min_size=1, max_size=12), st.integers(0, 2**32))

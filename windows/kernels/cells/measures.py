@@ -6,77 +6,90 @@ from __future__ import annotations
 import numpy as np
 
 from compiled.kernel import inlined, kernel
+from compiled.pointers import floats_of
+from windows.kernels import tables
 from windows.kernels import words as w
 from windows.kernels.cells.cells import cells_join
 from windows.kernels.cells.pairs import variance
-from windows.kernels.memory.arena import ACC, EMPTY, LIST_DATA, LIST_N, MAP_DATA, MAP_MASK, UNIQUE
-from windows.kernels.memory.codesets import values_count
+from windows.kernels.memory.arena import ACC, LIST_DATA, LIST_N, UNIQUE
+from windows.kernels.memory.codesets import value_at, values_count, values_span
+from windows.kernels.memory.sorted import between
+from windows.kernels.tables import measure_at, set_at
+from windows.kernels.words import node_at, number_at
 
 
 @inlined
-def joined(M, X, P, s, S, at, n, D):
+def joined(core, s, at, n, D):
     """The place of the cells of a set's measures over n items: the item's own, where it is but one."""
+    M, S = core.M, core.S
+    spec = set_at(core.P, s)
     if n == 1 and S[at + 1] < 0:
         return S[at]
-    cells_join(M, X, P, P[s + w.S_CELLS], P[s + w.S_NCELLS], M[ACC], S, at, n, D)
+    cells_join(core, spec.cells, spec.ncells, M[ACC], at, n, D)
     return M[ACC]
 
 
 @inlined
-def measure_of(M, X, P, PX, f, base, S, at, n, D, STAMP):
+def measure_of(core, f, base, at, n, D):
     """The value of the measure at P[f] over n items, whose joined cells are at `base`."""
-    fn = P[f + w.F_FN]
-    cell = base + P[f + w.F_CELL]
-    if fn == w.F_COUNT:
+    M = core.M
+    measure = measure_at(core.P, f)
+    fn = measure.fn
+    cell = base + measure.cell
+    if fn == tables.F_COUNT:
         return float(M[cell])
-    if fn <= w.F_STD:
-        return number_of(M, X, fn, cell, base + P[f + w.F_CELL2])
-    if fn == w.F_DISTINCT:
-        return float(distinct_of(M, S, at, n, D, P[f + w.F_BIT], P[f + w.F_COL], P[f + w.F_CELL], STAMP))
-    if fn == w.F_FIRST or fn == w.F_LAST:
+    if fn <= tables.F_STD:
+        return number_of(M, fn, cell, base + measure.cell2)
+    if fn == tables.F_DISTINCT:
+        return float(distinct_of(core, f, at, n, D))
+    if fn == tables.F_FIRST or fn == tables.F_LAST:
         return np.nan if M[cell + 1] < 0 else float(M[cell + 1])
-    if fn == w.F_QUANTILE:
-        return quantile_of(M, X, S, at, n, D, P[f + w.F_BIT], P[f + w.F_COL], P[f + w.F_CELL], PX[P[f + w.F_Q]])
-    known = M[base + P[f + w.F_CELL2]]
+    if fn == tables.F_QUANTILE:
+        return quantile_of(core, f, at, n, D)
+    known = M[base + measure.cell2]
     return M[cell] / known if known > 0 else np.nan
 
 
 @inlined
-def number_of(M, X, fn, cell, squares):
+def number_of(M, fn, place, squares):
     """sum, mean, min, max, var or std of a number's cell, and of the cell of its squares."""
-    n = M[cell + w.X_N]
-    if fn == w.F_TOTAL:
-        return X[cell + w.X_HIGH] + X[cell + w.X_LOW]
-    if n == 0:
+    cell = number_at(M, place)
+    if fn == tables.F_SUM:
+        return cell.high + cell.low
+    if cell.n == 0:
         return np.nan
-    if fn == w.F_MEAN:
-        return (X[cell + w.X_HIGH] + X[cell + w.X_LOW]) / n
-    if fn == w.F_MIN:
-        return X[cell + w.X_MIN]
-    if fn == w.F_MAX:
-        return X[cell + w.X_MAX]
-    if n < 2:
+    if fn == tables.F_MEAN:
+        return (cell.high + cell.low) / cell.n
+    if fn == tables.F_MIN:
+        return cell.least
+    if fn == tables.F_MAX:
+        return cell.most
+    if cell.n < 2:
         return np.nan
-    var = variance(n, X[cell + w.X_HIGH], X[cell + w.X_LOW], X[squares], X[squares + 1])
-    return np.sqrt(var) if fn == w.F_STD else var
+    X = floats_of(M)
+    var = variance(cell.n, cell.high, cell.low, X[squares], X[squares + 1])
+    return np.sqrt(var) if fn == tables.F_STD else var
 
 
 @kernel
-def distinct_of(M, S, at, n, D, bit, col, cell, STAMP):
+def distinct_of(core, f, at, n, D):
     """How many different values: a code is counted where its stamp is not this call's."""
+    M, S, STAMP = core.M, core.S, core.STAMP
+    measure = measure_at(core.P, f)
     if n == 1 and S[at + 1] < 0:
-        return values_count(M, S[at] + cell)
+        return values_count(M, S[at] + measure.cell)
     M[UNIQUE] += 1
     mark = M[UNIQUE]
     total = np.int64(0)
     for j in range(at, at + 3 * n, 3):
         p = S[j]
         if S[j + 1] < 0:
-            total += unseen(M, p + cell, STAMP, mark)
+            total += unseen(core, p + measure.cell, mark)
             continue
+        cap = node_at(M, p).cap
         for e in range(S[j + 1], S[j + 2]):
-            if (M[p + D + w.V_MASK * M[p + w.N_CAP] + e] >> bit) & 1:
-                code = M[p + D + col * M[p + w.N_CAP] + e]
+            if (M[p + D + w.MASKS * cap + e] >> measure.bit) & 1:
+                code = M[p + D + measure.column * cap + e]
                 if STAMP[code] != mark:
                     STAMP[code] = mark
                     total += 1
@@ -84,61 +97,44 @@ def distinct_of(M, S, at, n, D, bit, col, cell, STAMP):
 
 
 @kernel
-def unseen(M, at, STAMP, mark):
+def unseen(core, at, mark):
     """How many values of a cell have not been seen under this mark; now they have."""
-    values = M[at]
+    M, STAMP = core.M, core.STAMP
     total = np.int64(0)
-    if values >= 0:
-        first = at + 1 if values <= w.INLINE else values + LIST_DATA
-        for p in range(first, first + values_count(M, at)):
-            if STAMP[M[p]] != mark:
-                STAMP[M[p]] = mark
-                total += 1
-        return total
-    for p in range(-values + MAP_DATA, -values + MAP_DATA + 2 * (M[-values + MAP_MASK] + 1), 2):
-        if M[p] != EMPTY and STAMP[M[p]] != mark:
-            STAMP[M[p]] = mark
+    first, end = values_span(M, at)
+    for p in range(first, end):
+        code = value_at(M, at, p)
+        if code >= 0 and STAMP[code] != mark:
+            STAMP[code] = mark
             total += 1
     return total
 
 
 @kernel
-def quantile_of(M, X, S, at, n, D, bit, col, cell, q):
+def quantile_of(core, f, at, n, D):
     """Exact: all values, sorted."""
+    M, X, S = core.M, floats_of(core.M), core.S
+    measure = measure_at(core.P, f)
     most = 0
     for j in range(at, at + 3 * n, 3):
         if S[j + 1] >= 0:
             most += S[j + 2] - S[j + 1]
-        elif M[S[j] + cell] != 0:
-            most += M[M[S[j] + cell] + LIST_N]
+        elif M[S[j] + measure.cell] != 0:
+            most += M[M[S[j] + measure.cell] + LIST_N]
     values = np.empty(most)
     k = 0
     for j in range(at, at + 3 * n, 3):
         p = S[j]
         if S[j + 1] < 0:
-            if M[p + cell] != 0:
-                for e in range(M[M[p + cell] + LIST_N]):
-                    values[k] = X[M[p + cell] + LIST_DATA + e]
-                    k += 1
+            kept = M[p + measure.cell]
+            for e in range(M[kept + LIST_N] if kept != 0 else 0):
+                values[k] = X[kept + LIST_DATA + e]
+                k += 1
             continue
+        cap = node_at(M, p).cap
         for e in range(S[j + 1], S[j + 2]):
-            if (M[p + D + w.V_MASK * M[p + w.N_CAP] + e] >> bit) & 1:
-                values[k] = X[p + D + col * M[p + w.N_CAP] + e]
+            if (M[p + D + w.MASKS * cap + e] >> measure.bit) & 1:
+                values[k] = X[p + D + measure.column * cap + e]
                 k += 1
     values = np.sort(values[:k])
-    return between(values, 0, k, q)
-
-
-@kernel
-def between(values, at, k, q):
-    """The quantile of k sorted values from values[at] on, linear between neighbours."""
-    if k == 0:
-        return np.nan
-    place = (k - 1) * q
-    low = int(np.floor(place))
-    a = values[at + low]
-    b = values[at + min(low + 1, k - 1)]
-    part = place - low
-    if np.isinf(b - a):
-        return a * (1 - part) + b * part
-    return a + (b - a) * part if part < 0.5 else b - (b - a) * (1 - part)
+    return between(values, 0, k, floats_of(core.P)[measure.q])

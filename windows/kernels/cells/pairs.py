@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from compiled.kernel import fma, inlined
+from compiled.kernel import inlined
+from compiled.pointers import floats_of, fma
 from windows.kernels import words as w
+from windows.kernels.tables import cell_at
+from windows.kernels.words import node_at
 
 LOST = 2.0**-102  # of a sum of squares, for each value: a variance below it is nothing but what was lost
 
@@ -40,26 +43,31 @@ def square_add(X, at, x):
 
 
 @inlined
-def squares_join(M, X, S, at, n, D, bit, col, cell, to):
+def squares_join(core, c, at, n, D, to):
     """The squares' cell over n items, one of which may be at `to` itself."""
+    X, S = floats_of(core.M), core.S
+    place = cell_at(core.P, c).at
     high = 0.0
     low = 0.0
     for j in range(at, at + 3 * n, 3):
         p = S[j]
         if S[j + 1] < 0:
-            high, low = pair_sum(high, low, X[p + cell], X[p + cell + 1])
+            high, low = pair_sum(high, low, X[p + place], X[p + place + 1])
         else:
-            x, y = squares_of_events(M, X, p + D, M[p + w.N_CAP], S[j + 1], S[j + 2], bit, col)
+            x, y = squares_of_events(core, c, p, S[j + 1], S[j + 2], D)
             high, low = pair_sum(high, low, x, y)
     X[to] = high
     X[to + 1] = low
 
 
 @inlined
-def squares_of_events(M, X, d, cap, begin, end, bit, col):
+def squares_of_events(core, c, leaf, begin, end, D):
     """The squares of the events [begin, end) of a leaf: few enough for their low parts to be a float."""
-    m = d + w.V_MASK * cap
-    v = d + col * cap
+    M, X = core.M, floats_of(core.M)
+    cap = node_at(M, leaf).cap
+    bit = cell_at(core.P, c).bit
+    m = leaf + D + w.MASKS * cap
+    v = leaf + D + cell_at(core.P, c).column * cap
     high = 0.0
     low = 0.0
     for e in range(begin, end):

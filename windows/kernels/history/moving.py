@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
-"""What a rolling set keeps beside its history, for the stretch [lo, hi] that was asked for last: counts of values, sorted values.
+"""What a rolling set keeps beside its history and moves along with its window: counts of values, sorted numbers.
 
 To ask for another stretch it is moved there event by event: whole numbers are counted up and down, values go into their place and
 out of it again.
@@ -8,26 +8,33 @@ out of it again.
 from __future__ import annotations
 
 from compiled.kernel import inlined, kernel
+from compiled.pointers import floats_of
+from windows.kernels import tables
 from windows.kernels import words as w
 from windows.kernels.history.stretch import place_near
 from windows.kernels.history.tree import data_of
 from windows.kernels.memory.arena import release
 from windows.kernels.memory.codesets import counts_changed, counts_free
 from windows.kernels.memory.sorted import sorted_drop, sorted_free, sorted_put
+from windows.kernels.tables import MOVING_WORDS, group_at, moving_at, set_at
+from windows.kernels.words import node_at, rolling_at
 
 
 @inlined
-def inc_apply(M, X, P, s, e, leaf, D, i, sign):
-    """One event into (sign 1) or out of (-1) what a set keeps incrementally."""
-    cap = M[leaf + w.N_CAP]
-    mask = M[leaf + D + w.V_MASK * cap + i]
-    for j in range(P[s + w.S_NINC]):
-        c = P[s + w.S_INC] + j * w.I_WORDS
-        if not (mask >> P[c + w.I_BIT]) & 1:
+def moving_apply(core, s, e, leaf, i, sign):
+    """One event into (sign 1) or out of (-1) what moves along."""
+    M, X, P = core.M, floats_of(core.M), core.P
+    spec = set_at(P, s)
+    cap = node_at(M, leaf).cap
+    first = leaf + data_of(core, spec.group) + i
+    mask = M[first + w.MASKS * cap]
+    for j in range(spec.nmoving):
+        c = spec.moving + j * MOVING_WORDS
+        if not (mask >> moving_at(P, c).bit) & 1:
             continue
-        at = leaf + D + P[c + w.I_COL] * cap + i
-        word = e + w.E_INC + j
-        if P[c + w.I_KIND] == w.I_MAP:
+        at = first + moving_at(P, c).column * cap
+        word = e + w.ROLLING_WORDS + j
+        if moving_at(P, c).kind == tables.COUNTS:
             M[word] = counts_changed(M, M[word], M[at], sign)
         elif sign > 0:
             M[word] = sorted_put(M, X, M[word], X[at])
@@ -36,54 +43,60 @@ def inc_apply(M, X, P, s, e, leaf, D, i, sign):
 
 
 @kernel
-def inc_walk(M, X, P, g, s, e, h, lo, hi, sign):
-    """All events of a stretch into or out of what a set keeps incrementally."""
+def moving_walk(core, s, e, h, lo, hi, sign):
+    """All events of a stretch into or out of what moves along."""
+    M = core.M
     if lo > hi:
         return
-    D = data_of(P, g)
-    leaf, i = place_near(M, P, g, e, h, lo)
+    g = set_at(core.P, s).group
+    D = data_of(core, g)
+    leaf, i = place_near(core, g, e, h, lo)
     while leaf != 0:
-        n = M[leaf + w.N_N]
+        n = node_at(M, leaf).n
         while i < n:
             if M[leaf + D + i] > hi:
                 return
-            inc_apply(M, X, P, s, e, leaf, D, i, sign)
+            moving_apply(core, s, e, leaf, i, sign)
             i += 1
-        leaf = M[leaf + w.N_NEXT]
+        leaf = node_at(M, leaf).next
         i = 0
 
 
 @inlined
-def inc_move(M, X, P, g, s, e, h, lo, hi):
-    """What a set keeps incrementally, moved to the stretch [lo, hi]."""
-    a = M[e + w.E_LO]
-    b = M[e + w.E_HI]
+def moving_move(core, s, e, h, lo, hi):
+    """What moves along, moved to the stretch [lo, hi]."""
+    mine = rolling_at(core.M, e)
+    a = mine.low
+    b = mine.high
     if a > b or lo > b or hi < a:
-        inc_walk(M, X, P, g, s, e, h, a, b, -1)
-        inc_walk(M, X, P, g, s, e, h, lo, hi, 1)
+        moving_walk(core, s, e, h, a, b, -1)
+        moving_walk(core, s, e, h, lo, hi, 1)
     else:
         if a != lo:
-            inc_walk(M, X, P, g, s, e, h, min(a, lo), max(a, lo) - 1, 1 if lo < a else -1)
+            moving_walk(core, s, e, h, min(a, lo), max(a, lo) - 1, 1 if lo < a else -1)
         if b != hi:
-            inc_walk(M, X, P, g, s, e, h, min(b, hi) + 1, max(b, hi), 1 if b < hi else -1)
-    M[e + w.E_LO] = lo
-    M[e + w.E_HI] = hi
+            moving_walk(core, s, e, h, min(b, hi) + 1, max(b, hi), 1 if b < hi else -1)
+    mine.low = lo
+    mine.high = hi
 
 
 @kernel
-def inc_free(M, P, s, e):
+def moving_free(core, s, e):
     """Let go of what a set keeps beside its history."""
-    if M[e + w.E_MIDDLE] != 0:
-        release(M, M[e + w.E_MIDDLE], P[P[s + w.S_GROUP] + w.G_CELLWORDS])
-    M[e + w.E_MIDDLE] = 0
-    M[e + w.E_LEFT] = 0
-    for j in range(P[s + w.S_NINC]):
-        word = e + w.E_INC + j
+    M, P = core.M, core.P
+    spec = set_at(P, s)
+    mine = rolling_at(M, e)
+    if mine.middle != 0:
+        release(M, mine.middle, group_at(P, spec.group).cell_words)
+    mine.middle = 0
+    mine.left = 0
+    for j in range(spec.nmoving):
+        word = e + w.ROLLING_WORDS + j
         if M[word] != 0:
-            if P[P[s + w.S_INC] + j * w.I_WORDS + w.I_KIND] == w.I_MAP:
+            if moving_at(P, spec.moving + j * MOVING_WORDS).kind == tables.COUNTS:
                 counts_free(M, M[word])
             else:
                 sorted_free(M, M[word])
             M[word] = 0
-    M[e + w.E_LO] = 1
-    M[e + w.E_HI] = 0
+    mine.low = 1
+    mine.high = 0

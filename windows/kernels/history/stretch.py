@@ -14,6 +14,8 @@ from windows.kernels.cells.cells import cells_clear, cells_join
 from windows.kernels.history.events import leaf_from, leaf_item, place_of, refreshed, stretch
 from windows.kernels.history.tree import data_of, leaf_for
 from windows.kernels.memory.arena import SCRATCH, alloc
+from windows.kernels.tables import group_at, set_at
+from windows.kernels.words import history_at, node_at, rolling_at
 
 NEAR = 4  # leaves that are looked through before the tree is asked
 
@@ -21,168 +23,187 @@ NEAR = 4  # leaves that are looked through before the tree is asked
 @inlined
 def is_known(M, e, h):
     """Whether what is remembered still holds."""
-    return M[e + w.E_LEFT] != 0 and M[e + w.E_EPOCH] == M[h + w.H_EPOCH]
+    return rolling_at(M, e).left != 0 and rolling_at(M, e).epoch == history_at(M, h).epoch
 
 
 @inlined
-def window_items(M, X, P, g, s, e, h, lo, hi, S):
+def window_items(core, s, e, h, lo, hi):
     """The events with lo <= time <= hi as items from S[0] on, in order: how many."""
-    D = data_of(P, g)
-    if M[M[h + w.H_ROOT] + w.N_LEVEL] == 0:
-        return leaf_item(M, P, g, M[h + w.H_ROOT], lo, hi, S, 0)
+    M, S = core.M, core.S
+    g = set_at(core.P, s).group
+    D = data_of(core, g)
+    mine = rolling_at(M, e)
+    if node_at(M, history_at(M, h).root).level == 0:
+        return leaf_item(core, g, history_at(M, h).root, lo, hi, 0)
     if is_known(M, e, h):
-        if lo < M[e + w.E_FROM] or hi < M[e + w.E_TO]:
-            return stretch(M, X, P, g, h, lo, hi, S)
-        window_forward(M, X, P, g, s, e, h, lo, hi, S)
+        if lo < mine.begin or hi < mine.end:
+            return stretch(core, g, h, lo, hi)
+        window_forward(core, s, e, h, lo, hi)
     else:
-        window_find(M, X, P, g, s, e, h, lo, hi, S)
-    left = M[e + w.E_LEFT]
+        window_find(core, s, e, h, lo, hi)
+    left = mine.left
     if left == 0:
         return 0
-    right = M[e + w.E_RIGHT]
-    n = leaf_item(M, P, g, left, lo, hi, S, 0)
+    right = mine.right
+    n = leaf_item(core, g, left, lo, hi, 0)
     if left == right:
         return n
-    if M[left + w.N_NEXT] != right:
-        S[3 * n] = M[e + w.E_MIDDLE]
+    if node_at(M, left).next != right:
+        S[3 * n] = mine.middle
         S[3 * n + 1] = -1
         n += 1
     d = right + D
     S[3 * n] = right
     S[3 * n + 1] = 0
-    S[3 * n + 2] = M[right + w.N_N] if M[d + M[right + w.N_N] - 1] <= hi else leaf_from(M, d, M[right + w.N_N], hi + 1)
+    S[3 * n + 2] = node_at(M, right).n if M[d + node_at(M, right).n - 1] <= hi else leaf_from(M, d, node_at(M, right).n, hi + 1)
     return n + 1
 
 
 @kernel
-def window_find(M, X, P, g, s, e, h, lo, hi, S):
+def window_find(core, s, e, h, lo, hi):
     """Find the stretch anew. No leaf is remembered where it is empty."""
-    left, i = place_of(M, P, g, h, lo)
-    M[e + w.E_LEFT] = 0
-    if left == 0 or M[left + data_of(P, g) + i] > hi:
+    M = core.M
+    g = set_at(core.P, s).group
+    mine = rolling_at(M, e)
+    left, i = place_of(core, g, h, lo)
+    mine.left = 0
+    if left == 0 or M[left + data_of(core, g) + i] > hi:
         return
-    M[e + w.E_LEFT] = left
-    M[e + w.E_RIGHT] = leaf_for(M, P, g, h, hi)
-    M[e + w.E_FROM] = lo
-    M[e + w.E_TO] = hi
-    M[e + w.E_EPOCH] = M[h + w.H_EPOCH]
-    middle_make(M, X, P, g, s, e, S)
+    mine.left = left
+    mine.right = leaf_for(core, g, h, hi)
+    mine.begin = lo
+    mine.end = hi
+    mine.epoch = history_at(M, h).epoch
+    middle_make(core, s, e)
 
 
 @inlined
-def window_forward(M, X, P, g, s, e, h, lo, hi, S):
+def window_forward(core, s, e, h, lo, hi):
     """The stretch has moved on."""
-    D = data_of(P, g)
-    left = M[e + w.E_LEFT]
-    right = M[e + w.E_RIGHT]
+    M = core.M
+    D = data_of(core, set_at(core.P, s).group)
+    mine = rolling_at(M, e)
+    left = mine.left
+    right = mine.right
     first = left
-    after = M[right + w.N_NEXT]
+    after = node_at(M, right).next
     while after != 0 and M[after + D] <= hi:
         if right != left:
-            middle_join(M, X, P, g, s, e, left, right, S)
+            middle_join(core, s, e, left, right)
         right = after
-        after = M[right + w.N_NEXT]
-    M[e + w.E_RIGHT] = right
-    while left != right and M[left + D + M[left + w.N_N] - 1] < lo:
-        left = M[left + w.N_NEXT]
-    if left == right and M[left + D + M[left + w.N_N] - 1] < lo:
-        window_find(M, X, P, g, s, e, h, lo, hi, S)
+        after = node_at(M, right).next
+    mine.right = right
+    while left != right and M[left + D + node_at(M, left).n - 1] < lo:
+        left = node_at(M, left).next
+    if left == right and M[left + D + node_at(M, left).n - 1] < lo:
+        window_find(core, s, e, h, lo, hi)
         return
-    M[e + w.E_LEFT] = left
-    M[e + w.E_FROM] = lo
-    M[e + w.E_TO] = hi
+    mine.left = left
+    mine.begin = lo
+    mine.end = hi
     if left != first:
-        middle_make(M, X, P, g, s, e, S)
+        middle_make(core, s, e)
 
 
 @kernel
-def middle_join(M, X, P, g, s, e, left, leaf, S):
+def middle_join(core, s, e, left, leaf):
     """One more leaf, the next one, belongs to the middle."""
-    if M[leaf + w.N_DIRTY]:
-        refreshed(M, X, P, g, leaf, S, 0)
+    M, S = core.M, core.S
+    spec = set_at(core.P, s)
+    g = spec.group
+    if node_at(M, leaf).dirty:
+        refreshed(core, g, leaf, 0)
     n = 0
-    if M[left + w.N_NEXT] == leaf:
-        middle_room(M, X, P, g, e)
+    if node_at(M, left).next == leaf:
+        middle_room(core, g, e)
     else:
-        S[0] = M[e + w.E_MIDDLE]
+        S[0] = rolling_at(M, e).middle
         S[1] = -1
         n = 1
-    S[3 * n] = leaf + w.N_CELLS
+    S[3 * n] = leaf + w.NODE_CELLS
     S[3 * n + 1] = -1
-    cells_join(M, X, P, P[s + w.S_CELLS], P[s + w.S_NCELLS], M[e + w.E_MIDDLE], S, 0, n + 1, data_of(P, g))
+    cells_join(core, spec.cells, spec.ncells, rolling_at(M, e).middle, 0, n + 1, data_of(core, g))
 
 
 @kernel
-def middle_room(M, X, P, g, e):
-    if M[e + w.E_MIDDLE] == 0:
-        M[e + w.E_MIDDLE] = alloc(M, P[g + w.G_CELLWORDS])
-    cells_clear(M, X, P, g, M[e + w.E_MIDDLE])
+def middle_room(core, g, e):
+    """The middle, with nothing in it."""
+    M, P = core.M, core.P
+    if rolling_at(M, e).middle == 0:
+        rolling_at(M, e).middle = alloc(M, group_at(P, g).cell_words)
+    cells_clear(core, g, rolling_at(M, e).middle)
 
 
 @kernel
-def middle_make(M, X, P, g, s, e, S):
+def middle_make(core, s, e):
     """Join all leaves between the first and the last one, by whole branches of the tree."""
-    left = M[e + w.E_LEFT]
-    right = M[e + w.E_RIGHT]
-    if left == right or M[left + w.N_NEXT] == right:
+    M, S = core.M, core.S
+    spec = set_at(core.P, s)
+    g = spec.group
+    left = rolling_at(M, e).left
+    right = rolling_at(M, e).right
+    if left == right or node_at(M, left).next == right:
         return
-    middle_room(M, X, P, g, e)
-    D = data_of(P, g)
+    middle_room(core, g, e)
+    D = data_of(core, g)
     n = 0
     top = M[SCRATCH]
-    while M[left + w.N_PARENT] != M[right + w.N_PARENT]:
-        n = branches(M, X, P, g, M[left + w.N_PARENT], left, 0, S, n)
+    while node_at(M, left).parent != node_at(M, right).parent:
+        n = branches(core, g, node_at(M, left).parent, left, 0, n)
         i = 0
-        d = M[right + w.N_PARENT] + D
+        d = node_at(M, right).parent + D
         while M[d + i] != right:
             i += 1
         for j in range(i - 1, -1, -1):
             top -= 1
             S[top] = M[d + j]
-        left = M[left + w.N_PARENT]
-        right = M[right + w.N_PARENT]
-    n = branches(M, X, P, g, M[left + w.N_PARENT], left, right, S, n)
+        left = node_at(M, left).parent
+        right = node_at(M, right).parent
+    n = branches(core, g, node_at(M, left).parent, left, right, n)
     while top < M[SCRATCH]:
-        n = branch(M, X, P, g, S[top], S, n)
+        n = branch(core, g, S[top], n)
         top += 1
-    cells_join(M, X, P, P[s + w.S_CELLS], P[s + w.S_NCELLS], M[e + w.E_MIDDLE], S, 0, n, D)
+    cells_join(core, spec.cells, spec.ncells, rolling_at(M, e).middle, 0, n, D)
 
 
 @kernel
-def branches(M, X, P, g, parent, after, before, S, n):
+def branches(core, g, parent, after, before, n):
     """The children of a parent behind one of them, up to another (0: to the end), as items."""
-    d = parent + data_of(P, g)
+    M = core.M
+    d = parent + data_of(core, g)
     i = 0
     while M[d + i] != after:
         i += 1
     i += 1
-    while i < M[parent + w.N_N] and M[d + i] != before:
-        n = branch(M, X, P, g, M[d + i], S, n)
+    while i < node_at(M, parent).n and M[d + i] != before:
+        n = branch(core, g, M[d + i], n)
         i += 1
     return n
 
 
 @kernel
-def branch(M, X, P, g, node, S, n):
+def branch(core, g, node, n):
     """A whole node as an item."""
-    if M[node + w.N_DIRTY]:
-        refreshed(M, X, P, g, node, S, 3 * n)
-    S[3 * n] = node + w.N_CELLS
+    M, S = core.M, core.S
+    if node_at(M, node).dirty:
+        refreshed(core, g, node, 3 * n)
+    S[3 * n] = node + w.NODE_CELLS
     S[3 * n + 1] = -1
     return n + 1
 
 
 @kernel
-def place_near(M, P, g, e, h, t):
+def place_near(core, g, e, h, t):
     """(leaf, place) of the first event at or after a time, leaf 0 where there is none. In the last leaf, near what is remembered,
     or by the tree."""
-    D = data_of(P, g)
-    if M[M[h + w.H_LAST] + D] >= t and is_known(M, e, h) and t >= M[e + w.E_FROM]:
-        leaf = M[e + w.E_LEFT]
+    M = core.M
+    D = data_of(core, g)
+    if M[history_at(M, h).last + D] >= t and is_known(M, e, h) and t >= rolling_at(M, e).begin:
+        leaf = rolling_at(M, e).left
         for _ in range(NEAR):
-            if M[leaf + D + M[leaf + w.N_N] - 1] >= t:
-                return leaf, leaf_from(M, leaf + D, M[leaf + w.N_N], t)
-            leaf = M[leaf + w.N_NEXT]
+            if M[leaf + D + node_at(M, leaf).n - 1] >= t:
+                return leaf, leaf_from(M, leaf + D, node_at(M, leaf).n, t)
+            leaf = node_at(M, leaf).next
             if leaf == 0:
                 return leaf, 0
-    return place_of(M, P, g, h, t)
+    return place_of(core, g, h, t)

@@ -1,8 +1,8 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
 """Rolling windows: a value is asked of the key's history when its event arrives; the view is asked again when it decays.
 
-What cannot be combined (distinct values, sorted values for quantiles) is kept for the stretch [lo, hi] that was asked for last, and
-moved event by event to the next one: whole numbers are counted up and down, values go into their place and out of it again.
+What cannot be combined (distinct values, sorted numbers for quantiles) moves along with the stretch that was asked for last (see
+history/moving.py).
 """
 
 from __future__ import annotations
@@ -10,314 +10,411 @@ from __future__ import annotations
 import numpy as np
 
 from compiled.kernel import inlined, kernel
+from compiled.pointers import floats_of
+from windows.kernels import tables
 from windows.kernels import words as w
 from windows.kernels.cells.measures import joined, measure_of
-from windows.kernels.history.events import doc_note, event_room, forget_before, kept_forget
-from windows.kernels.history.moving import inc_apply, inc_free, inc_move, inc_walk
+from windows.kernels.history.events import event_of, event_put, event_take, events_forget
+from windows.kernels.history.moving import moving_apply, moving_free, moving_move, moving_walk
 from windows.kernels.history.stretch import place_near, window_items
 from windows.kernels.history.tree import data_of, history_free, history_new
-from windows.kernels.memory.arena import DOCS, EMPTY, ENTRY_WM, STEP, STRIDE
+from windows.kernels.memory.arena import DOCS, EMPTY, ENTRY_WM, STEP, WATERMARK, room
 from windows.kernels.memory.codesets import N_LIVE
+from windows.kernels.memory.documents import docs_find
 from windows.kernels.memory.sorted import sorted_quantile
-from windows.kernels.results import KEPT, REFUSED, TOOK, arm, key_changed, out_new
+from windows.kernels.results import KEPT, REFUSED, TOOK, arm, judge, key_changed, out_new
+from windows.kernels.tables import MEASURE_WORDS, group_at, measure_at, set_at
+from windows.kernels.words import chain_at, history_at, node_at, out_at, rolling_at, root_at, view_at
 
 
 @inlined
-def rolling_values(M, X, P, PX, g, s, e, h, t, S, STAMP, out, at, stride):
+def new(core, s, root):
+    """Nothing is known yet of a set at a key."""
+    mine = rolling_at(core.M, root + set_at(core.P, s).entity)
+    mine.last = EMPTY
+    mine.low = 1
+
+
+@inlined
+def values_of(core, s, e, h, t, out, at, stride):
     """The values of a set as of a time, into out[at], out[at + stride], ..."""
-    lo = t - P[s + w.S_DELAY] - P[s + w.S_SIZE] + (0 if P[s + w.S_CLOSED] else 1)
-    hi = t - P[s + w.S_DELAY]
+    M, P = core.M, core.P
+    spec = set_at(P, s)
+    low = t - spec.delay - spec.size + (0 if spec.closed else 1)
+    high = t - spec.delay
     n = 0
     tree = False
     if h != 0:
-        tree = M[M[h + w.H_ROOT] + w.N_LEVEL] > 0
-        if P[s + w.S_NINC] > 0:
+        tree = node_at(M, history_at(M, h).root).level > 0
+        if spec.nmoving > 0:
             if tree:
-                inc_move(M, X, P, g, s, e, h, lo, hi)
-            elif M[e + w.E_LO] <= M[e + w.E_HI]:
-                inc_free(M, P, s, e)  # so few events are looked through
-        n = window_items(M, X, P, g, s, e, h, lo, hi, S)
-    D = data_of(P, g)
-    base = joined(M, X, P, s, S, 0, n, D)
-    f = P[s + w.S_MEASURES]
-    for j in range(at, at + P[s + w.S_NMEASURES] * stride, stride):
-        if tree and P[f + w.F_INC] >= 0:
-            out[j] = kept_value(M, X, P, PX, f, M[e + w.E_INC + P[f + w.F_INC]])
+                moving_move(core, s, e, h, low, high)
+            elif rolling_at(M, e).low <= rolling_at(M, e).high:
+                moving_free(core, s, e)  # so few events are looked through
+        n = window_items(core, s, e, h, low, high)
+    D = data_of(core, spec.group)
+    base = joined(core, s, 0, n, D)
+    f = spec.measures
+    for j in range(at, at + spec.nmeasures * stride, stride):
+        moving = measure_at(P, f).moving
+        if tree and moving >= 0:
+            out[j] = moving_value(core, f, M[e + w.ROLLING_WORDS + moving])
         else:
-            out[j] = measure_of(M, X, P, PX, f, base, S, 0, n, D, STAMP)
-        f += w.F_WORDS
+            out[j] = measure_of(core, f, base, 0, n, D)
+        f += MEASURE_WORDS
 
 
 @inlined
-def kept_value(M, X, P, PX, f, kept):
-    """What a set keeps incrementally, as its measure."""
-    if P[f + w.F_FN] == w.F_DISTINCT:
+def moving_value(core, f, kept):
+    """What moves along, as its measure."""
+    M = core.M
+    measure = measure_at(core.P, f)
+    if measure.fn == tables.F_DISTINCT:
         return float(M[kept + N_LIVE]) if kept != 0 else 0.0
-    return sorted_quantile(M, X, kept, PX[P[f + w.F_Q]]) if kept != 0 else np.nan
+    return sorted_quantile(M, floats_of(M), kept, floats_of(core.P)[measure.q]) if kept != 0 else np.nan
 
 
 @inlined
-def history_trim(M, X, P, g, root, h, before):
+def history_trim(core, g, root, h, before):
     """Free what no value can need any more, once a leaf is full."""
-    last = M[h + w.H_LAST]
-    if M[last + w.N_N] < M[last + w.N_CAP]:
+    M, P = core.M, core.P
+    group = group_at(P, g)
+    last = node_at(M, history_at(M, h).last)
+    if last.n < last.cap:
         return
-    useless = before - P[g + w.G_KEEP]
-    for j in range(P[g + w.G_NSETS]):
-        s = P[P[g + w.G_SETS] + j]
-        e = root + P[s + w.S_ENT]
-        if (
-            (M[h + w.H_MASK] >> j) & 1
-            and P[s + w.S_KIND] == w.ROLLING
-            and M[e + w.E_LO] <= M[e + w.E_HI]
-            and M[e + w.E_LO] < useless
-        ):
-            inc_walk(M, X, P, g, s, e, h, M[e + w.E_LO], min(useless - 1, M[e + w.E_HI]), -1)
-            M[e + w.E_LO] = useless
-    if P[g + w.G_RETRACT] > 0:
-        kept_forget(M, P, g, h, useless)
-    else:
-        forget_before(M, P, g, root, h, useless)
+    useless = before - group.keep
+    for j in range(group.nsets):
+        s = P[group.sets + j]
+        e = root + set_at(P, s).entity
+        mine = rolling_at(M, e)
+        if (history_at(M, h).mask >> j) & 1 and mine.low <= mine.high and mine.low < useless:
+            moving_walk(core, s, e, h, mine.low, min(useless - 1, mine.high), -1)
+            mine.low = useless
+    events_forget(core, g, root, h, useless, group.document > 0)
 
 
 @inlined
-def event_put(M, X, P, g, root, h, mask, t, i, NUM, CODE):
-    """A row's event into a history, and into what its sets keep incrementally."""
-    leaf, place = event_room(M, P, g, h, t)
-    D = data_of(P, g)
-    cap = M[leaf + w.N_CAP]
-    M[leaf + D + w.V_MASK * cap + place] = mask
-    for c in range(w.V_EXTRA, P[g + w.G_NCOLS]):
-        col = P[P[g + w.G_COLS] + c]
-        at = leaf + D + c * cap + place
-        if col >= 0:
-            X[at] = NUM[col * M[STRIDE] + i]
-        else:
-            M[at] = CODE[(-1 - col) * M[STRIDE] + i]
-    doc_note(M, P, g, h, leaf, place)
-    for j in range(P[g + w.G_NSETS]):
-        s = P[P[g + w.G_SETS] + j]
-        e = root + P[s + w.S_ENT]
-        if P[s + w.S_NINC] > 0 and (M[h + w.H_MASK] >> j) & 1 and M[e + w.E_LO] <= t <= M[e + w.E_HI]:
-            inc_apply(M, X, P, s, e, leaf, D, place, 1)
+def event_in(core, rows, g, root, h, mask, t, i):
+    """A row's event into a history, and into what moves along."""
+    M, P = core.M, core.P
+    group = group_at(P, g)
+    leaf, place = event_put(core, rows, g, h, mask, t, i, 0)
+    for j in range(group.nsets):
+        s = P[group.sets + j]
+        e = root + set_at(P, s).entity
+        mine = rolling_at(M, e)
+        if set_at(P, s).nmoving > 0 and (history_at(M, h).mask >> j) & 1 and mine.low <= t <= mine.high:
+            moving_apply(core, s, e, leaf, place, 1)
 
 
 @inlined
-def rolling_put(M, X, P, PX, g, root, mask, t, i, NUM, CODE, S, STAMP, OUT, OX, wm, LATE):
+def put(core, rows, g, root, mask, t, i, wm):
     """One value into a group's history, and the row's features: TOOK | REFUSED | KEPT."""
+    P = core.P
+    group = group_at(P, g)
     verdict = 0
     accepted = 0
-    for j in range(P[g + w.G_NSETS]):
-        s = P[P[g + w.G_SETS] + j]
-        if t + leaves_after(P, s) <= wm - P[s + w.S_LAT]:
-            if (mask >> P[s + w.S_BIT]) & 1:
-                LATE[P[s + w.S_INDEX]] += 1
-                verdict |= REFUSED | (0 if P[s + w.S_LATE] == 2 else KEPT)
-        elif (mask >> P[s + w.S_BIT]) & 1:
+    for j in range(group.nsets):
+        s = P[group.sets + j]
+        spec = set_at(P, s)
+        if not (mask >> spec.bit) & 1:
+            continue
+        if t + leaves_after(core, s) <= wm - spec.lateness:
+            rows.late[spec.index] += 1
+            verdict |= REFUSED if spec.late == tables.DROP else REFUSED | KEPT
+        else:
             verdict |= TOOK
             accepted |= 1 << j
     for current in range(2):
         if current and accepted:
-            histories_put(M, X, P, PX, g, root, accepted, mask, t, i, NUM, CODE, S, STAMP, OUT, OX)
-        features_of(M, X, P, PX, g, root, t, i, S, STAMP, OUT, OX, wm, current)
+            histories_put(core, rows, g, root, accepted, mask, t, i)
+        features_of(core, g, root, t, i, wm, current)
     if accepted:
-        rolling_taken(M, P, g, root, accepted, t, OUT, wm)
+        taken(core, g, root, accepted, t, wm)
     return verdict
 
 
+@kernel
+def take(core, s, root, code, old_at, wm):
+    """A value goes out of a key's history and view: TOOK; or if it is not found, REFUSED where no value could need it, or 0."""
+    M, P = core.M, core.P
+    spec = set_at(P, s)
+    g = spec.group
+    e = root + spec.entity
+    mine = rolling_at(M, e)
+    h = chain_at(M, root + group_at(P, g).chain).head
+    useless = wm - spec.lateness - leaves_after(core, s)
+    there = False
+    t = w.LONG_AGO
+    if h != 0 and mine.last != EMPTY:
+        there, t = docs_find(M, h, code, old_at)
+    if there and old_at > useless:
+        t = old_at
+    if t <= useless or t == w.LONG_AGO:
+        return REFUSED if old_at <= useless else 0
+    leaf, place = event_of(core, g, h, t, code)
+    if spec.nmoving > 0 and mine.low <= t <= mine.high:
+        moving_apply(core, s, e, leaf, place, -1)
+    event_take(core, g, h, leaf, place, t, code)
+    view_touch(core, s, root, wm)
+    arm(core, s, root, due_of(core, s, e, h))
+    return TOOK
+
+
 @inlined
-def histories_put(M, X, P, PX, g, root, accepted, mask, t, i, NUM, CODE, S, STAMP, OUT, OX):
+def histories_put(core, rows, g, root, accepted, mask, t, i):
     """An event into the histories of the sets that accept it."""
-    chain = root + P[g + w.G_CHAIN]
-    if M[chain] == 0:
-        M[chain] = history_new(M, P, g, P[g + w.G_FULL])
-    if accepted != P[g + w.G_FULL]:
-        views_settle(M, X, P, PX, g, root, accepted, t, S, STAMP, OUT, OX)
-    h = M[chain]
+    M = core.M
+    group = group_at(core.P, g)
+    chain = chain_at(M, root + group.chain)
+    if chain.head == 0:
+        chain.head = history_new(core, g, group.full)
+    if accepted != group.full:
+        views_settle(core, g, root, accepted, t)
+    h = chain.head
     while h != 0:
-        if M[h + w.H_MASK] & accepted:
-            history_trim(M, X, P, g, root, h, M[ENTRY_WM])
-            event_put(M, X, P, g, root, h, mask, t, i, NUM, CODE)
-        h = M[h + w.H_NEXT]
+        if history_at(M, h).mask & accepted:
+            history_trim(core, g, root, h, M[ENTRY_WM])
+            event_in(core, rows, g, root, h, mask, t, i)
+        h = history_at(M, h).next
 
 
 @kernel
-def views_settle(M, X, P, PX, g, root, accepted, t, S, STAMP, OUT, OX):
+def views_settle(core, g, root, accepted, t):
     """An event comes that some sets have refused: their views of this step stand as they were before it."""
-    for j in range(P[g + w.G_NSETS]):
-        s = P[P[g + w.G_SETS] + j]
-        e = root + P[s + w.S_ENT]
-        if (accepted >> j) & 1 or M[e + w.E_STAMP] != M[STEP] or t <= M[e + w.E_ASOF] - leaves_after(P, s):
+    M, P, OUT, OX = core.M, core.P, core.OUT, floats_of(core.OUT)
+    group = group_at(P, g)
+    for j in range(group.nsets):
+        s = P[group.sets + j]
+        e = root + set_at(P, s).entity
+        mine = rolling_at(M, e)
+        if (accepted >> j) & 1 or mine.stamp != M[STEP] or t <= mine.as_of - leaves_after(core, s):
             continue
-        row = OUT[P[s + w.S_OUT] + w.OUT_AT] + M[e + w.E_ROW]
-        if OUT[row + w.VIEW_ASOF] == EMPTY:
-            h = history_of(M, P, g, root, j)
-            now = M[e + w.E_ASOF]
-            OUT[row + w.VIEW_ASOF] = now
-            OUT[row + w.VIEW_EXPIRES] = expires(M, P, g, s, e, h, now)
-            rolling_values(M, X, P, PX, g, s, e, h, now, S, STAMP, OX, row + w.VIEW_WORDS, 1)
+        row = out_at(OUT, set_at(P, s).out).at + mine.row
+        if view_at(OUT, row).as_of == EMPTY:
+            h = history_of(core, g, root, j)
+            view_at(OUT, row).as_of = mine.as_of
+            view_at(OUT, row).expires = expires(core, s, e, h, mine.as_of)
+            values_of(core, s, e, h, mine.as_of, OX, row + w.VIEW_WORDS, 1)
 
 
 @inlined
-def features_of(M, X, P, PX, g, root, t, i, S, STAMP, OUT, OX, wm, current):
+def features_of(core, g, root, t, i, wm, current):
     """The row's values of the sets that read it before (current 0) or after (1) its event is in."""
-    for j in range(P[g + w.G_NSETS]):
-        s = P[P[g + w.G_SETS] + j]
-        if P[s + w.S_CURRENT] != current:
+    P, OUT, OX = core.P, core.OUT, floats_of(core.OUT)
+    group = group_at(P, g)
+    for j in range(group.nsets):
+        s = P[group.sets + j]
+        spec = set_at(P, s)
+        if spec.current != current:
             continue
-        row = out_new(M, OUT, P[s + w.S_OUT] + w.OUT_WORDS, P[s + w.S_WIDTH])
+        row = out_new(core, spec.out + w.OUT_WORDS, spec.width)
         OUT[row] = i
-        if t >= wm - P[s + w.S_LAT]:
-            h = history_of(M, P, g, root, j)
-            rolling_values(M, X, P, PX, g, s, root + P[s + w.S_ENT], h, t, S, STAMP, OX, row + 1, 1)
+        if t >= wm - spec.lateness:
+            h = history_of(core, g, root, j)
+            values_of(core, s, root + spec.entity, h, t, OX, row + 1, 1)
         else:
-            for k in range(row + 1, row + P[s + w.S_WIDTH]):
+            for k in range(row + 1, row + spec.width):
                 OX[k] = np.nan
 
 
 @inlined
-def rolling_taken(M, P, g, root, accepted, t, OUT, wm):
+def taken(core, g, root, accepted, t, wm):
     """Views and timers of the sets that took an event of time t."""
-    for j in range(P[g + w.G_NSETS]):
+    M, P = core.M, core.P
+    group = group_at(P, g)
+    for j in range(group.nsets):
         if not (accepted >> j) & 1:
             continue
-        s = P[P[g + w.G_SETS] + j]
-        e = root + P[s + w.S_ENT]
-        fresh = M[e + w.E_LAST] == EMPTY
-        M[e + w.E_LAST] = t if fresh else max(M[e + w.E_LAST], t)
-        view_touch(M, P, s, e, root, OUT, wm)
-        soonest = t + leaves_after(P, s)
-        if t + P[s + w.S_DELAY] > M[e + w.E_ASOF]:
-            soonest = min(soonest, t + P[s + w.S_DELAY])
-        if soonest > M[e + w.E_ASOF]:
-            if soonest < M[e + w.E_DUE]:
-                arm(M, P, s, e, root, -(-soonest // P[s + w.S_STEP]) * P[s + w.S_STEP])
+        s = P[group.sets + j]
+        spec = set_at(P, s)
+        mine = rolling_at(M, root + spec.entity)
+        mine.last = t if mine.last == EMPTY else max(mine.last, t)
+        view_touch(core, s, root, wm)
+        soonest = t + leaves_after(core, s)
+        if t + spec.delay > mine.as_of:
+            soonest = min(soonest, t + spec.delay)
+        if soonest > mine.as_of:
+            if soonest < mine.due:
+                arm(core, s, root, -(-soonest // spec.decay) * spec.decay)
         else:
-            arm(M, P, s, e, root, M[e + w.E_LAST] + leaves_after(P, s) + P[s + w.S_LAT])
+            arm(core, s, root, mine.last + leaves_after(core, s) + spec.lateness)
 
 
-# Views of rolling sets: when they change by silence alone, and what happens then.
 @inlined
-def history_of(M, P, g, root, j):
+def history_of(core, g, root, j):
     """The history that the group's j-th set reads at a key, 0 if there is none."""
-    h = M[root + P[g + w.G_CHAIN]]
-    while h != 0 and not (M[h + w.H_MASK] >> j) & 1:
-        h = M[h + w.H_NEXT]
+    M = core.M
+    h = chain_at(M, root + group_at(core.P, g).chain).head
+    while h != 0 and not (history_at(M, h).mask >> j) & 1:
+        h = history_at(M, h).next
     return h
 
 
 @kernel
-def leaves_after(P, s):
+def leaves_after(core, s):
     """How long after an event a view is without it again."""
-    return P[s + w.S_DELAY] + P[s + w.S_SIZE] + P[s + w.S_CLOSED]
+    spec = set_at(core.P, s)
+    return spec.delay + spec.size + spec.closed
 
 
 @inlined
-def next_event(M, P, g, e, h, bit, t):
+def next_event(core, g, e, h, bit, t):
     """The time of the set's first event at or after a time, NONE if there is none."""
+    M = core.M
     if h == 0:
         return w.NONE
-    D = data_of(P, g)
-    leaf, i = place_near(M, P, g, e, h, t)
+    D = data_of(core, g)
+    leaf, i = place_near(core, g, e, h, t)
     while leaf != 0:
-        while i < M[leaf + w.N_N]:
-            if (M[leaf + D + w.V_MASK * M[leaf + w.N_CAP] + i] >> bit) & 1:
+        while i < node_at(M, leaf).n:
+            if (M[leaf + D + w.MASKS * node_at(M, leaf).cap + i] >> bit) & 1:
                 return M[leaf + D + i]
             i += 1
-        leaf = M[leaf + w.N_NEXT]
+        leaf = node_at(M, leaf).next
         i = 0
     return w.NONE
 
 
 @kernel
-def expires(M, P, g, s, e, h, as_of):
+def expires(core, s, e, h, as_of):
     """When the value next changes by silence alone after as_of: an event leaves, or a delayed one enters. NONE if never."""
-    bit = P[s + w.S_BIT]
+    M = core.M
+    spec = set_at(core.P, s)
+    g = spec.group
     soonest = w.NONE
-    t = next_event(M, P, g, e, h, bit, as_of - leaves_after(P, s) + 1)
+    t = next_event(core, g, e, h, spec.bit, as_of - leaves_after(core, s) + 1)
     if t != w.NONE:
-        soonest = t + leaves_after(P, s)
-        last = M[h + w.H_LAST]
-        if P[s + w.S_DELAY] > 0 or M[last + data_of(P, g) + M[last + w.N_N] - 1] > as_of:
-            t = next_event(M, P, g, e, h, bit, as_of - P[s + w.S_DELAY] + 1)
+        soonest = t + leaves_after(core, s)
+        last = history_at(M, h).last
+        if spec.delay > 0 or M[last + data_of(core, g) + node_at(M, last).n - 1] > as_of:
+            t = next_event(core, g, e, h, spec.bit, as_of - spec.delay + 1)
             if t != w.NONE:
-                soonest = min(soonest, t + P[s + w.S_DELAY])
+                soonest = min(soonest, t + spec.delay)
     return soonest
 
 
 @kernel
-def last_held(M, P, g, h):
+def last_held(core, g, h):
     """The time of the last event of a history, EMPTY where there is none."""
-    if h == 0 or M[M[h + w.H_LAST] + w.N_N] == 0:
+    M = core.M
+    if h == 0 or node_at(M, history_at(M, h).last).n == 0:
         return EMPTY
-    leaf = M[h + w.H_LAST]
-    return M[leaf + data_of(P, g) + M[leaf + w.N_N] - 1]
+    leaf = history_at(M, h).last
+    return M[leaf + data_of(core, g) + node_at(M, leaf).n - 1]
 
 
 @kernel
-def rolling_due(M, P, g, s, e, h):
+def due(core, s, root):
     """When something of the set happens next at a key: a refresh, or that the key is forgotten; NONE if nothing is known of it."""
-    if M[e + w.E_LAST] == EMPTY:
-        return w.NONE
-    return due_after(M, P, s, e, expires(M, P, g, s, e, h, M[e + w.E_ASOF]))
+    spec = set_at(core.P, s)
+    return due_of(core, s, root + spec.entity, history_of(core, spec.group, root, spec.member))
+
+
+@kernel
+def due_of(core, s, e, h):
+    """The same, where the set's history is known."""
+    mine = rolling_at(core.M, e)
+    return w.NONE if mine.last == EMPTY else due_after(core, s, e, expires(core, s, e, h, mine.as_of))
 
 
 @inlined
-def due_after(M, P, s, e, soonest):
+def due_after(core, s, e, soonest):
     """When a view is refreshed that changes at `soonest`; where nothing changes it, when the key is forgotten."""
+    spec = set_at(core.P, s)
     if soonest == w.NONE:
-        return M[e + w.E_LAST] + leaves_after(P, s) + P[s + w.S_LAT]
-    return -(-soonest // P[s + w.S_STEP]) * P[s + w.S_STEP]
+        return rolling_at(core.M, e).last + leaves_after(core, s) + spec.lateness
+    return -(-soonest // spec.decay) * spec.decay
 
 
 @kernel
-def view_touch(M, P, s, e, root, OUT, wm):
+def view_touch(core, s, root, wm):
     """The view is to be written as of now."""
-    M[e + w.E_ASOF] = max(M[e + w.E_LAST], wm)
-    head = P[s + w.S_OUT]
-    if M[e + w.E_STAMP] != M[STEP]:
-        M[e + w.E_STAMP] = M[STEP]
+    M, OUT = core.M, core.OUT
+    spec = set_at(core.P, s)
+    mine = rolling_at(M, root + spec.entity)
+    mine.as_of = max(mine.last, wm)
+    if mine.stamp != M[STEP]:
+        mine.stamp = M[STEP]
         M[DOCS] += 1
-        row = out_new(M, OUT, head, P[s + w.S_WIDTH] - 1 + w.VIEW_WORDS)
-        OUT[row + w.VIEW_SLOT] = M[root + w.R_SLOT]
-        M[e + w.E_ROW] = row - OUT[head + w.OUT_AT]
-    OUT[OUT[head + w.OUT_AT] + M[e + w.E_ROW] + w.VIEW_ASOF] = EMPTY
+        row = out_new(core, spec.out, spec.width - 1 + w.VIEW_WORDS)
+        view_at(OUT, row).slot = root_at(M, root).slot
+        mine.row = row - out_at(OUT, spec.out).at
+    view_at(OUT, out_at(OUT, spec.out).at + mine.row).as_of = EMPTY
 
 
 @inlined
-def rolling_ring(M, X, P, g, s, root, OUT, wm):
+def ring(core, s, root, wm):
     """Refresh a view that has decayed, forget a key that no value can need any more, ring again for the rest."""
-    e = root + P[s + w.S_ENT]
-    M[e + w.E_DUE] = w.NONE
-    if M[e + w.E_LAST] == EMPTY:
+    M = core.M
+    spec = set_at(core.P, s)
+    g = spec.group
+    e = root + spec.entity
+    mine = rolling_at(M, e)
+    mine.due = w.NONE
+    if mine.last == EMPTY:
         return
-    h = history_of(M, P, g, root, P[s + w.S_J])
-    soonest = expires(M, P, g, s, e, h, M[e + w.E_ASOF])
-    due = due_after(M, P, s, e, soonest)
-    if wm >= due:
+    h = history_of(core, g, root, spec.member)
+    soonest = expires(core, s, e, h, mine.as_of)
+    at = due_after(core, s, e, soonest)
+    if wm >= at:
         if soonest != w.NONE:
-            view_touch(M, P, s, e, root, OUT, wm)
-            due = due_after(M, P, s, e, expires(M, P, g, s, e, h, M[e + w.E_ASOF]))
-        key_changed(M, P, OUT, root, wm)
-        if M[e + w.E_LAST] + leaves_after(P, s) <= wm - P[s + w.S_LAT]:
-            M[e + w.E_LAST] = EMPTY
-            inc_free(M, P, s, e)
-            history_leave(M, P, g, root, h)
+            view_touch(core, s, root, wm)
+            at = due_after(core, s, e, expires(core, s, e, h, mine.as_of))
+        key_changed(core, root, wm)
+        if mine.last + leaves_after(core, s) <= wm - spec.lateness:
+            mine.last = EMPTY
+            moving_free(core, s, e)
+            history_leave(core, g, root, h)
             return
-    arm(M, P, s, e, root, due)
+    arm(core, s, root, at)
 
 
 @kernel
-def history_leave(M, P, g, root, h):
+def finish(core, s, root):
+    """The end of a file: the view stands as of the last true watermark."""
+    M, P = core.M, core.P
+    spec = set_at(P, s)
+    group = group_at(P, spec.group)
+    mine = rolling_at(M, root + spec.entity)
+    wm = judge(M, root, M[WATERMARK])
+    last = mine.last if group.document == 0 else last_held(core, spec.group, chain_at(M, root + group.chain).head)
+    if last != EMPTY and last + leaves_after(core, s) > wm - spec.lateness and mine.as_of < wm:
+        view_touch(core, s, root, wm)
+        key_changed(core, root, wm)
+
+
+@kernel
+def history_leave(core, g, root, h):
     """Free a history once all sets that read it have forgotten the key."""
+    M, P = core.M, core.P
+    group = group_at(P, g)
     if h == 0:  # all its events were taken out before it was saved
         return
-    for j in range(P[g + w.G_NSETS]):
-        if (M[h + w.H_MASK] >> j) & 1 and M[root + P[P[P[g + w.G_SETS] + j] + w.S_ENT] + w.E_LAST] != EMPTY:
+    for j in range(group.nsets):
+        if (history_at(M, h).mask >> j) & 1 and rolling_at(M, root + set_at(P, P[group.sets + j]).entity).last != EMPTY:
             return
-    chain = root + P[g + w.G_CHAIN]
-    if M[chain] != h or M[h + w.H_NEXT] != 0:
-        forget_before(M, P, g, root, h, w.NONE)  # other sets have theirs: it stays, empty, so that each set has one
+    chain = chain_at(M, root + group.chain)
+    if chain.head != h or history_at(M, h).next != 0:
+        events_forget(core, g, root, h, w.NONE, False)  # other sets have theirs: it stays, empty, so that each set has one
         return
-    M[chain] = 0
-    history_free(M, P, g, h)
+    chain.head = 0
+    history_free(core, g, h)
+
+
+@kernel
+def emit(core, s, begin, n, SLOT, VALUES, INTS, as_of):
+    """n views of one set, from row `begin` on until memory is short: measures, as_of and expires_at. Where to go on."""
+    M = core.M
+    spec = set_at(core.P, s)
+    for i in range(begin, n):
+        if not room(M):
+            return i
+        root = core.ROOTS[SLOT[i]]
+        e = root + spec.entity
+        h = history_of(core, spec.group, root, spec.member)
+        now = rolling_at(M, e).as_of if as_of == EMPTY else as_of
+        INTS[i] = now
+        values_of(core, s, e, h, now, VALUES, i, n)
+        INTS[n + i] = expires(core, s, e, h, now)
+    return n

@@ -1,226 +1,309 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
-"""How spans live as time passes, sessions and windows alike: they close, they are frozen, and one day they are forgotten."""
+"""Spans: the sessions, or the windows of a grid, of a set that keeps its events. As time passes they close, they are frozen, and
+one day they are forgotten; as rows of a result they are put together from the key's history."""
 
 from __future__ import annotations
 
-from compiled.kernel import kernel
+from compiled.kernel import inlined, kernel
+from compiled.pointers import floats_of
+from windows.kernels import tables
 from windows.kernels import words as w
 from windows.kernels.cells.measures import joined, measure_of
-from windows.kernels.history.events import kept_forget, leaf_items, stretch
-from windows.kernels.history.tree import data_of, history_free
-from windows.kernels.kinds.grid import ends, row_new, starts
-from windows.kernels.memory.arena import DOCS, STEP, TIGHT
-from windows.kernels.memory.rowlist import first_open, span, span_from, spans_cut
+from windows.kernels.history.events import event_put, events_forget, leaf_items, stretch
+from windows.kernels.history.tree import data_of, history_free, history_new
+from windows.kernels.kinds.edges import ends, starts
+from windows.kernels.memory.arena import DOCS, LONGEST, STEP, TIGHT
+from windows.kernels.memory.rowlist import row_from, row_known, row_of, row_put, rows_cut, rows_free
 from windows.kernels.results import arm, key_changed, out_new
+from windows.kernels.tables import MEASURE_WORDS, group_at, set_at
+from windows.kernels.words import chain_at, entity_at, history_at, keeper_at, out_at, root_at, row_at, rowlist_at, span_at
 
 CLOSINGS = 64  # most spans that one ring closes, and most that it forgets
 
 
+# Lists of spans: rows of a list (memory/rowlist.py).
+@inlined
+def span(M, j, i):
+    """The place of the i-th span."""
+    return row_of(M, j, w.SPAN_WORDS, i)
+
+
+@inlined
+def span_from(M, j, key):
+    """Which is the first span whose key is not below this one."""
+    return row_from(M, j, w.SPAN_WORDS, key)
+
+
+@inlined
+def span_put(M, j, i, key):
+    """A new span of zeros at place i."""
+    return row_put(M, j, w.SPAN_WORDS, i, key)
+
+
+@inlined
+def spans_cut(M, j, i, k):
+    """Take k spans out, from place i on."""
+    rows_cut(M, j, w.SPAN_WORDS, i, k)
+
+
 @kernel
-def spans_close(M, P, Z, s, root, j, OUT, until, cause, most):
+def first_open(M, j):
+    """Which is the first span that is not final: what ends sooner is closed sooner."""
+    low = 0
+    high = rowlist_at(M, j).n
+    while low < high:
+        mid = (low + high) >> 1
+        if span_at(M, span(M, j, mid)).state & w.FINAL:
+            low = mid + 1
+        else:
+            high = mid
+    return low
+
+
+@kernel
+def event_in(core, rows, g, root, mask, t, i, came):
+    """A row's event into the history of a set that keeps its events: the history."""
+    M, P = core.M, core.P
+    group = group_at(P, g)
+    chain = chain_at(M, root + group.chain)
+    if chain.head == 0:
+        chain.head = history_new(core, g, group.full)
+    h = chain.head
+    event_put(core, rows, g, h, mask, t, i, came)
+    if set_at(P, P[group.sets]).nmoving > 0:
+        M[LONGEST] = max(M[LONGEST], (history_at(M, h).n + 1) >> 1)  # its leaves, as items, have room in the scratch
+    return h
+
+
+@kernel
+def spans_close(core, s, root, j, until, cause, most):
     """Close what is due, the first ones: how many."""
+    M, P = core.M, core.P
     closed = 0
     i = first_open(M, j)
-    while i < M[j + w.J_N] and closed < most:
+    while i < rowlist_at(M, j).n and closed < most:
         r = span(M, j, i)
-        if end_of(M, P, Z, s, r) + P[s + w.S_LAT] > until:
+        if end_of(core, s, r) + set_at(P, s).lateness > until:
             break
-        M[r + w.K_STATE] = w.EVER | w.FINAL
-        M[r + w.K_CAUSE] = cause
-        span_touch(M, P, s, root, OUT, r)
+        span_at(M, r).state = w.EVER | w.FINAL
+        span_at(M, r).cause = cause
+        span_touch(core, s, root, r)
         closed += 1
         i += 1
     return closed
 
 
 @kernel
-def close_all(M, P, Z, s, root, OUT, until, cause):
+def close_all(core, s, root, until, cause):
     """Close what is due at a key, as much as one ring closes: how many."""
-    e = root + P[s + w.S_ENT]
-    closed = spans_close(M, P, Z, s, root, e + w.E_SPANS, OUT, until, cause, CLOSINGS)
-    if P[s + w.S_KIND] == w.SESSION:
-        closed += spans_close(M, P, Z, s, root, e + w.E_EMPTIED, OUT, until, cause, CLOSINGS - closed)
+    P = core.P
+    spec = set_at(P, s)
+    e = root + spec.entity
+    closed = spans_close(core, s, root, e + w.SPANS, until, cause, CLOSINGS)
+    if spec.kind == tables.SESSION:
+        closed += spans_close(core, s, root, e + w.EMPTIED, until, cause, CLOSINGS - closed)
     return closed
 
 
 @kernel
-def useless_at(M, P, Z, s, j):
+def useless_at(core, s, j):
     """When nobody can miss the first span: see naive/session.py, where it is proven for sessions."""
+    M, P = core.M, core.P
+    spec = set_at(P, s)
     r = span(M, j, 0)
-    end = end_of(M, P, Z, s, r)
-    if P[s + w.S_KIND] != w.SESSION:
-        return end + P[s + w.S_HOLD]
-    useless = end + 2 * P[s + w.S_GAP] + P[s + w.S_HOLD]
-    if M[j + w.J_N] > 1:
+    end = end_of(core, s, r)
+    if spec.kind != tables.SESSION:
+        return end + spec.hold
+    useless = end + 2 * spec.gap + spec.hold
+    if rowlist_at(M, j).n > 1:
         r = span(M, j, 1)
-        if M[r + w.K_KEY] < end + P[s + w.S_GAP]:
-            return max(useless, end_of(M, P, Z, s, r) + P[s + w.S_HOLD])
+        if span_at(M, r).key < end + spec.gap:
+            return max(useless, end_of(core, s, r) + spec.hold)
     return useless
 
 
 @kernel
-def spans_leave(M, X, P, PX, Z, s, root, S, STAMP, OUT, OX, until):
+def spans_leave(core, s, root, until):
     """Forget what nobody can miss any more, as much as one ring forgets; what has still to be written is written: how many."""
-    e = root + P[s + w.S_ENT]
-    chain = root + P[P[s + w.S_GROUP] + w.G_CHAIN]
+    M, P = core.M, core.P
+    spec = set_at(P, s)
+    e = root + spec.entity
+    chain = chain_at(M, root + group_at(P, spec.group).chain)
     gone = 0
-    j = e + w.E_SPANS
-    while M[j + w.J_N] > 0 and gone < CLOSINGS and useless_at(M, P, Z, s, j) <= until:
-        span_row(M, X, P, PX, Z, s, root, span(M, j, 0), 0, S, STAMP, OUT, OX)
-        M[e + w.E_LATES] -= M[span(M, j, 0) + w.K_LATE]
+    j = e + w.SPANS
+    while rowlist_at(M, j).n > 0 and gone < CLOSINGS and useless_at(core, s, j) <= until:
+        span_row(core, s, root, span(M, j, 0), 0)
+        keeper_at(M, e).lates -= span_at(M, span(M, j, 0)).late
         spans_cut(M, j, 0, 1)
         gone += 1
-    if M[chain] != 0 and M[j + w.J_N] == 0:
-        history_free(M, P, P[s + w.S_GROUP], M[chain])
-        M[chain] = 0
-    elif M[chain] != 0 and gone:
-        kept_forget(M, P, P[s + w.S_GROUP], M[chain], start_of(M, P, Z, s, span(M, j, 0)))
-    j = e + w.E_EMPTIED
-    while P[s + w.S_KIND] == w.SESSION and M[j + w.J_N] > 0 and gone < CLOSINGS:
-        if end_of(M, P, Z, s, span(M, j, 0)) + P[s + w.S_HOLD] > until:
+    if chain.head != 0 and rowlist_at(M, j).n == 0:
+        history_free(core, spec.group, chain.head)
+        chain.head = 0
+    elif chain.head != 0 and gone:
+        events_forget(core, spec.group, root, chain.head, start_of(core, s, span(M, j, 0)), True)
+    j = e + w.EMPTIED
+    while spec.kind == tables.SESSION and rowlist_at(M, j).n > 0 and gone < CLOSINGS:
+        if end_of(core, s, span(M, j, 0)) + spec.hold > until:
             break
-        span_row(M, X, P, PX, Z, s, root, span(M, j, 0), 1, S, STAMP, OUT, OX)
+        span_row(core, s, root, span(M, j, 0), 1)
         spans_cut(M, j, 0, 1)
         gone += 1
     return gone
 
 
 @kernel
-def kept_due(M, P, Z, s, e):
+def due(core, s, root):
     """When something happens next to what a set keeps at a key: NONE if never."""
-    due = w.NONE
-    for emptied in range(2 if P[s + w.S_KIND] == w.SESSION else 1):
-        j = e + (w.E_EMPTIED if emptied else w.E_SPANS)
+    M, P = core.M, core.P
+    spec = set_at(P, s)
+    e = root + spec.entity
+    soonest = w.NONE
+    for emptied in range(2 if spec.kind == tables.SESSION else 1):
+        j = e + (w.EMPTIED if emptied else w.SPANS)
         i = first_open(M, j)
-        if i < M[j + w.J_N]:
-            due = min(due, end_of(M, P, Z, s, span(M, j, i)) + P[s + w.S_LAT])
-        if M[j + w.J_N] == 0:
+        if i < rowlist_at(M, j).n:
+            soonest = min(soonest, end_of(core, s, span(M, j, i)) + spec.lateness)
+        if rowlist_at(M, j).n == 0:
             continue
-        if not emptied and P[s + w.S_KIND] == w.SESSION:
-            due = min(due, useless_at(M, P, Z, s, j))
+        if not emptied and spec.kind == tables.SESSION:
+            soonest = min(soonest, useless_at(core, s, j))
         elif i > 0:
-            due = min(due, end_of(M, P, Z, s, span(M, j, 0)) + P[s + w.S_HOLD])
-    return due
+            soonest = min(soonest, end_of(core, s, span(M, j, 0)) + spec.hold)
+    return soonest
 
 
 @kernel
-def kept_ring(M, X, P, PX, Z, s, root, S, STAMP, OUT, OX, wm, rung, cause):
+def ring(core, s, root, wm, rung, cause):
     """Close what is due and forget what nobody needs. Sessions of a key go together, windows of a grid in the order of time."""
-    e = root + P[s + w.S_ENT]
-    M[e + w.E_DUE] = w.NONE
-    until = wm if P[s + w.S_KIND] == w.SESSION else rung
-    closed = close_all(M, P, Z, s, root, OUT, until, cause)
-    gone = spans_leave(M, X, P, PX, Z, s, root, S, STAMP, OUT, OX, until) if closed < CLOSINGS else 0
-    due = kept_due(M, P, Z, s, e)
-    if due != w.NONE:
-        arm(M, P, s, e, root, due)
+    M, P = core.M, core.P
+    spec = set_at(P, s)
+    e = root + spec.entity
+    entity_at(M, e).due = w.NONE
+    until = wm if spec.kind == tables.SESSION else rung
+    closed = close_all(core, s, root, until, cause)
+    gone = spans_leave(core, s, root, until) if closed < CLOSINGS else 0
+    at = due(core, s, root)
+    if at != w.NONE:
+        arm(core, s, root, at)
     if gone or closed:
-        key_changed(M, P, OUT, root, wm)
+        key_changed(core, root, wm)
 
 
 @kernel
-def kept_finish(M, X, P, PX, Z, s, root, S, STAMP, OUT, OX, far, cause):
+def finish(core, s, root, far, cause):
     """The end of a file: close and forget everything, as much as one ring does. Whether there was anything."""
-    e = root + P[s + w.S_ENT]
-    M[e + w.E_DUE] = w.NONE
-    closed = close_all(M, P, Z, s, root, OUT, far, cause)
-    gone = spans_leave(M, X, P, PX, Z, s, root, S, STAMP, OUT, OX, w.NONE) if closed < CLOSINGS else 0
+    M, P = core.M, core.P
+    e = root + set_at(P, s).entity
+    entity_at(M, e).due = w.NONE
+    closed = close_all(core, s, root, far, cause)
+    gone = spans_leave(core, s, root, w.NONE) if closed < CLOSINGS else 0
     if gone or closed:
-        floor = M[root + w.R_FLOOR]
-        key_changed(M, P, OUT, root, far)
-        M[root + w.R_FLOOR] = floor  # the end of a file judges no later value
+        floor = root_at(M, root).floor
+        key_changed(core, root, far)
+        root_at(M, root).floor = floor  # the end of a file judges no later value
     return closed + gone > 0
 
 
 @kernel
-def kept_since(M, P, Z, s, root):
+def since(core, s, root):
     """From when on the events of a key are kept: NONE if none are."""
-    j = root + P[s + w.S_ENT] + w.E_SPANS
-    return start_of(M, P, Z, s, span(M, j, 0)) if M[j + w.J_N] > 0 else w.NONE
+    M, P = core.M, core.P
+    j = root + set_at(P, s).entity + w.SPANS
+    return start_of(core, s, span(M, j, 0)) if rowlist_at(M, j).n > 0 else w.NONE
 
 
 @kernel
-def kept_free(M, P, s, root):
+def free(core, s, root):
     """Let go of a key's spans."""
-    spans_cut(M, root + P[s + w.S_ENT] + w.E_SPANS, 0, M[root + P[s + w.S_ENT] + w.E_SPANS + w.J_N])
-    spans_cut(M, root + P[s + w.S_ENT] + w.E_EMPTIED, 0, M[root + P[s + w.S_ENT] + w.E_EMPTIED + w.J_N])
+    e = root + set_at(core.P, s).entity
+    rows_free(core.M, e + w.SPANS, w.SPAN_WORDS)
+    rows_free(core.M, e + w.EMPTIED, w.SPAN_WORDS)
 
 
-# Sessions and windows of sets that keep their events, as rows of a result (see kinds/grid.py): put together from the history.
 @kernel
-def start_of(M, P, Z, s, r):
+def start_of(core, s, r):
     """Where a span starts."""
-    return M[r + w.K_KEY] if P[s + w.S_KIND] == w.SESSION else starts(P, Z, s, M[r + w.K_KEY])
+    M, P = core.M, core.P
+    return span_at(M, r).key if set_at(P, s).kind == tables.SESSION else starts(core, s, span_at(M, r).key)
 
 
 @kernel
-def end_of(M, P, Z, s, r):
+def end_of(core, s, r):
     """Where a span ends."""
-    if P[s + w.S_KIND] == w.SESSION:
-        return M[r + w.K_LAST] + P[s + w.S_GAP]
-    return ends(P, Z, s, M[r + w.K_KEY])
+    M, P = core.M, core.P
+    spec = set_at(P, s)
+    if spec.kind == tables.SESSION:
+        return span_at(M, r).last + spec.gap
+    return ends(core, s, span_at(M, r).key)
 
 
 @kernel
-def span_said(M, P, s, root, OUT, key, what):
+def span_said(core, s, root, key, what):
     """A span's document is to be written or removed."""
-    row = out_new(M, OUT, P[s + w.S_OUT] + w.OUT_WORDS, 3)
-    OUT[row] = M[root + w.R_SLOT]
+    M, P, OUT = core.M, core.P, core.OUT
+    row = out_new(core, set_at(P, s).out + w.OUT_WORDS, 3)
+    OUT[row] = root_at(M, root).slot
     OUT[row + 1] = key
     OUT[row + 2] = what
 
 
 @kernel
-def span_touch(M, P, s, root, OUT, r):
+def span_touch(core, s, root, r):
     """The span has changed."""
-    if M[r + w.K_STAMP] != M[STEP]:
-        M[r + w.K_STAMP] = M[STEP]
+    M = core.M
+    if span_at(M, r).stamp != M[STEP]:
+        span_at(M, r).stamp = M[STEP]
         M[DOCS] += 1
-        span_said(M, P, s, root, OUT, M[r + w.K_KEY], w.TOUCHED)
+        span_said(core, s, root, span_at(M, r).key, w.TOUCHED)
 
 
 @kernel
-def span_row(M, X, P, PX, Z, s, root, r, emptied, S, STAMP, OUT, OX):
+def span_row(core, s, root, r, emptied):
     """A span as it stands, if it changed in this step and has not been written since."""
-    if M[r + w.K_STAMP] != M[STEP]:
+    M, P, OUT, OX = core.M, core.P, core.OUT, floats_of(core.OUT)
+    spec = set_at(P, s)
+    mine = span_at(M, r)
+    if mine.stamp != M[STEP]:
         return
-    M[r + w.K_STAMP] = 0
-    g = P[s + w.S_GROUP]
-    h = 0 if emptied else M[root + P[g + w.G_CHAIN]]
-    start = start_of(M, P, Z, s, r)
-    end = end_of(M, P, Z, s, r)
-    last = M[r + w.K_LAST] if P[s + w.S_KIND] == w.SESSION else end - 1
+    mine.stamp = 0
+    g = spec.group
+    h = 0 if emptied else chain_at(M, root + group_at(P, g).chain).head
+    start = start_of(core, s, r)
+    end = end_of(core, s, r)
+    last = mine.last if spec.kind == tables.SESSION else end - 1
     n = 0
     if h != 0:  # what no node keeps (distinct values, quantiles) needs each event
-        n = leaf_items(M, P, g, h, start, last, S) if P[s + w.S_NINC] > 0 else stretch(M, X, P, g, h, start, last, S)
-    base = joined(M, X, P, s, S, 0, n, data_of(P, g))
-    row = row_new(M, P, s, OUT)
-    OUT[row + w.ROW_SLOT] = M[root + w.R_SLOT]
-    OUT[row + w.ROW_NUMBER] = M[r + w.K_KEY]
-    OUT[row + w.ROW_START] = start
-    OUT[row + w.ROW_END] = end
-    OUT[row + w.ROW_EVENTS] = M[base + P[s + w.S_CNT]]
-    OUT[row + w.ROW_REVISION] = M[r + w.K_REVISION]
-    OUT[row + w.ROW_LATE] = M[r + w.K_LATE]
-    OUT[row + w.ROW_CAUSE] = M[r + w.K_CAUSE] if M[r + w.K_STATE] & w.FINAL else -1
-    f = P[s + w.S_MEASURES]
-    for j in range(row + w.ROW_WORDS, row + P[s + w.S_WIDTH]):
-        OX[j] = measure_of(M, X, P, PX, f, base, S, 0, n, data_of(P, g), STAMP)
-        f += w.F_WORDS
+        n = leaf_items(core, g, h, start, last) if spec.nmoving > 0 else stretch(core, g, h, start, last)
+    D = data_of(core, g)
+    base = joined(core, s, 0, n, D)
+    row = out_new(core, spec.out, spec.width)
+    said = row_at(OUT, row)
+    said.slot = root_at(M, root).slot
+    said.number = mine.key
+    said.start = start
+    said.end = end
+    said.events = M[base + spec.count]
+    said.revision = mine.revision
+    said.late = mine.late
+    said.cause = mine.cause if mine.state & w.FINAL else -1
+    f = spec.measures
+    for j in range(row + w.ROW_WORDS, row + spec.width):
+        OX[j] = measure_of(core, f, base, 0, n, D)
+        f += MEASURE_WORDS
 
 
 @kernel
-def emit_spans(M, X, P, PX, Z, ROOTS, s, begin, S, STAMP, OUT, OX):
+def emit(core, s, begin):
     """Rows of a set's spans that changed in this step, from the one said at `begin` on, until room is short: where to go on."""
-    head = P[s + w.S_OUT] + w.OUT_WORDS
-    while begin < OUT[head + w.OUT_N] and not M[TIGHT]:
-        said = OUT[head + w.OUT_AT] + begin
-        root = ROOTS[OUT[said]]
-        e = root + P[s + w.S_ENT]
-        for emptied in range(2 if P[s + w.S_KIND] == w.SESSION else 1):
-            j = e + (w.E_EMPTIED if emptied else w.E_SPANS)
-            i = span_from(M, j, OUT[said + 1])
-            if i < M[j + w.J_N] and M[span(M, j, i) + w.K_KEY] == OUT[said + 1]:
-                span_row(M, X, P, PX, Z, s, root, span(M, j, i), emptied, S, STAMP, OUT, OX)
+    M, OUT = core.M, core.OUT
+    spec = set_at(core.P, s)
+    said = out_at(OUT, spec.out + w.OUT_WORDS)
+    while begin < said.n and not M[TIGHT]:
+        root = core.ROOTS[OUT[said.at + begin]]
+        key = OUT[said.at + begin + 1]
+        for emptied in range(2 if spec.kind == tables.SESSION else 1):
+            r = row_known(M, root + spec.entity + (w.EMPTIED if emptied else w.SPANS), w.SPAN_WORDS, key)
+            if r != 0:
+                span_row(core, s, root, r, emptied)
         begin += 3
     return begin

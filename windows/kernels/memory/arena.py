@@ -103,7 +103,7 @@ def room(M):
 @kernel
 def mix(key):
     """Spreads a key's bits (Murmur's finaliser)."""
-    h = np.uint64(key)
+    h = np.uint64(np.int64(key))
     h ^= h >> np.uint64(33)
     h *= np.uint64(0xFF51AFD7ED558CCD)
     h ^= h >> np.uint64(29)

@@ -11,23 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from compiled.kernel import inlined, kernel
-from windows.kernels import words as w
-from windows.kernels.memory.arena import (
-    EMPTY,
-    LIST_DATA,
-    LIST_N,
-    MAP_N,
-    alloc,
-    list_free,
-    list_new,
-    list_push,
-    map_add,
-    map_find,
-    map_free,
-    map_grown,
-    map_new,
-    release,
-)
+from windows.kernels.memory.arena import alloc, release
+from windows.kernels.tables import INLINE
 
 # words of a block: [places, places taken, values whose count is not 0, then the places: the words of values, -1 where one is free]
 N_PLACES, N_TAKEN, N_LIVE, N_DATA = 0, 1, 2, 3
@@ -93,70 +78,53 @@ def counts_changed(M, at, code, by):
         M[p] = code << HALF
     was = M[p] & ((1 << HALF) - 1)
     M[p] += by
-    M[at + N_LIVE] += (was == 0) - (was + by == 0)
+    M[at + N_LIVE] += int(was == 0) - int(was + by == 0)
     return at
 
 
-# Sets of value codes in a cell: in the cell itself, then in a list, then in a map.
-SMALL = 8  # a set of values is a list up to this many
-
-
+# A cell of distinct values: the values themselves while they are few, then the place of a block in which each stands once.
 @kernel
 def values_free(M, at):
     """Let go of what a cell of distinct values keeps elsewhere."""
-    if M[at] < 0:
-        map_free(M, -M[at])
-    elif M[at] > w.INLINE:
-        list_free(M, M[at])
+    if M[at] > INLINE:
+        counts_free(M, M[at])
     M[at] = 0
 
 
 @kernel
 def values_count(M, at):
     """How many values a cell of distinct values holds."""
-    values = M[at]
-    if 0 <= values <= w.INLINE:
-        return values
-    return M[abs(values) + (LIST_N if values > 0 else MAP_N)]
+    return M[at] if M[at] <= INLINE else M[M[at] + N_LIVE]
 
 
 @kernel
 def values_add(M, at, code):
-    """One more value into a cell of distinct values: in the cell itself, then in a list, then in a map (its negative place)."""
-    values = M[at]
-    if values < 0:
-        new = map_grown(M, -values)
-        p = map_find(M, new, code)
-        if M[p] == EMPTY:
-            M[p] = code
-            M[new + MAP_N] += 1
-        M[at] = -new
-        return
-    n = values if values <= w.INLINE else M[values + LIST_N]
-    first = at + 1 if values <= w.INLINE else values + LIST_DATA
-    for i in range(first, first + n):
-        if M[i] == code:
+    """One more value into a cell of distinct values."""
+    n = M[at]
+    if n <= INLINE:
+        for i in range(at + 1, at + 1 + n):
+            if M[i] == code:
+                return
+        if n < INLINE:
+            M[at + 1 + n] = code
+            M[at] = n + 1
             return
-    if n < w.INLINE:
-        M[first + n] = code
-        M[at] = n + 1
-    elif n == w.INLINE or n < SMALL:
-        if n == w.INLINE and values <= w.INLINE:
-            values = list_new(M, SMALL)
-            for i in range(n):
-                values = list_push(M, values, M[first + i])
-        M[at] = list_push(M, values, code)
-    else:
-        values_spread(M, at, code)
+        M[at] = counts_new(M, SMALLEST)
+        for i in range(at + 1, at + 1 + n):
+            M[at] = counts_changed(M, M[at], M[i], 1)
+    if M[counts_find(M, M[at], code)] < 0:
+        M[at] = counts_changed(M, M[at], code, 1)
 
 
 @kernel
-def values_spread(M, at, code):
-    """From a list to a map."""
-    values = M[at]
-    new = map_new(M, 32)
-    for i in range(values + LIST_DATA, values + LIST_DATA + M[values + LIST_N]):
-        map_add(M, new, M[i], 1)
-    map_add(M, new, code, 1)
-    list_free(M, values)
-    M[at] = -new
+def values_span(M, at):
+    """The words [from, to) among which a cell's values stand, for value_at."""
+    if M[at] <= INLINE:
+        return at + 1, at + 1 + M[at]
+    return M[at] + N_DATA, M[at] + N_DATA + M[M[at] + N_PLACES]
+
+
+@kernel
+def value_at(M, at, p):
+    """The value at one of these words, -1 where none is."""
+    return M[p] if M[at] <= INLINE else M[p] >> HALF

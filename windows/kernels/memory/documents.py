@@ -24,17 +24,18 @@ from windows.kernels.memory.arena import (
     map_new,
     map_remove,
 )
+from windows.kernels.words import history_at
 
 
 @kernel
 def docs_add(M, h, code, t):
     """An event of this document came in."""
-    M[h + w.H_DOCS] = map_grown(M, M[h + w.H_DOCS]) if M[h + w.H_DOCS] != 0 else map_new(M, 4)
-    p = map_find(M, M[h + w.H_DOCS], code)
+    history_at(M, h).documents = map_grown(M, history_at(M, h).documents) if history_at(M, h).documents != 0 else map_new(M, 4)
+    p = map_find(M, history_at(M, h).documents, code)
     if M[p] == EMPTY:
         M[p] = code
         M[p + 1] = t << 1
-        M[M[h + w.H_DOCS] + MAP_N] += 1
+        M[history_at(M, h).documents + MAP_N] += 1
         return
     times = M[p + 1] >> 1
     if not M[p + 1] & 1:
@@ -45,7 +46,7 @@ def docs_add(M, h, code, t):
 @kernel
 def docs_strike(M, h, code, t):
     """An event of this document went out."""
-    p = map_find(M, M[h + w.H_DOCS], code)
+    p = map_find(M, history_at(M, h).documents, code)
     if M[p] == EMPTY:
         return
     times = M[p + 1] >> 1
@@ -62,15 +63,15 @@ def docs_strike(M, h, code, t):
         list_free(M, times)
     elif times != t:
         return
-    map_remove(M, M[h + w.H_DOCS], p)
+    map_remove(M, history_at(M, h).documents, p)
 
 
 @kernel
 def docs_find(M, h, code, at):
     """(whether the document has an event at this time, the time of its latest one, LONG_AGO if it has none)."""
-    if M[h + w.H_DOCS] == 0:
+    if history_at(M, h).documents == 0:
         return False, w.LONG_AGO
-    p = map_find(M, M[h + w.H_DOCS], code)
+    p = map_find(M, history_at(M, h).documents, code)
     if M[p] == EMPTY:
         return False, w.LONG_AGO
     latest = M[p + 1] >> 1
@@ -88,11 +89,11 @@ def docs_find(M, h, code, at):
 @kernel
 def docs_free(M, h):
     """Let go of the map of a history that is freed."""
-    docs = M[h + w.H_DOCS]
+    docs = history_at(M, h).documents
     if docs == 0:
         return
     for p in range(docs + MAP_DATA, docs + MAP_DATA + 2 * (M[docs + MAP_MASK] + 1), 2):
         if M[p] != EMPTY and M[p + 1] & 1:
             list_free(M, M[p + 1] >> 1)
     map_free(M, docs)
-    M[h + w.H_DOCS] = 0
+    history_at(M, h).documents = 0

@@ -1,29 +1,33 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
-"""Lists of spans by rising key: the sessions of a key, the emptied ones, or its windows of a grid (see kernels/words.py)."""
+"""Lists of rows by rising key, the first word of a row: what an entity knows of its closed windows, or of its spans.
+
+A list is four words (see ROWLIST in kernels/words.py) at `j`; `width` is how many words a row has. Rows go at the front mostly, and
+come at the end: the front is left behind, and made use of when the block is full.
+"""
 
 from __future__ import annotations
 
 from compiled.kernel import kernel
-from windows.kernels import words as w
 from windows.kernels.memory.arena import alloc, release
+from windows.kernels.words import rowlist_at
 
-SAVED = 6  # words of a span in a dump: all but when it was queued
-
-
-@kernel
-def span(M, j, i):
-    """The place of the i-th span of the list at j."""
-    return M[j + w.J_BLOCK] + w.K_WORDS * (M[j + w.J_HEAD] + i)
+FEW = 2  # rows for which an empty list keeps its block
 
 
 @kernel
-def span_from(M, j, key):
-    """Which is the first span whose key is not below this one."""
+def row_of(M, j, width, i):
+    """The place of the i-th row."""
+    return rowlist_at(M, j).block + width * (rowlist_at(M, j).head + i)
+
+
+@kernel
+def row_from(M, j, width, key):
+    """Which is the first row whose key is not below this one."""
     low = 0
-    high = M[j + w.J_N]
+    high = rowlist_at(M, j).n
     while low < high:
         mid = (low + high) >> 1
-        if M[span(M, j, mid) + w.K_KEY] < key:
+        if M[row_of(M, j, width, mid)] < key:
             low = mid + 1
         else:
             high = mid
@@ -31,88 +35,81 @@ def span_from(M, j, key):
 
 
 @kernel
-def first_open(M, j):
-    """Which is the first span that is not final: what ends sooner is closed sooner."""
-    low = 0
-    high = M[j + w.J_N]
-    while low < high:
-        mid = (low + high) >> 1
-        if M[span(M, j, mid) + w.K_STATE] & w.FINAL:
-            low = mid + 1
-        else:
-            high = mid
-    return low
+def row_known(M, j, width, key):
+    """The place of the row of a key, 0 if there is none."""
+    i = row_from(M, j, width, key)
+    if i == rowlist_at(M, j).n:
+        return 0
+    r = row_of(M, j, width, i)
+    return r if M[r] == key else 0
 
 
 @kernel
-def span_put(M, j, i, key):
-    """A new span of zeros at place i."""
-    n = M[j + w.J_N]
-    cap = M[j + w.J_CAP]
-    if M[j + w.J_HEAD] + n == cap:
-        if 2 * M[j + w.J_HEAD] > cap:
-            spans_move(M, j, M[j + w.J_BLOCK])
+def row_put(M, j, width, i, key):
+    """A new row of zeros at place i."""
+    rows = rowlist_at(M, j)
+    n = rows.n
+    if rows.head + n == rows.cap:
+        if 2 * rows.head > rows.cap:
+            rows_move(M, j, width, rows.block)
         else:
-            old = M[j + w.J_BLOCK]
-            spans_move(M, j, alloc(M, w.K_WORDS * (2 * cap + 2)))
-            if cap > 0:
-                release(M, old, w.K_WORDS * cap)
-            M[j + w.J_CAP] = 2 * cap + 2
-    r = span(M, j, i)
-    for word in range(r + w.K_WORDS * (n - i) - 1, r - 1, -1):
-        M[word + w.K_WORDS] = M[word]
-    for word in range(w.K_WORDS):
-        M[r + word] = 0
-    M[r + w.K_KEY] = key
-    M[j + w.J_N] = n + 1
+            old = rows.block
+            rows_move(M, j, width, alloc(M, width * (2 * rows.cap + 2)))
+            if rows.cap > 0:
+                release(M, old, width * rows.cap)
+            rows.cap = 2 * rows.cap + 2
+    r = row_of(M, j, width, i)
+    for word in range(r + width * (n - i) - 1, r - 1, -1):
+        M[word + width] = M[word]
+    for word in range(r, r + width):
+        M[word] = 0
+    M[r] = key
+    rows.n = n + 1
     return r
 
 
 @kernel
-def spans_move(M, j, to):
-    """All spans to the front of a block."""
-    base = span(M, j, 0)
-    for word in range(w.K_WORDS * M[j + w.J_N]):
+def rows_move(M, j, width, to):
+    """All rows to the front of a block."""
+    base = row_of(M, j, width, 0)
+    for word in range(width * rowlist_at(M, j).n):
         M[to + word] = M[base + word]
-    M[j + w.J_BLOCK] = to
-    M[j + w.J_HEAD] = 0
+    rowlist_at(M, j).block = to
+    rowlist_at(M, j).head = 0
 
 
 @kernel
-def spans_cut(M, j, i, k):
-    """Take k spans out, from place i on."""
-    M[j + w.J_N] -= k
+def rows_cut(M, j, width, i, k):
+    """Take k rows out, from place i on."""
+    rows = rowlist_at(M, j)
+    rows.n -= k
     if i == 0:
-        M[j + w.J_HEAD] += k
+        rows.head += k
     else:
-        r = span(M, j, i)
-        for word in range(r, r + w.K_WORDS * (M[j + w.J_N] - i)):
-            M[word] = M[word + w.K_WORDS * k]
-    if M[j + w.J_N] == 0:
-        spans_free(M, j)
+        r = row_of(M, j, width, i)
+        for word in range(r, r + width * (rows.n - i)):
+            M[word] = M[word + width * k]
+    if rows.n == 0:
+        rows.head = 0
+        if rows.cap > FEW:
+            rows_free(M, j, width)
 
 
 @kernel
-def spans_free(M, j):
-    """Let go of all spans."""
-    if M[j + w.J_CAP] > 0:
-        release(M, M[j + w.J_BLOCK], w.K_WORDS * M[j + w.J_CAP])
-    for word in range(w.J_N + 1):
-        M[j + word] = 0
+def rows_free(M, j, width):
+    """Let go of all rows."""
+    rows = rowlist_at(M, j)
+    if rows.cap > 0:
+        release(M, rows.block, width * rows.cap)
+    rows.block = 0
+    rows.cap = 0
+    rows.head = 0
+    rows.n = 0
 
 
 @kernel
-def spans_dump(M, j, rows):
-    """A list of spans, a row each."""
-    for i in range(M[j + w.J_N]):
-        for word in range(SAVED):
-            rows[i * SAVED + word] = M[span(M, j, i) + word]
-
-
-@kernel
-def spans_load(M, e, j, rows, i):
-    """The next one, in order, of saved spans."""
-    r = span_put(M, j, M[j + w.J_N], rows[i * SAVED])
-    for word in range(SAVED):
-        M[r + word] = rows[i * SAVED + word]
-    M[e + w.E_LATES] += M[r + w.K_LATE]
+def rows_dump(M, j, width, saved, to):
+    """The first `saved` words of each row, one row behind the other."""
+    for i in range(rowlist_at(M, j).n):
+        for word in range(saved):
+            to[i * saved + word] = M[row_of(M, j, width, i) + word]

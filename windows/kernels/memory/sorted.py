@@ -14,9 +14,8 @@ from __future__ import annotations
 import numpy as np
 
 from compiled.kernel import kernel
-from windows.kernels.cells.measures import between
-from windows.kernels.history.events import first_from
 from windows.kernels.memory.arena import LIST_CAP, LIST_DATA, LIST_N, alloc, list_new, list_push, release
+from windows.kernels.memory.rising import first_from
 
 LIST, MOST = 510, 509  # numbers that a list has room for, and holds: a word is free for what comes behind the last one
 NODE, FAN = 128, 42
@@ -230,3 +229,18 @@ def sorted_free(M, at):
 @kernel
 def block_free(M, at):
     release(M, at, NODE if M[at] < 0 else LIST_DATA + M[at + LIST_CAP])
+
+
+@kernel
+def between(values, at, k, q):
+    """The quantile of k sorted values from values[at] on, linear between neighbours."""
+    if k == 0:
+        return np.nan
+    place = (k - 1) * q
+    low = int(np.floor(place))
+    a = values[at + low]
+    b = values[at + min(low + 1, k - 1)]
+    part = place - low
+    if np.isinf(b - a):
+        return a * (1 - part) + b * part
+    return a + (b - a) * part if part < 0.5 else b - (b - a) * (1 - part)

@@ -1,0 +1,215 @@
+# mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
+"""A key's state as words, and back: slices, the records of closed windows, histories, spans."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from compiled.kernel import kernel
+from windows.kernels import tables
+from windows.kernels import words as w
+from windows.kernels.history.events import doc_note, event_room
+from windows.kernels.history.tree import data_of
+from windows.kernels.kinds.slices import needed, slice_find, slice_learn, slice_new
+from windows.kernels.kinds.spans import span_put
+from windows.kernels.memory.arena import LIST_DATA, LIST_N, MEMO, WATERMARK, list_new, list_push, room
+from windows.kernels.memory.codesets import value_at, values_add, values_count, values_span
+from windows.kernels.results import judge
+from windows.kernels.tables import CELL_WORDS, cell_at, group_at, set_at
+from windows.kernels.words import chain_at, history_at, keeper_at, memo_at, node_at, rowlist_at, slice_at, span_at
+
+
+class Slices(NamedTuple):
+    """Dumped slices. kinds: types of their cells; places: where each stands here, -1 nowhere; codes: of the dump's values here."""
+
+    words: Any
+    n: Any
+    kinds: Any
+    places: Any
+    nkinds: Any
+    codes: Any
+
+
+@kernel
+def plain_words(kind):
+    """How many words a cell has that keeps nothing elsewhere."""
+    if kind == tables.NUMBER:
+        return w.NUMBER_WORDS
+    return 1 if kind == tables.COUNT else 2
+
+
+@kernel
+def cell_words(M, kind, at):
+    """How many words a cell takes in a dump."""
+    if kind == tables.DISTINCT:
+        return 1 + values_count(M, at)
+    if kind == tables.QUANTILE:
+        return 1 + (0 if M[at] == 0 else M[M[at] + LIST_N])
+    return plain_words(kind)
+
+
+@kernel
+def cell_dump(M, kind, at, to, coded, n):
+    """A cell's words, and in `coded` which of them are codes (of one set of values each): the next free word."""
+    if kind == tables.DISTINCT or kind == tables.QUANTILE:
+        to[n] = cell_words(M, kind, at) - 1
+        coded[n] = -1
+        n += 1
+        if kind == tables.QUANTILE:
+            for i in range(to[n - 1]):
+                to[n + i] = M[M[at] + LIST_DATA + i]
+                coded[n + i] = -1
+            return n + to[n - 1]
+        first = n
+        begin, end = values_span(M, at)
+        for p in range(begin, end):
+            if value_at(M, at, p) >= 0:
+                to[n] = value_at(M, at, p)
+                coded[n] = first
+                n += 1
+        return n
+    size = plain_words(kind)
+    for i in range(size):
+        to[n + i] = M[at + i]
+        coded[n + i] = -1
+    if kind == tables.FIRST or kind == tables.LAST:
+        coded[n + 1] = n
+    return n + size
+
+
+@kernel
+def slices_size(core, g, root, mask):
+    """(how many words the dump of a key's slices takes that just these sets may read, where the newest ends)."""
+    M, P = core.M, core.P
+    group = group_at(P, g)
+    n = 0
+    newest = w.LONG_AGO
+    wm = judge(M, root, M[WATERMARK])
+    node = chain_at(M, root + group.chain).tail
+    while node != 0:
+        if slice_at(M, node).mask == mask and needed(core, g, root, node, wm):
+            newest = slice_at(M, node).end
+            n += 2
+            for c in range(group.cells, group.cells + group.ncells * CELL_WORDS, CELL_WORDS):
+                n += cell_words(M, cell_at(P, c).type, node + w.SLICE_CELLS + cell_at(P, c).at)
+        node = slice_at(M, node).prev
+    return n, newest
+
+
+@kernel
+def slices_dump(core, g, root, mask, to, coded):
+    """Those slices, the oldest first: words, and the set of values that each is a code of, -1 none."""
+    M, P = core.M, core.P
+    group = group_at(P, g)
+    n = 0
+    wm = judge(M, root, M[WATERMARK])
+    node = chain_at(M, root + group.chain).tail
+    while node != 0:
+        if slice_at(M, node).mask == mask and needed(core, g, root, node, wm):
+            to[n] = slice_at(M, node).begin
+            to[n + 1] = slice_at(M, node).end
+            coded[n] = -1
+            coded[n + 1] = -1
+            n += 2
+            for c in range(group.cells, group.cells + group.ncells * CELL_WORDS, CELL_WORDS):
+                n = cell_dump(M, cell_at(P, c).type, node + w.SLICE_CELLS + cell_at(P, c).at, to, coded, n)
+        node = slice_at(M, node).prev
+
+
+@kernel
+def slices_masks(core, g, root, masks, most):
+    """Which sets may read each slice, each once: how many."""
+    M, P = core.M, core.P
+    n = 0
+    node = chain_at(M, root + group_at(P, g).chain).head
+    while node != 0:
+        i = 0
+        while i < n and masks[i] != slice_at(M, node).mask:
+            i += 1
+        if i == n and n < most:
+            masks[n] = slice_at(M, node).mask
+            n += 1
+        node = slice_at(M, node).next
+    return n
+
+
+@kernel
+def slices_load(core, g, root, dump, mask):
+    """Take up dumped slices, which just the sets of `mask` may read."""
+    M = core.M
+    m = M[MEMO] + group_at(core.P, g).memo
+    n = 0
+    while n < dump.n:
+        begin, end = dump.words[n], dump.words[n + 1]
+        _found, older = slice_find(M, chain_at(M, root + group_at(core.P, g).chain).head, begin, end, -1)
+        slice_learn(core, g, m, begin, end)
+        node = slice_new(core, g, root, m, older)
+        slice_at(M, node).mask = mask
+        n += 2
+        for j in range(dump.nkinds):
+            n = cell_load(M, dump, j, node + w.SLICE_CELLS + dump.places[j] if dump.places[j] >= 0 else 0, n)
+    memo_at(M, m).begin = 0  # slices of other plans are not where this one has its own
+    memo_at(M, m).end = 0
+
+
+@kernel
+def cell_load(M, dump, j, at, n):
+    """The j-th cell of a dump to its place (0: to none): the next word."""
+    kind = dump.kinds[j]
+    if kind == tables.DISTINCT or kind == tables.QUANTILE:
+        size = dump.words[n]
+        if at != 0:
+            for i in range(n + 1, n + 1 + size):
+                if kind == tables.DISTINCT:
+                    values_add(M, at, dump.codes[dump.words[i]])
+                else:
+                    M[at] = list_push(M, M[at] if M[at] != 0 else list_new(M, size), dump.words[i])
+        return n + 1 + size
+    size = plain_words(kind)
+    if at != 0:
+        for i in range(size):
+            M[at + i] = dump.words[n + i]
+        if (kind == tables.FIRST or kind == tables.LAST) and dump.words[n + 1] >= 0:
+            M[at + 1] = dump.codes[dump.words[n + 1]]
+    return n + size
+
+
+@kernel
+def spans_load(core, s, root, list_at, rows, i):
+    """The next one, in order, of saved spans, into one of a set's lists."""
+    M = core.M
+    e = root + set_at(core.P, s).entity
+    r = span_put(M, e + list_at, rowlist_at(M, e + list_at).n, rows[i * w.SPAN_SAVED])
+    for word in range(w.SPAN_SAVED):
+        M[r + word] = rows[i * w.SPAN_SAVED + word]
+    keeper_at(M, e).lates += span_at(M, r).late
+
+
+@kernel
+def history_dump(core, g, h, rows):
+    """A history's events, a row each: its columns."""
+    M, P = core.M, core.P
+    ncols = group_at(P, g).ncolumns
+    leaf = history_at(M, h).first
+    n = 0
+    while leaf != 0:
+        for i in range(node_at(M, leaf).n):
+            for c in range(ncols):
+                rows[n] = M[leaf + data_of(core, g) + c * node_at(M, leaf).cap + i]
+                n += 1
+        leaf = node_at(M, leaf).next
+
+
+@kernel
+def history_load(core, g, h, rows, begin, n):
+    """n dumped events into a history, from row `begin` on until memory is short: where to go on."""
+    M, P = core.M, core.P
+    ncols = group_at(P, g).ncolumns
+    for i in range(begin, n):
+        if not room(M):
+            return i
+        leaf, place = event_room(core, g, h, rows[i * ncols])
+        for c in range(1, ncols):
+            M[leaf + data_of(core, g) + c * node_at(M, leaf).cap + place] = rows[i * ncols + c]
+        doc_note(core, g, h, leaf, place)
+    return n
