@@ -17,12 +17,14 @@ from contract.errors import Misconfigured
 from windows.law.spec import WindowSet
 
 OURS = ("dead_letters", "health")  # collections that are always there
+FILES = ("features", "scored")  # files of a replay that are no view's
+TOO_DEEP = "its tables are nested too deeply to be read; nothing here asks for more than a few levels"
 
 
 def load(file: str | Path) -> Pipeline:
     """The pipeline in a file. Raises Misconfigured, with a line for each mistake."""
     try:
-        text = Path(file).read_bytes().decode()
+        text = Path(file).read_bytes().decode("utf-8-sig")  # some editors begin a file with a mark
     except FileNotFoundError:
         raise Misconfigured(f"{file}: there is no such file; EDDY_CONFIG or --config names another") from None
     except UnicodeDecodeError:
@@ -39,13 +41,20 @@ def parse(text: str, name: str = "pipeline.toml") -> Pipeline:
     except tomllib.TOMLDecodeError as error:
         what, _, where = str(error).rpartition(" (at ")
         raise Misconfigured(f"{name}: {where.rstrip(')')}: {what}" if what else f"{name}: {error}") from None
-    return build(data)
+    except ValueError as error:  # a number of thousands of digits
+        raise Misconfigured(f"{name}: {error}") from None
+    except RecursionError:
+        raise Misconfigured(f"{name}: {TOO_DEEP}") from None
+    return build(data, name)
 
 
-def build(data: Mapping[str, Any]) -> Pipeline:
+def build(data: Mapping[str, Any], name: str = "pipeline.toml") -> Pipeline:
     """The pipeline in parsed TOML. Raises Misconfigured."""
     problems = Problems()
-    pipeline = _pipeline(Table(problems, "", data))
+    try:
+        pipeline = _pipeline(Table(problems, "", data))
+    except RecursionError:
+        raise Misconfigured(f"{name}: {TOO_DEEP}") from None
     if problems.lines:
         raise Misconfigured("\n".join(problems.lines))
     return pipeline
@@ -95,7 +104,7 @@ def _views(table: Table, names: Sequence[str]) -> Views:
 
 def _clashes(root: Table, set_tables: Sequence[Table], database: str) -> None:
     """No two views in one collection, none over a collection of ours, and none over one that is watched."""
-    taken = dict.fromkeys(OURS, "a collection of ours")
+    taken = dict.fromkeys(OURS, "a collection of ours") | dict.fromkeys(FILES, "a file that a replay writes")
     for table in root.data.get("trigger", ()) if root.right("trigger") else ():
         if table.get("database") == database and isinstance(table.get("collection"), str):
             taken.setdefault(table["collection"], f'a watched collection of database "{database}"')

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from config.names import is_path
 from config.table import close_to
 from windows.law.expr import Expr, parse
+from windows.law.grammar import path
 from windows.law.spec import NUMERIC, VALUED, Measure
 
 FUNCTIONS = frozenset({"count", "share"}) | NUMERIC | VALUED
@@ -33,9 +33,10 @@ def measure(name: str, text: str) -> Measure:
     q: float | None = None
     if fn == "quantile":
         inner, q = _quantile(inner)
-    if not is_path(inner):
-        raise ValueError(f'{fn} takes one field, a name or a dotted path; "{inner}" is none')
-    return Measure(name, fn, inner, q=q, where=where)
+    try:
+        return Measure(name, fn, path(inner), q=q, where=where)
+    except ValueError as error:
+        raise ValueError(f"{fn} takes one field: {error}") from None
 
 
 def _parts(text: str) -> tuple[str, str, str]:
@@ -58,7 +59,7 @@ def _closing(rest: str) -> int | None:
     for i, letter in enumerate(rest):
         if quote:
             quote = "" if letter == quote else quote
-        elif letter in "\"'":
+        elif letter in "\"'`":
             quote = letter
         elif letter in "()":
             depth += 1 if letter == "(" else -1
@@ -68,7 +69,7 @@ def _closing(rest: str) -> int | None:
 
 
 def _quantile(inner: str) -> tuple[str, float]:
-    field, comma, text = inner.partition(",")
+    field, comma, text = inner.rpartition(",")
     try:
         q = float(text)
     except ValueError:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
-from config.names import is_path, path, view_name, word
+from config.names import path, view_name, word
+from config.reasons import parts
 from config.specs import Abandonment, Fraud, Rule, Trigger
 from config.table import Table, close_to
 from config.windows import condition, route
@@ -13,7 +13,6 @@ from windows.law.expr import parse
 from windows.law.spec import Rolling, WindowSet
 
 ALWAYS = parse("true")
-_NAME = re.compile(r"\{([^{}]*)\}")
 Features = Mapping[str, Sequence[str]]  # rolling set -> its measures
 
 
@@ -108,10 +107,9 @@ def _known(table: Table, place: str, name: str, features: Features | None, sets:
 
 
 def _placeholders(table: Table, reason: str) -> list[str]:
-    names = [name.strip() for name in _NAME.findall(reason)]
-    if set(_NAME.sub("", reason)) & set("{}"):
-        table.problem("reason", "has a brace without its partner; a name stands in a pair of them, as in {amount}")
-    for name in names:
-        if not is_path(name):
-            table.problem("reason", f"{{{name}}} is not a field or a feature; write a name alone, as in {{amount}}")
-    return [name for name in names if is_path(name)]
+    """The paths that a reason names."""
+    try:
+        return [name for _, name, _ in parts(reason) if name is not None]
+    except ValueError as error:
+        table.problem("reason", str(error))
+        return []

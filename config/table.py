@@ -88,7 +88,7 @@ class Table:
             return fallback
         try:
             return msgspec.convert(self.data[name], kind, strict=True)
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, OverflowError):
             self.problem(name, f"{shown(self.data[name])} is not {NAMES[kind]}")
             return fallback
 
@@ -177,5 +177,7 @@ class Table:
 
 def shown(value: Any) -> str:
     """A value as the file may have it, short."""
+    if isinstance(value, int) and abs(value) >= 1 << 64:
+        return "a whole number of more than 64 bits"
     text = "true" if value is True else "false" if value is False else f'"{value}"' if isinstance(value, str) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

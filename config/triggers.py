@@ -24,7 +24,7 @@ def stream(table: Table) -> Stream:
     stream_name(table, "name")
     shards = table.read("shards", int, 2)
     if table.right("shards") and not 1 <= shards <= MAX_SHARDS:
-        table.problem("shards", f"{shards} is not from 1 to {MAX_SHARDS}")
+        table.problem("shards", f"{shown(shards)} is not from 1 to {MAX_SHARDS}")
     result = Stream(
         name=str(table.data.get("name", "")),
         format=table.choice("format", ("event", "document"), "event"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from math import isfinite, prod
-from string import Formatter
 from typing import Any
 
+from config.reasons import parts
 from config.specs import Fraud, Rule
 from contract.views import Reason
 from models.features import Named
@@ -34,10 +34,10 @@ def combined(reasons: Sequence[Reason]) -> float:
 def reason(template: str, named: Named) -> str:
     """The template with each {name} replaced by what it names; {name:.3f} formats a number as Python would."""
     said = []
-    for text, name, spec, _ in Formatter().parse(template):
+    for text, name, spec in parts(template):
         said.append(text)
         if name is not None:
-            said.append(formatted(named.raw(name.strip()), spec or ""))
+            said.append(formatted(named.raw(name), spec))
     return "".join(said)
 
 
@@ -46,7 +46,7 @@ def formatted(value: Any, spec: str) -> str:
     if spec and value is not None:
         try:
             return format(value, spec)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return readable(value)
     return readable(value)
 
@@ -61,6 +61,8 @@ def readable(value: Any) -> str:
         return "unknown"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, int) and abs(value) >= 1 << 64:
+        return "a number beyond all counting"
     if not isinstance(value, (int, float)) or not isfinite(value):
         return str(value)
     if value == int(value) and abs(value) < 1e15:

@@ -37,6 +37,7 @@ def execute(command: Sequence[str]) -> None:
     if wrong:
         say("\n".join(wrong))
         raise SystemExit(Misconfigured.status)
+    os.environ["EDDY_CONFIG"] = config_of(command, os.environ)  # the sandbox makes this file's stream
     environment = {**os.environ, **where(os.environ, name_of(command))}
     sys.stdout.flush()
     sys.stderr.flush()
@@ -52,15 +53,20 @@ def mistakes(command: Sequence[str], environment: Mapping[str, str]) -> list[str
     given = list(command)
     if "-m" not in given[:-1] or name_of(given) not in CONFIGURED or not {"-h", "--help", "replay"}.isdisjoint(given):
         return []
-    path = given[given.index("--config") + 1] if "--config" in given[:-1] else None
-    path = path or next((word.partition("=")[2] for word in given if word.startswith("--config=")), None)
     wrong = []
-    for check in (partial(load, path or environment.get("EDDY_CONFIG") or CONFIG), partial(read_environment, environment)):
+    for check in (partial(load, config_of(given, environment)), partial(read_environment, environment)):
         try:
             check()
         except Misconfigured as error:
             wrong.append(str(error))
     return wrong
+
+
+def config_of(command: Sequence[str], environment: Mapping[str, str]) -> str:
+    """The configuration that a command will read."""
+    named = command[command.index("--config") + 1] if "--config" in command[:-1] else None
+    named = named or next((word.partition("=")[2] for word in command if word.startswith("--config=")), None)
+    return named or environment.get("EDDY_CONFIG") or CONFIG
 
 
 def where(environment: Mapping[str, str], name: str) -> Mapping[str, str]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
-from pathlib import Path
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import Any
 
 import numpy as np
 
@@ -20,20 +19,22 @@ BOM = b"\xef\xbb\xbf"
 ENVELOPES = ({"kind", "id", "trigger", "route", "op", "cluster"}, {"kind", "cluster"})
 
 
-def holds_envelopes(file: Path) -> bool | None:
-    """Whether the first line that is a JSON object is an event or a heartbeat as relayed. None: no line is one."""
-    with file.open("rb") as lines:
-        for _, line in numbered(lines):
-            try:
-                found = decode_document(line)
-            except Rejected:
-                continue
-            wanted = ENVELOPES[found.get("kind") == "heartbeat"]
-            return found.get("kind") in ("change", "heartbeat") and found.keys() >= wanted
-    return None
+def holds_envelopes(lines: Iterable[bytes]) -> tuple[bool | None, Iterator[bytes]]:
+    """(whether the first line that is a JSON object is an event or a heartbeat as relayed, None where no line is one; all lines,
+    also those that were looked at: they may come from a pipe, which is read but once)."""
+    rest, seen = iter(lines), []
+    for line in rest:
+        seen.append(line)
+        try:
+            found = decode_document(line.removeprefix(BOM).strip())
+        except Rejected:
+            continue
+        wanted = ENVELOPES[found.get("kind") == "heartbeat"]
+        return found.get("kind") in ("change", "heartbeat") and found.keys() >= wanted, chain(seen, rest)
+    return None, iter(seen)
 
 
-def numbered(lines: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def numbered(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     """(number from 1 on, line) of the lines that are not blank."""
     for number, line in enumerate(lines, start=1):
         text = line.removeprefix(BOM).strip() if number == 1 else line.strip()
@@ -62,14 +63,14 @@ class Relayed(Records):
         return self if len(kept) == len(self._lines) else Relayed(kept)
 
 
-def relayed(lines: BinaryIO, size: int) -> Iterator[Relayed]:
+def relayed(lines: Iterable[bytes], size: int) -> Iterator[Relayed]:
     """The lines of a file as batches of records."""
     rest = numbered(lines)
     while batch := list(islice(rest, size)):
         yield Relayed(batch)
 
 
-def documents(lines: BinaryIO, trigger: Trigger) -> Iterator[Raw]:
+def documents(lines: Iterable[bytes], trigger: Trigger) -> Iterator[Raw]:
     """Bare documents as records, one for each route: `sub` is the route's place. A line that is no document is one record."""
     for number, line in numbered(lines):
         found = _read(line, _document)

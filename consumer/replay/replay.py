@@ -54,9 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     try:
         spec = load(given.config)
-        trigger = _bare_trigger(parser, spec, given.events, given.trigger)
-        given.out.mkdir(parents=True, exist_ok=True)
-        cursor = replay(spec, given.events, given.out, trigger, given.features)
+        with given.events.open("rb") as file:
+            envelopes, lines = holds_envelopes(file)
+            trigger = _bare_trigger(parser, spec, envelopes, given)
+            given.out.mkdir(parents=True, exist_ok=True)
+            cursor = replay(spec, lines, given.out, trigger, given.features)
     except Misconfigured as error:
         print(error.what, file=sys.stderr)
         return error.status
@@ -66,10 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def replay(spec: Pipeline, events: Path, out: Path, trigger: Trigger | None, features: bool) -> Cursor:
-    """Replays a file into a folder. trigger: whose bare documents the lines are; None: they are events as relayed."""
+def replay(spec: Pipeline, lines: Iterable[bytes], out: Path, trigger: Trigger | None, features: bool) -> Cursor:
+    """Replays lines into a folder. trigger: whose bare documents the lines are; None: they are events as relayed."""
     with ExitStack() as open_files:
-        lines = open_files.enter_context(events.open("rb"))
         found = open_files.enter_context((out / "features.jsonl").open("wb")) if features else None
         store = EventTimeStore(spec)
         runner = Runner(
@@ -93,13 +94,15 @@ def _batches(raws: Iterable[Raw]) -> Iterator[list[Raw]]:
         yield batch
 
 
-def _bare_trigger(parser: argparse.ArgumentParser, spec: Pipeline, events: Path, name: str | None) -> Trigger | None:
+def _bare_trigger(
+    parser: argparse.ArgumentParser, spec: Pipeline, relayed_lines: bool | None, given: argparse.Namespace
+) -> Trigger | None:
     """Whose bare documents the lines are, None for events as relayed. Wrong arguments end the program."""
+    name, events = given.trigger, given.events
     named = [t for t in spec.triggers if name in (None, t.name)]
     known = ", ".join(t.name for t in spec.triggers)
     if not named:
         parser.error(f"--trigger {name}: there is no such trigger; there is {known}")
-    relayed_lines = holds_envelopes(events)
     if relayed_lines or (relayed_lines is None and len(named) > 1):
         return None
     if len(named) > 1:

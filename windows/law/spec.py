@@ -121,7 +121,7 @@ def measure_text(m: Measure) -> str:
     return f"{m.name} = {m.fn}({args}){tail}"
 
 
-_DURATION = re.compile(r"(\d+)\s*(ms|s|m|h|d)")
+_DURATION = re.compile(r"([0-9]{1,15})\s*(ms|s|m|h|d)")
 
 
 def duration(text: str) -> int:

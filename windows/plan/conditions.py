@@ -47,7 +47,7 @@ class Machine:
     def add(self, expr: Expr) -> int:
         """The register that holds the expression's flag."""
         register = self._op(k.O_FLAG, self._columns.flag(expr)) if ordered_values(expr.tree) else self._tree(expr.tree, "flag")
-        self.sources.setdefault(register, repr(expr.tree))
+        self.sources.setdefault(register, said(expr.tree))
         return register
 
     def _tree(self, tree: Tree, want: FieldKind) -> int:
@@ -71,9 +71,11 @@ class Machine:
             return self._compare(tree)
         if head == "in":
             return self._in(tree)
-        if head == "arith":
-            a, b = self._tree(tree[2], "number"), self._tree(tree[3], "number")
-            return self._op(k.O_ARITH + ARITHMETIC[tree[1]], a, b)
+        if head == "chain":
+            so_far = self._tree(tree[1], "number")
+            for sign, part in tree[2]:
+                so_far = self._op(k.O_ARITH + ARITHMETIC[sign], so_far, self._tree(part, "number"))
+            return so_far
         inner = self._tree(tree[1], "flag" if head == "not" else "number")
         return self._op({"not": k.O_NOT, "neg": k.O_NEG, "abs": k.O_ABS}[head], inner)
 
@@ -116,6 +118,18 @@ class Machine:
         return self.registers - 1
 
 
+def said(tree: Any) -> str:
+    """A tree as saved states name it: its repr, with each chain of operators as the pairs that it stands for."""
+    if not isinstance(tree, tuple):
+        return repr(tree)
+    if tree[:1] == ("chain",):
+        text = said(tree[1])
+        for sign, part in tree[2]:
+            text = f"('arith', {sign!r}, {text}, {said(part)})"
+        return text
+    return f"({', '.join(map(said, tree))}{',' if len(tree) == 1 else ''})"
+
+
 def kind_of(tree: Tree) -> FieldKind | None:
     """What a side of a comparison is."""
     if tree[0] == "field":
@@ -123,12 +137,13 @@ def kind_of(tree: Tree) -> FieldKind | None:
         return kind
     if tree[0] == "const":
         return "flag" if isinstance(tree[1], bool) else "value" if isinstance(tree[1], str) else "number"
-    return "number" if tree[0] in ("arith", "neg", "abs") else "flag"
+    return "number" if tree[0] in ("chain", "neg", "abs") else "flag"
 
 
 def ordered_values(tree: Tree) -> bool:
     """Whether texts are asked for their order somewhere: codes have none, so Python judges such an expression."""
     if tree[0] == "cmp" and tree[1] not in ("==", "!=") and "value" in (kind_of(tree[2]), kind_of(tree[3])):
         return True
-    parts = tree[1] if tree[0] in ("and", "or") else tree[1:]
-    return any(isinstance(part, tuple) and bool(part) and isinstance(part[0], str) and ordered_values(part) for part in parts)
+    if tree[0] in ("and", "or"):
+        return any(map(ordered_values, tree[1]))
+    return tree[0] == "not" and ordered_values(tree[1])  # nothing else holds a condition
