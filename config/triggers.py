@@ -136,7 +136,7 @@ def _filter(table: Table, name: str, value: Any, top: bool) -> Any:
 
 def _typed(table: Table, value: dict[str, Any]) -> Any:
     try:
-        return bson_value(value)
+        return bson_value(value, strict=True)
     except Rejected as error:
         table.problem("match", error.why)
         return None

@@ -25,10 +25,11 @@ TAGS = frozenset(
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
-def bson_value(v: Any, depth: int = 0) -> Any:
+def bson_value(v: Any, depth: int = 0, strict: bool = False) -> Any:
     """Native BSON types for a whole subtree of JSON (or of native values). Dates are aware, UUIDs are Binary of subtype 4.
 
-    Raises Rejected("type") for what BSON cannot hold: malformed Extended JSON, too deep nesting, a zero byte in a name.
+    What only looks like Extended JSON, `{"$oid": "order-17"}`, is a document: MongoDB stores names that begin with `$`. strict: it
+    is a mistake. Raises Rejected("type") for what BSON cannot hold: too deep nesting, a zero byte in a name.
     """
     kind = type(v)
     if kind is int and not -INT64 <= v < INT64:
@@ -38,15 +39,28 @@ def bson_value(v: Any, depth: int = 0) -> Any:
     if depth > MAX_DEPTH:
         raise Rejected("type", f"nested deeper than {MAX_DEPTH} levels")
     if kind is list or kind is tuple:
-        return [bson_value(e, depth + 1) for e in v]
+        return [bson_value(e, depth + 1, strict) for e in v]
     if kind is dict or isinstance(v, Mapping):
         tag = next(iter(v), None)
         if tag in TAGS:
-            return _tagged(str(tag), {k: bson_value(e, depth + 1) if k != "$date" else e for k, e in v.items()})
+            inner = {k: bson_value(e, depth + 1, strict) if k != "$date" else e for k, e in v.items()}
+            try:
+                return _tagged(str(tag), inner)
+            except Rejected:
+                if strict:
+                    raise
+                return _named(inner, depth)
         if "\0" in "".join(v):
             raise Rejected("type", "a field name holds a zero byte")
-        return {k: e if type(e) is str or type(e) is float else bson_value(e, depth + 1) for k, e in v.items()}
+        return {k: e if type(e) is str or type(e) is float else bson_value(e, depth + 1, strict) for k, e in v.items()}
     return _native(v)
+
+
+def _named(v: dict[str, Any], depth: int) -> dict[str, Any]:
+    """A document whose names begin with `$`; the value of "$date" is not native yet."""
+    if "\0" in "".join(v):
+        raise Rejected("type", "a field name holds a zero byte")
+    return {k: bson_value(e, depth + 1) if k == "$date" else e for k, e in v.items()}
 
 
 def to_json(v: Any) -> Any:

@@ -1,21 +1,23 @@
 """Keys: typed values, so that card 5 and card "5" never meet, and where Kinesis puts them.
 
-A Key of the engine is (route, typed value). A typed value is a text, an int within 64 bits, a float that is no such int, or a pair
-as `contract.values.value` gives it: ("b", bool) ("o", hex of an ObjectId) ("u", hex of a UUID) ("d", ms of a date). So equal
-keys are equal in Python (True is not 1), and a key is plain data. `untyped` gives the BSON value for documents.
+A Key of the engine is (route, typed value). A typed value is a text, an int within 64 bits, a float that is no such int, a Decimal
+that is no float either, or a pair as `contract.values.value` gives it: ("b", bool) ("o", hex of an ObjectId) ("u", hex of a UUID)
+("d", ms of a date). Two keys are one where MongoDB holds their values equal (True is not 1, and 0.1 is not the decimal 0.1), and a
+key is plain data. `untyped` gives the BSON value for documents.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Mapping
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from contract.errors import Rejected
 from contract.extjson import INT64
 from contract.values import original, value
 
+EXACT = Context(prec=34)  # digits of a Decimal128
 MAX_PARTITION_KEY = 256  # characters; Kinesis takes no longer one
 
 
@@ -54,6 +56,8 @@ def partition_key(route: str, key: Hashable) -> str:
     """
     if isinstance(key, str):
         text = f"{route}:t:{key}"
+    elif isinstance(key, Decimal):
+        text = f"{route}:m:{key}"
     elif isinstance(key, tuple):
         text = f"{route}:{key[0]}:{str(key[1]).lower()}"
     else:
@@ -84,6 +88,8 @@ def load_key(document: Mapping[str, Any]) -> tuple[str, Hashable]:
 
 
 def _whole(v: float | int | Decimal) -> Hashable:
+    """A number in the one form that all numbers equal to it have: an int within 64 bits, else a float, else a Decimal."""
     if v == int(v) and -INT64 <= v < INT64:
         return int(v)
-    return float(v)
+    near = float(v)
+    return near if near == v else EXACT.normalize(Decimal(v))

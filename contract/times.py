@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from math import isfinite
@@ -13,13 +14,15 @@ from contract.errors import Rejected
 
 MIN_MS = -62_135_596_800_000  # the years 1..9999, the only ones that every part of the way can hold
 MAX_MS = 253_402_300_799_999
+TEXT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?([Zz]|[+-][0-9]{2}:[0-9]{2})?")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
+CYCLE = 146_097 * 86_400_000  # ms of 400 years
 NUMBERS = ("$numberDecimal", "$numberLong", "$numberInt", "$numberDouble")
 
 
 def time_ms(v: Any) -> int | None:
-    """Milliseconds since 1970 UTC of a date, an ISO text (no zone: UTC) or a number of ms, None for null.
+    """Milliseconds since 1970 UTC of a date, a text (RFC 3339; no offset: UTC) or a number of ms, None for null.
 
     What is finer than a millisecond is floored. Raises Rejected("time") for what is no time, or lies outside the years 1..9999.
 
@@ -39,6 +42,18 @@ def date(ms: int) -> datetime | DatetimeMS:
     return EPOCH + timedelta(milliseconds=ms) if MIN_MS <= ms <= MAX_MS else DatetimeMS(ms)
 
 
+def spelled(v: datetime | DatetimeMS) -> str:
+    """A date for people, whatever its year: a datetime's own years as they are, others by the calendar's cycle of 400 years.
+
+    >>> spelled(date(8_640_000_000_000_000)), spelled(date(0))
+    ('275760-09-13 00:00:00', '1970-01-01 00:00:00')
+    """
+    cycles, rest = divmod(date_ms(v), CYCLE)
+    near = EPOCH + timedelta(milliseconds=rest)
+    ms = f".{near.microsecond // 1000:03d}" if near.microsecond else ""
+    return f"{near.year + 400 * cycles}-{near:%m-%d %H:%M:%S}{ms}"
+
+
 def date_ms(v: datetime | DatetimeMS) -> int:
     """Milliseconds of a BSON date; finer parts are floored, no zone is UTC."""
     if isinstance(v, DatetimeMS):
@@ -49,10 +64,7 @@ def date_ms(v: datetime | DatetimeMS) -> int:
 def _time(v: Any, depth: int) -> int | None:
     kind = type(v)
     if kind is str:
-        try:
-            return date_ms(datetime.fromisoformat(v))
-        except (ValueError, OverflowError):
-            raise Rejected("time", "a text that is not an ISO 8601 time") from None
+        return _text_time(v)
     if kind is int or kind is Int64:
         return int(v)
     if kind is float and isfinite(v):
@@ -62,6 +74,19 @@ def _time(v: Any, depth: int) -> int | None:
     if kind is dict and len(v) == 1 and depth < 2:
         return _tagged_time(v, depth)
     raise Rejected("time", f"a value of type {kind.__name__} where a time must be")
+
+
+def _text_time(text: str) -> int:
+    """RFC 3339, with a space or no offset (UTC) if it likes. Of a fraction the milliseconds count."""
+    found = TEXT.fullmatch(text)
+    if found is None:
+        raise Rejected("time", "a text that is no time as in 2026-01-31T12:00:00.5Z")
+    day, clock, fraction, offset = found.groups()
+    try:
+        moment = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if offset in (None, 'Z', 'z') else offset}")
+        return date_ms(moment) + int((fraction or "")[:3].ljust(3, "0"))
+    except (ValueError, OverflowError):
+        raise Rejected("time", "a text whose numbers are no time") from None
 
 
 def _tagged_time(v: dict[str, Any], depth: int) -> int | None:

@@ -62,7 +62,9 @@ def _answer(args: argparse.Namespace) -> int:
     try:
         own = "timeoutms" in env.mongodb_uri.lower()
         waits: dict[str, Any] = {} if own else {"serverSelectionTimeoutMS": 5_000, "connectTimeoutMS": 5_000}
-        client: MongoClient[dict[str, Any]] = MongoClient(env.mongodb_uri, tz_aware=True, appname="eddy-query", **waits)
+        client: MongoClient[dict[str, Any]] = MongoClient(
+            env.mongodb_uri, tz_aware=True, datetime_conversion="DATETIME_AUTO", appname="eddy-query", **waits
+        )
     except (InvalidURI, ConfigurationError, ValueError) as error:
         raise Misconfigured(f"MONGODB_URI: cannot be used: {error}") from None
     with client:

@@ -57,7 +57,7 @@ def keys(text: str) -> Sequence[Any]:
     except ValueError:
         return meant
     try:
-        value = bson_value(value)
+        value = bson_value(value, strict=True)
     except Rejected as error:
         raise Misconfigured(f"{text}: {error.why}") from None
     return meant if isinstance(value, (list, dict)) or value is None else [*meant, value]

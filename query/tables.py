@@ -8,12 +8,14 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, Literal
 
+from bson import DatetimeMS
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from config.specs import Pipeline
+from contract.times import spelled
 from contract.values import to_json
 from query.views import DEAD_LETTERS, HEALTH, Doc, Found
 
@@ -99,8 +101,8 @@ def text(value: Any, name: str = "") -> str:
     """
     if value is None:
         return "-"
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%S") + (f".{value.microsecond // 1000:03d}" if value.microsecond else "")
+    if isinstance(value, (datetime, DatetimeMS)):
+        return spelled(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

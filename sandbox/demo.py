@@ -101,7 +101,7 @@ def _run(home: Path, spec: Pipeline, seconds: float, asked: Asked) -> int:
 def perform(stage: Stage, seconds: float, asked: Asked) -> bool:
     """Steps 3 to 6. True if nothing differs."""
     client: MongoClient[Document]
-    with MongoClient(stage.running.uri, tz_aware=True) as client:
+    with MongoClient(stage.running.uri, tz_aware=True, datetime_conversion="DATETIME_AUTO") as client:
         kinesis = aws.kinesis(stage.running.aws_port)
         ranges = hash_ranges(kinesis, stage.spec.stream.name)
         observer = Observer(client, stage.spec, Tap(kinesis, stage.spec.stream.name).begin())

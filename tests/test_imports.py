@@ -25,7 +25,7 @@ OURS = (
     "benchmarks",
     "tests",
 )
-SPECS = ("windows.law.spec", "windows.law.expr")
+SPECS = ("windows.law.spec", "windows.law.expr", "windows.law.grammar")
 AWS = ("boto3", "botocore")
 
 # What every file of a package may import beside the standard library and the package itself.
@@ -62,7 +62,11 @@ EDGES: Mapping[str, tuple[str, ...]] = {
     "consumer/kinesis.py": AWS,
 }
 STUBS = "mypy_boto3_"  # types of boto3 that only a checker has; nothing else may hide behind TYPE_CHECKING
-LIGHT = ("windows/law/spec.py", "windows/law/expr.py")  # the configuration reads them, so the producer loads them
+LIGHT = (
+    "windows/law/spec.py",
+    "windows/law/expr.py",
+    "windows/law/grammar.py",
+)  # the configuration reads them, so the producer loads them
 CLIENTS = ("MongoClient", "boto3.client", "boto3.resource", "boto3.Session", "boto3.session.Session", "session.client")
 
 

@@ -28,6 +28,7 @@ from contract.values import bson_value, flag, get, number, value
 from models.base import Happening
 from windows.engine import BY_HEARTBEAT, CHANGE, NEVER, TIME, VOID, Columns, Ints, Key
 from windows.law.expr import FieldKind, merge_fields
+from windows.law.lives import event_mark, heartbeat_mark
 from windows.law.spec import streams
 
 __all__ = ["Batch", "Raw", "Reader"]
@@ -122,7 +123,7 @@ class Reader:
             try:
                 message = self.opener.open(raw)
                 if isinstance(message, Heartbeat):
-                    verdicts.append(self._heartbeat(rows, row, message))
+                    verdicts.append(self._heartbeat(rows, row, raw, message))
                     continue
                 events[row] = message
                 verdicts.append(self._event(rows, row, raw, message))
@@ -144,9 +145,18 @@ class Reader:
             self.opener,
         )
 
-    def _heartbeat(self, rows: Rows, row: int, message: Heartbeat) -> int:
-        rows.kind[row], rows.cause[row], rows.mark[row] = TIME, BY_HEARTBEAT, message.cluster - self._stream.settle
+    def _heartbeat(self, rows: Rows, row: int, raw: Raw, message: Heartbeat) -> int:
+        if not MIN_MS <= message.cluster <= MAX_MS:
+            raise Rejected("time", "a heartbeat outside the years 1 to 9999")
+        self._not_ahead(message.cluster, raw.arrived, "heartbeat")
+        rows.kind[row], rows.cause[row] = TIME, BY_HEARTBEAT
+        rows.mark[row] = heartbeat_mark(message.cluster, self._stream.settle)
         return CONTROL
+
+    def _not_ahead(self, at: int, arrived: int | None, what: str) -> None:
+        """Nothing of the future moves the watermark."""
+        if arrived is not None and at > arrived + self._stream.max_future:
+            raise Rejected("future", f"the {what} lies {at - arrived} ms after the record's arrival")
 
     def _event(self, rows: Rows, row: int, raw: Raw, event: Event) -> int:
         """Fills the row in. Nothing shows of it until its kind is set, which is last: a rejected row stays VOID."""
@@ -168,7 +178,7 @@ class Reader:
         if put and reading.modelled:
             rows.happenings[row] = happening(event, key, at)
         rows.stream[row], rows.key[row] = reading.number, self._slot(rows, (event.route, key), raw)
-        rows.at[row], rows.mark[row] = at, at - self._stream.out_of_order
+        rows.at[row], rows.mark[row] = at, self._mark(at, raw, event)
         rows.put[row], rows.take[row], rows.kind[row] = put, take, CHANGE
         rows.pair[row], rows.tokens[row] = reading.place, event.token if event.id else ""
         return NONE
@@ -178,10 +188,12 @@ class Reader:
         at = event.at
         if at is None or not MIN_MS <= at <= MAX_MS:
             raise Rejected("time", "the event time is missing or cannot be read")
-        arrived = raw.arrived if raw.arrived is not None else event.cluster if event.id else None
-        if arrived is not None and at > arrived + self._stream.max_future:
-            raise Rejected("future", f"the event time lies {at - arrived} ms after the record's arrival")
+        self._not_ahead(at, raw.arrived if raw.arrived is not None else event.cluster if event.id else None, "event time")
         return at
+
+    def _mark(self, at: int, raw: Raw, event: Event) -> int:
+        written = event.cluster if event.id else at if raw.arrived is None else raw.arrived
+        return int(event_mark(at, min(written, MAX_MS), self._stream.out_of_order))
 
     def _slot(self, rows: Rows, key: Key, raw: Raw) -> int:
         """The key's index in the batch. Bare documents lie where their sender's partition key put them, all others by ours."""

@@ -21,11 +21,13 @@ from consumer.intake.records import UNKNOWN, Format, Ints, Listed, Raw, Records
 from contract.errors import Rejected
 from contract.event import Event
 from contract.keys import kinesis_hash, partition_key
+from contract.times import MAX_MS, MIN_MS
 from contract.values import value
 from models.base import Happening
 from reading.scanner import EVENT, HEARTBEAT, ODD, OPS, Bare, Scanned, Scanner
 from windows.columnar.codes import Codes
 from windows.engine import BY_EVENT, BY_HEARTBEAT, CHANGE, NEVER, TIME, VOID, Columns, Key
+from windows.law.lives import event_mark, heartbeat_mark
 
 Bools = npt.NDArray[np.bool_]
 NOT, PUTS, MUST = 0, 1, 2  # what an operation does with the document it has; MUST: without one it is no event of ours
@@ -89,6 +91,9 @@ class Reader:
         since = np.where(arrived == UNKNOWN, scanned.cluster, arrived)
         known = (arrived != UNKNOWN) | (scanned.spans[0] < scanned.spans[1])
         odd |= put & known & (scanned.at - self._stream.max_future > since)
+        beat = scanned.kind == HEARTBEAT
+        odd |= beat & ((scanned.cluster < MIN_MS) | (scanned.cluster > MAX_MS))
+        odd |= beat & (arrived != UNKNOWN) & (scanned.cluster - self._stream.max_future > arrived)
         return put & ~odd, odd
 
     def _docs(self, scanned: Scanned, put: Bools, odd: Bools) -> list[Any]:
@@ -112,14 +117,13 @@ class Reader:
 
     def _batch(self, scanned: Scanned, records: Records, put: Bools, odd: Bools, docs: list[Any]) -> Batch:
         """All rows but the odd ones, which are VOID."""
-        beat = scanned.kind == HEARTBEAT
-        late, nothing = self._stream.out_of_order, np.zeros(scanned.n, np.int64)
+        beat, nothing = (scanned.kind == HEARTBEAT) & ~odd, np.zeros(scanned.n, np.int64)
         key, keys = _used(scanned, put)
         columns = Columns(
             n=scanned.n,
             kind=np.where(put, CHANGE, np.where(beat, TIME, VOID)).astype(np.int8),
             cause=np.where(beat, BY_HEARTBEAT, BY_EVENT).astype(np.int8),
-            mark=np.where(put, scanned.at - late, np.where(beat, scanned.cluster - self._stream.settle, NEVER)),
+            mark=self._marks(scanned, records, put, beat),
             stream=np.where(put, self._number[scanned.pair], -1).astype(np.int16),
             key=key,
             keys=keys,
@@ -135,6 +139,14 @@ class Reader:
         verdict = np.where(put, NONE, np.where(beat, CONTROL, IGNORED)).astype(np.int8)
         pair = np.where(put, scanned.pair, -1).astype(np.int16)
         return Batch(records, columns, verdict, self.general.pairs, pair, [], {}, {}, {}, (), self.general.opener)
+
+    def _marks(self, scanned: Scanned, records: Records, put: Bools, beat: Bools) -> Ints:
+        """What each row vouches for. An event of ours has an id; of when a bare document was written only its arrival tells."""
+        arrived = np.where(records.arrived == UNKNOWN, scanned.at, records.arrived)
+        written = np.where(scanned.spans[0] < scanned.spans[1], scanned.cluster, arrived)
+        events = event_mark(scanned.at, written, self._stream.out_of_order)
+        marks: Ints = np.where(put, events, np.where(beat, heartbeat_mark(scanned.cluster, self._stream.settle), NEVER))
+        return marks
 
 
 def _asks(reading: Any, op: str) -> int:

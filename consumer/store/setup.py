@@ -26,7 +26,7 @@ def connect(uri: str) -> MongoClient[Doc]:
     own: dict[str, Any] = {name: ms for name, ms in TIMES.items() if name.lower() not in uri.lower()}
     try:
         with in_our_words("reading MONGODB_URI"):
-            return MongoClient(uri, appname="eddy-consumer", tz_aware=True, **own)
+            return MongoClient(uri, appname="eddy-consumer", tz_aware=True, datetime_conversion="DATETIME_AUTO", **own)
     except ValueError as error:
         raise Misconfigured(f"MONGODB_URI cannot be used: {error}") from error
 

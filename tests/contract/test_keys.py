@@ -85,3 +85,36 @@ def test_a_document_without_a_key_has_a_place_of_its_own() -> None:
 
 def test_the_hash_is_the_md5_that_kinesis_takes() -> None:
     assert kinesis_hash("a") == int("0cc175b9c0f1b6a831c399e269772661", 16)
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        [2**63, {"$numberDecimal": str(2**63 + 1)}, {"$numberDecimal": str(2**63 + 2)}],
+        [{"$numberDecimal": "12345678901234567890"}, {"$numberDecimal": "12345678901234567891"}],
+        [{"$numberDecimal": "1.000000000000000000000000000001"}, 1],
+        [{"$numberDecimal": "0.1"}, 0.1],
+        [{"$numberDecimal": "1E+400"}, {"$numberDecimal": "1E+401"}],
+    ],
+)
+def test_numbers_that_differ_anywhere_are_different_keys(numbers: list[Any]) -> None:
+    keys = [typed(n) for n in numbers]
+    assert len(set(keys)) == len(keys)
+    assert len({partition_key("k", key) for key in keys}) == len(keys)
+    assert [typed(untyped(key)) for key in keys] == keys
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        [1, 1.0, {"$numberDecimal": "1"}, {"$numberDecimal": "1.000"}, {"$numberLong": "1"}],
+        [float(2**63), {"$numberDecimal": str(2**63)}, {"$numberDouble": "9223372036854775808"}],
+        [{"$numberDecimal": "0.5"}, 0.5, {"$numberDecimal": "5E-1"}],
+        [{"$numberDecimal": "12345678901234567890.10"}, {"$numberDecimal": "12345678901234567890.1"}],
+        [0, -0.0, {"$numberDecimal": "-0"}, {"$numberDecimal": "0E+5"}],
+    ],
+)
+def test_numbers_that_mongodb_holds_equal_are_one_key(numbers: list[Any]) -> None:
+    keys = [typed(n) for n in numbers]
+    assert len(set(keys)) == 1
+    assert len({(type(key), partition_key("k", key)) for key in keys}) == 1

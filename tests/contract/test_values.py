@@ -155,8 +155,18 @@ def test_bson_comes_back_from_json(v: Any) -> None:
     "v",
     [{"$oid": "zz"}, {"$date": "soon"}, {"$date": None}, {"$date": True}, {"$numberLong": "x"}, {"$uuid": 5},
     {"$binary": {"base64": 5}},
-     {"$timestamp": 5}, {"a\0b": 1}, {"$oid": 5, "x": 1}, {"$date": {"$numberLong": "x"}}, {"$numberDecimal": 5}],
+     {"$timestamp": 5}, {"$oid": 5, "x": 1}, {"$date": {"$numberLong": "x"}}, {"$numberDecimal": 5}, {"$oid": "order-17"}],
 )  # fmt: skip
+def test_what_only_looks_like_extended_json_is_a_document(v: Any) -> None:
+    """MongoDB stores names that begin with `$`: such a document comes back as it was. In a configuration it is a slip."""
+    assert bson_value(v) == v
+    assert to_json(bson_value({"meta": v})) == {"meta": v}
+    assert original(value(v)) == v
+    with pytest.raises(Rejected):
+        bson_value(v, strict=True)
+
+
+@pytest.mark.parametrize("v", [{"a\0b": 1}, {"$oid": {"a\0b": 1}}, {"$date": {"a\0b": 1}}])
 def test_what_bson_cannot_hold(v: Any) -> None:
     assert rejected(bson_value, v) == "type"
     assert rejected(value, [v]) == "type"
@@ -201,9 +211,10 @@ def test_integers_beyond_64_bits() -> None:
     ("v", "ms"),
     [
         (None, None), ({"$undefined": True}, None), (0, 0), (-1, -1), (1_700_000_000_123.9, 1_700_000_000_123), (Int64(5), 5),
-        (-0.5, -1), ("1970-01-01", 0), ("1970-01-01T00:00:01", 1_000), ("1970-01-01T00:00:01Z", 1_000),
+        (-0.5, -1), ("1970-01-01 00:00:00", 0), ("1970-01-01t00:00:00z", 0),
+        ("1970-01-01T00:00:01", 1_000), ("1970-01-01T00:00:01Z", 1_000),
         ("1970-01-01T01:00:01+01:00", 1_000), ("1970-01-01 00:00:00.0019Z", 1), ("1969-12-31T23:59:59.9999Z", -1),
-        ("1969-12-31T23:59:59.9990001Z", -1), ("0001-01-01", MIN_MS), ("9999-12-31T23:59:59.999Z", MAX_MS),
+        ("1969-12-31T23:59:59.9990001Z", -1), ("0001-01-01T00:00:00", MIN_MS), ("9999-12-31T23:59:59.999Z", MAX_MS),
         (datetime(1970, 1, 1), 0), (datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC), -1), (DatetimeMS(7), 7),
         ({"$date": "1970-01-01T00:00:00.007Z"}, 7), ({"$date": 7}, 7), ({"$date": {"$numberLong": "-7"}}, -7),
         ({"$numberLong": "7"}, 7),
@@ -212,6 +223,23 @@ def test_integers_beyond_64_bits() -> None:
 )  # fmt: skip
 def test_times(v: Any, ms: int | None) -> None:
     assert time_ms(v) == ms
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1764121530123", "1764121530", "2025", "2025-11", "2025-11-26", "20251126", "20251126T100000Z", "2025-W48-3",
+        "2025-W48-3T10:00:00",
+        "2025-330T10:00:00", "2025-11-26T10", "2025-11-26T10:00", "2025-11-26T10:00:00,5Z", "2025-11-26T10:00:00.Z",
+        "2025-11-26T10:00:00+01", "2025-11-26T10:00:00+0100", "2025-11-26T10:00:00 Z", "2025-11-26_10:00:00",
+        " 2025-11-26T10:00:00",
+        "2025-11-26T24:00:00", "2025-11-26T10:00:60", "2025-02-29T10:00:00", "2025-11-26T10:00:00+24:00", "２025-11-26T10:00:00",
+        "",
+        "now",
+    ],
+)  # fmt: skip
+def test_every_other_text_is_no_time(text: str) -> None:
+    assert rejected(time_ms, text) == "time"
 
 
 @pytest.mark.parametrize(

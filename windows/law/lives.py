@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
 
 from windows.law.spec import WindowSet
 
+T = TypeVar("T", int, npt.NDArray[np.int64])
+LONG_AGO = -(1 << 61)  # ms; what is written before has no time that can be counted from
 
-def event_mark(at: int, out_of_order: int = 0) -> int:
-    """The watermark an event vouches for, ms.
 
-    >>> event_mark(10_000, out_of_order=2_000)
-    8000
+def event_mark(at: T, written: T, out_of_order: int) -> T:
+    """The watermark that an event vouches for, ms: its time, but not beyond when it was written (its change's cluster time; of a
+    bare document, its arrival). So a clock that runs ahead dates its own event, and closes no other key's windows.
+
+    >>> int(event_mark(10_000, 11_000, out_of_order=2_000)), int(event_mark(300_000, 11_000, out_of_order=0))
+    (8000, 11000)
     """
-    return at - out_of_order
+    return cast("T", np.minimum(at, np.maximum(written, LONG_AGO)) - out_of_order)
 
 
-def heartbeat_mark(cluster: int, settle: int) -> int:
+def heartbeat_mark(cluster: T, settle: int) -> T:
     """The watermark a heartbeat (everything up to `cluster` is relayed) or an idle wall clock vouches for, ms."""
     return cluster - settle
 
