@@ -13,13 +13,12 @@ from windows.kernels import words as w
 from windows.kernels.conditions import O_CONST, OP_WORDS
 from windows.kernels.memory.arena import LINE
 from windows.law.expr import Expr
-from windows.law.spec import Rolling, Session, Sliding, Tumbling, WindowSet, streams
+from windows.law.spec import MOST_CONDITIONS, Rolling, Session, Sliding, Tumbling, WindowSet, check, conditions, streams
 from windows.plan.cells import Cells, Term
 from windows.plan.conditions import Columns, Machine
-from windows.plan.keep import alone, check, entity_words, keeps, more_columns, spans_of
+from windows.plan.keep import alone, entity_words, keeps, more_columns, spans_of
 from windows.plan.kinds import Edges, every_of, hold_of, leaves_after, natural
 
-MOST = 60  # sets, and conditions, of one group: they are bits of a word
 ENDLESS = 1 << 61  # ms: the longest session
 LATE = {"update": tables.UPDATE, "dead_letter": tables.DEAD_LETTER, "drop": tables.DROP}
 
@@ -89,10 +88,13 @@ class Plan:
         order = sorted(range(len(self.sets)), key=lambda i: every_of(self.sets[i]))
         for i in order:
             spec = self.sets[i]
-            check(spec)
+            try:
+                check(spec)
+            except ValueError as error:
+                raise ValueError(f"{spec.name}: {error}") from None
             stream = self.streams.index((spec.trigger, spec.key))
             grid = natural(spec.kind) if isinstance(spec.kind, (Tumbling, Sliding)) and not spec.retract else None
-            need = 1 + 2 * len(spec.measures)
+            need = conditions(spec)
             home = next((g for g in self.groups if g.stream == stream and self._fits(g, spec, grid, need)), None)
             if home is None:
                 home = Group(stream, grid, alone=alone(spec), kept=keeps(spec))
@@ -103,8 +105,8 @@ class Plan:
 
     def _fits(self, g: Group, spec: WindowSet, grid: Edges | None, need: int) -> bool:
         if (
-            g.cells.expected + need > MOST
-            or len(g.sets) >= MOST
+            g.cells.expected + need > MOST_CONDITIONS
+            or len(g.sets) >= MOST_CONDITIONS
             or (g.grid is None) is not (grid is None)
             or g.alone
             or alone(spec)
