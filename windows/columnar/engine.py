@@ -22,7 +22,7 @@ from windows.columnar.state import Named, dump_key, load_key
 from windows.engine import BY_IDLE, COUNTED, END, LATE_DROP, LATE_KEEP, NEVER, Columns, Key, RollingBlock, StepResult
 from windows.kernels import words as w
 from windows.kernels.core import Arrays
-from windows.kernels.doors import finish, key_due, key_free, key_wipe, root_new, run
+from windows.kernels.doors import finish, key_due, key_free, key_wipe, root_new, run, timers_renew
 from windows.kernels.memory import arena
 from windows.kernels.results import KEPT, REFUSED
 from windows.kernels.run import FULL, GROW, LAST
@@ -31,6 +31,7 @@ from windows.packing import Pack, Packer, Unpack
 from windows.plan.plan import Plan, out_widths
 from windows.plan.zones import zone_tables
 
+SPARE_TIMERS = 1_024  # so many that ring for nobody do no harm
 ENDLESS = 1 << 62
 Words = npt.NDArray[np.int64]
 NOTHING = np.zeros(0, np.int8)
@@ -132,7 +133,8 @@ class ColumnarEngine:
     def load(self, states: Mapping[Key, bytes]) -> None:
         self.evict(states.keys())
         for key, data in states.items():
-            load_key(self, key, data)
+            load_key(self, key, data, self._named)
+        self._thin_timers()
 
     def evict(self, keys: Collection[Key]) -> None:
         self.M[arena.STEP] += 1  # blocks of before are too old now
@@ -194,6 +196,14 @@ class ColumnarEngine:
         if self.codes.crowded:
             forget_codes(self)
         self.late.fill(0)
+        self._thin_timers()
+
+    def _thin_timers(self) -> None:
+        """Keys that were evicted leave their timers behind: once most ring for nobody, they go."""
+        waiting = len(self.slots) * len(self.plan.groups)
+        if self.M.data[arena.T_HELD] > 2 * waiting + SPARE_TIMERS:
+            self.make_room(24 * waiting + 4096)
+            timers_renew(self.arrays, len(self.keys))
         head[arena.DOCS] = 0
         head[arena.ENTRY_WM] = max(head[arena.WATERMARK], w.LONG_AGO)
         self._wipe()

@@ -26,7 +26,8 @@ from windows.kernels.memory import rowlist, timers
 from windows.kernels.tables import group_at, set_at
 from windows.kernels.words import history_at, rowlist_at
 
-timers_new_, first_due_, key_due_ = timers.timers_new, keys.first_due, keys.key_due
+timers_new_, timers_renew_ = timers.timers_new, keys.timers_renew
+first_due_, key_due_ = keys.first_due, keys.key_due
 run_, finish_ = passing.run, passing.finish
 emit_windows_, emit_revised_, open_windows_ = grid.emit, grid.emit_revised, grid.open_windows
 emit_views_, emit_spans_, since_ = rolling.emit, spans.emit, spans.since
@@ -121,6 +122,12 @@ def key_free(arrays: Arrays, root: int) -> None:
 
 @kernel
 def key_wipe(arrays: Arrays, root: int) -> None:
+@kernel
+def timers_renew(arrays: Arrays, nroots: int) -> None:
+    """Let go of the timers of keys that are gone: those of slots [0, nroots) are set anew."""
+    timers_renew_(core_of(arrays), nroots)
+
+
     """Let go of a key's windows on fixed grids."""
     key_wipe_(core_of(arrays), root)
 
