@@ -15,7 +15,7 @@ import numpy.typing as npt
 from msgspec import structs
 
 from windows.columnar.codes import Interner
-from windows.columnar.inputs import Inputs, reach, time_row
+from windows.columnar.inputs import Inputs, time_row
 from windows.columnar.outputs import N, Outputs
 from windows.columnar.room import first_out, forget_codes, memory, with_out, with_room
 from windows.columnar.state import Named, dump_key, load_key
@@ -29,9 +29,7 @@ from windows.kernels.run import FULL, GROW, LAST
 from windows.law.spec import Rolling, WindowSet
 from windows.packing import Pack, Packer, Unpack
 from windows.plan.plan import Plan, out_widths
-from windows.plan.zones import zone_tables
 
-SPARE_TIMERS = 1_024  # so many that ring for nobody do no harm
 ENDLESS = 1 << 62
 Words = npt.NDArray[np.int64]
 NOTHING = np.zeros(0, np.int8)
@@ -57,7 +55,8 @@ class ColumnarEngine:
         self.keys: list[Key | None] = []
         self.roots = np.zeros(64, np.int64)
         self._free_slots: list[int] = []
-        self.zones = zone_tables(self.plan.sets, self.plan.zones, self.plan.slices_in_zones())
+        self._named: Named = {}
+        self.zones = self.plan.zones
         self._memory()
         self.outputs = Outputs(self)
         self._ended = False
@@ -89,8 +88,6 @@ class ColumnarEngine:
     def step(self, batch: Columns, begin: int = 0, budget: int | None = None) -> StepResult:
         self._start()
         slot, keyed = self.inputs.slots(batch, begin, self._slot)
-        if self.plan.zones:
-            self.zones.cover(*reach(batch, begin, batch.n))
         columns = self.inputs.columns(batch, slot, keyed)
         outcome = np.zeros(batch.n, np.int8)
         done, code = self._run(batch, begin, batch.n, slot, columns, outcome, budget)

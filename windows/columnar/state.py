@@ -203,15 +203,22 @@ def _load_section(engine: Memory, group: Group, root: int, section: Any, codes: 
         return mask
     here = {name: n for n, name in enumerate(cell_names(engine.plan, group))}
     at = list(group.cells.cells.values())
-    places = np.array([at[here[name]] if name in here else -1 for name in section["parts"]], np.int64)
-    kinds = np.array([int(name.partition(" ")[0]) for name in section["parts"]], np.int64)
-    engine.zones.cover(*section["reach"])
-    slices_load(engine.arrays, group.at, root, mask, words, kinds, places, codes)
-    return mask
+    places = np.array([at[here[name]] if name in here else -1 for name in section.parts], np.int64)
+    kinds = np.array([int(name.partition(" ")[0]) for name in section.parts], np.int64)
+    words = _words(section.words)
+    known = (kinds >= tables.COUNT) & (kinds <= tables.SQUARES)
+    sound(known.all() and slices_check(words, kinds, ncodes), "a slice")
+    return mask, words, kinds, places
 
 
-def _load_history(engine: Memory, group: Group, root: int, mask: int, section: Any, words: Words, codes: Words) -> None:
-    theirs = words.reshape(-1, w.FIELDS + len(section["fields"]))
+def _rows(engine: Memory, group: Group, section: Section, codes: Words, ncodes: int, named: Named) -> Words:
+    """The events of a section's history, as this engine's histories hold them."""
+    bits, fields = _parts(engine, group, named)
+    sound(len(section.parts) <= MOST_CONDITIONS, "how many conditions there are")
+    theirs = _words(section.words).reshape(-1, w.FIELDS + len(section.fields))
+    times, masks = theirs[:, w.TIMES], theirs[:, w.MASKS]
+    sound(near(times) and (times[:-1] <= times[1:]).all(), "the order of events")
+    sound((masks >> len(section.parts) == 0).all(), "what holds of an event")
     columns = group.cells.columns
     rows = np.empty((len(theirs), w.FIELDS + len(columns)), np.int64)
     rows[:, w.TIMES] = theirs[:, w.TIMES]
@@ -294,7 +301,6 @@ def dump_spans(engine: Memory, i: int, root: int) -> Words:
 
 def load_spans(engine: Memory, i: int, root: int, words: Words) -> None:
     """Inverse of dump_spans, once the set's events are loaded."""
-    engine.zones.cover(int(words[0]), int(words[1]))
     rows = words[3:].reshape(-1, w.SPAN_SAVED)
     for n in range(len(rows)):
         engine.make_room()

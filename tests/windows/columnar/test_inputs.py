@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from reading.spellings import Picked
 from windows.columnar.codes import IDLE, Beside, Codes, Interner
-from windows.columnar.inputs import Inputs, reach
+from windows.columnar.inputs import Inputs
 from windows.engine import CHANGE, NEVER, Columns
 from windows.plan.plan import Plan
 
@@ -68,14 +68,6 @@ def test_slots_are_those_of_the_keys(batches: list[Any], form: Any, data: Any) -
             gone = data.draw(st.sampled_from(list(known)))
             given.forget([known.pop(gone)])
             known.update({gone: 100 + len(known)})
-
-
-@given(ROWS, st.data())
-def test_reach_is_what_is_put_in_and_vouched_for(rows: list[Any], data: Any) -> None:
-    begin = data.draw(st.integers(0, len(rows)))
-    end = data.draw(st.integers(begin, len(rows)))
-    times = [row[3] for row in rows[begin:end] if row[4]] + [row[5] for row in rows[begin:end] if row[5] != NEVER]
-    assert reach(batch(rows, []), begin, end) == (min(times, default=0), max(times, default=0))
 
 
 def coded(interner: Interner, values: Sequence[Hashable]) -> list[int]:
