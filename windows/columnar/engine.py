@@ -190,7 +190,7 @@ class ColumnarEngine:
         head = self.M.data  # a single number of numpy's costs more than one of a memoryview
         head[arena.STEP] += 1  # blocks of before are too old now
         self.out[self._used] = 0
-        if self.codes.crowded:
+        if self.codes.crowded(head[arena.USED]):
             forget_codes(self)
         self.late.fill(0)
         self._thin_timers()

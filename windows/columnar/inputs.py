@@ -58,8 +58,10 @@ class Inputs:
 
     def forget(self, slots: Sequence[int]) -> None:
         """These slots are given to other keys from now on."""
+        gone = np.zeros(max(slots) + 2, np.bool_)  # the last one is that of -1
+        gone[slots] = True
         for own in self._tables.numbers():
-            own[np.isin(own, slots)] = -1
+            own[gone[np.minimum(own, len(gone) - 1)]] = -1
 
     def columns(self, batch: Columns, slot: Words, keyed: int) -> tuple[Any, Any, Any]:
         """(numbers, flags, codes), a row each; anything where no row has a key."""
