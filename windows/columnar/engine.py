@@ -31,6 +31,7 @@ from windows.packing import Pack, Packer, Unpack
 from windows.plan.plan import Plan, out_widths
 
 ENDLESS = 1 << 62
+SPARE_TIMERS = 1_024  # so many that ring for nobody do no harm
 Words = npt.NDArray[np.int64]
 NOTHING = np.zeros(0, np.int8)
 OUTCOMES = np.full(8, COUNTED, np.int8)  # of a row's verdict: TOOK | REFUSED | KEPT
@@ -124,8 +125,7 @@ class ColumnarEngine:
         return [self.outputs.current(i, key, as_of) for i in mine]
 
     def dump(self, keys: Collection[Key]) -> Mapping[Key, bytes]:
-        named: Named = {}
-        return {key: dump_key(self, key, named) for key in keys}
+        return {key: dump_key(self, key, self._named) for key in keys}
 
     def load(self, states: Mapping[Key, bytes]) -> None:
         self.evict(states.keys())
@@ -193,6 +193,9 @@ class ColumnarEngine:
         if self.codes.crowded(head[arena.USED]):
             forget_codes(self)
         self.late.fill(0)
+        head[arena.DOCS] = 0
+        head[arena.ENTRY_WM] = max(head[arena.WATERMARK], w.LONG_AGO)
+        self._wipe()
         self._thin_timers()
 
     def _thin_timers(self) -> None:
@@ -201,9 +204,6 @@ class ColumnarEngine:
         if self.M.data[arena.T_HELD] > 2 * waiting + SPARE_TIMERS:
             self.make_room(24 * waiting + 4096)
             timers_renew(self.arrays, len(self.keys))
-        head[arena.DOCS] = 0
-        head[arena.ENTRY_WM] = max(head[arena.WATERMARK], w.LONG_AGO)
-        self._wipe()
 
     def _wipe(self) -> None:
         """After the end of a file nothing is kept of its windows."""
