@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from tests.windows.build import Driver, columns, drive, window_set
+from tests.windows.build import Driver, Factory, columns, drive, window_set
 from tests.windows.law.test_properties import assert_same, plain
 from windows.columnar.codes import Codes
 from windows.columnar.engine import ColumnarEngine
@@ -198,3 +198,23 @@ def test_memory_is_asked_for_by_what_is_in_use() -> None:
         words = 2 * 8 / 3 * n  # of a map with so many values: a code and its place, three quarters full at most
         assert engine.M[arena.USED] < words + 50_000
         assert engine.M.size < 6 * words + 200_000
+
+
+def test_a_late_value_that_only_a_neighbour_takes_closes_no_window_that_is_frozen(make: Factory) -> None:
+    #  windows of 1, the second set keeps them for 4 more: the value at -61, under the watermark -60, is late for the first set
+    spec = [window_set("gone", Tumbling(1), retain=0), window_set("kept", Tumbling(1), retain=4)]
+    folded = drive(make, spec, [{"at": -60}, {"at": -61, "mark": -60}, {"at": -59}])
+    assert folded.spans("gone") == [(-60, -59, 1), (-59, -58, 1)]
+    assert folded.spans("kept") == [(-61, -60, 1), (-60, -59, 1), (-59, -58, 1)]
+    assert folded.late == {"gone": 1}
+
+
+def test_a_window_goes_on_in_a_slice_beside_the_one_that_was_loaded(make: Factory) -> None:
+    old, new = window_set("w", Tumbling(10)), window_set("new", Tumbling(10))
+    first, second = make([old]), Driver(make, [old, new])
+    first.step(columns([old], [{"at": 1}, {"at": 11, "mark": 1}]))
+    second.engine.load(first.dump(first.loaded()))
+    second.feed([{"at": 2, "mark": 1}, {"at": 12, "mark": 1}, {"at": 13, "mark": 1}])
+    second.end()
+    assert second.folded.spans("w") == [(0, 10, 2), (10, 20, 3)]
+    assert second.folded.spans("new") == [(0, 10, 1), (10, 20, 2)]
