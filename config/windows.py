@@ -10,7 +10,7 @@ from config.names import is_word, view_name
 from config.specs import Trigger
 from config.table import Table, close_to, shown, spoken
 from windows.law.expr import Expr, parse
-from windows.law.spec import DAY, RESERVED, Kind, Measure, Rolling, Session, Sliding, Tumbling, WindowSet
+from windows.law.spec import DAY, RESERVED, Kind, Measure, Rolling, Session, Sliding, Tumbling, WindowSet, check
 
 SIZE = 'a length, as in size = "1m"'
 
@@ -31,6 +31,10 @@ def window_set(table: Table, triggers: Sequence[Trigger]) -> WindowSet:
         retain=table.duration("retain", 3_600_000),
         retract=trigger.before if trigger else False,
     )
+    try:
+        check(result)
+    except ValueError as error:
+        table.problems.add(table.path, str(error))
     table.finish()
     return result
 
@@ -107,6 +111,7 @@ def _session(table: Table) -> Session:
     table.known.append("max")
     if longest is not None and table.right("gap", "max") and longest < gap:
         table.problem("max", f"{spoken(longest)} is shorter than gap {spoken(gap)}")
+        longest = None
     return Session(gap, longest)
 
 

@@ -232,3 +232,8 @@ def test_views_settings() -> None:
 
 def test_a_secret_or_address_has_no_place_in_the_file() -> None:
     said(changed('name = "s"', 'name = "s"\nmongodb_uri = "mongodb://u:p@h"', SMALL), "stream.mongodb_uri", "unknown")
+
+
+def test_more_measures_than_one_set_can_keep() -> None:
+    measures = ", ".join(f'm{i} = "sum(f{i})"' for i in range(63))
+    said(changed(COUNT, f"measures = {{ {measures} }}", SMALL), "windows[0]", "64", "63", "two sets")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable, Sequence
+from decimal import Context, Decimal
 from typing import Any, overload
 
 import numpy as np
@@ -12,6 +14,10 @@ from windows.engine import Ints
 from windows.kernels.slots import recode
 
 CROWD = 50_000  # so many codes are no crowd
+A_LOOK = 256  # words that are looked through in the time that a new value takes
+UNKNOWN = -2  # no code yet
+INT64 = 1 << 63
+EXACT = Context(prec=64)  # more digits than a decimal of BSON's has
 IDLE = 256  # a table that was not asked for in so many asks is forgotten
 
 
@@ -42,12 +48,12 @@ class Codes(Sequence[Hashable]):
 
 
 class Beside:
-    """Numbers beside the entries of tables that others own, -1 where none has been set. Tables that are not used any more are not
-    held for ever."""
+    """Numbers beside the entries of tables that others own, `unset` where none has been set. Tables that are not used any more are
+    not held for ever."""
 
-    def __init__(self) -> None:
+    def __init__(self, unset: int = -1) -> None:
         self._kept: dict[int, _Known] = {}
-        self._asks = 0
+        self._asks, self._unset = 0, unset
 
     def of(self, table: Sequence[Hashable]) -> _Known:
         """What is kept beside a table, with room for all its entries."""
@@ -61,29 +67,28 @@ class Beside:
             self._kept = {i: k for i, k in self._kept.items() if k.asked >= self._asks - IDLE or k is kept}
         kept.asked = self._asks
         if len(kept.numbers) < len(table):
-            kept.numbers = np.concatenate([kept.numbers, np.full(2 * len(table) - len(kept.numbers), -1, np.int64)])
+            more = np.full(2 * len(table) - len(kept.numbers), self._unset, np.int64)
+            kept.numbers = np.concatenate([kept.numbers, more])
         return kept
 
     def numbers(self) -> list[Ints]:
         """All of them."""
         return [kept.numbers for kept in self._kept.values()]
 
-    def clear(self) -> None:
-        """Forget all tables."""
-        self._kept.clear()
-
 
 class _Known:
-    """numbers beside a table; the first `known` of them are set, where that is kept count of."""
+    """numbers beside a table."""
 
-    __slots__ = ("asked", "known", "numbers", "table")
+    __slots__ = ("asked", "numbers", "table")
 
     def __init__(self, table: Sequence[Hashable]) -> None:
-        self.table, self.numbers, self.known, self.asked = table, np.empty(0, np.int64), 0, 0
+        self.table, self.numbers, self.asked = table, np.empty(0, np.int64), 0
 
 
 class Interner(dict[Any, int]):
-    """Value -> code, -1 for None; a new value gets the next free code. `values` is the way back.
+    """Value -> code, -1 for None; a new value gets the next free code. `values_by_code` is the way back.
+
+    Values stand here under names (see `seeded`); most are their own.
 
     >>> codes = Interner()
     >>> codes["a"], codes["b"], codes["a"], codes[None]
@@ -95,48 +100,86 @@ class Interner(dict[Any, int]):
         self.values_by_code: list[Any] = []
         self.free: list[int] = []
         self._pinned = self._kept = 0
-        self._tables = Beside()
+        self._renamed = False  # whether any value has another name than itself
+        self._tables = Beside(UNKNOWN)
+        self._missing = np.empty(0, np.int64)
 
     def __missing__(self, value: Hashable) -> int:
-        if self.free:
-            code = self.free.pop()
-            self.values_by_code[code] = value
-        else:
-            code = len(self.values_by_code)
-            self.values_by_code.append(value)
-        self[value] = code
-        return code
+        name = seeded(value)
+        if name is value or name not in self:
+            self._take([value], [name])
+            self._renamed = self._renamed or name is not value
+        return self[name]
 
     def column(self, values: Sequence[Hashable], out: Ints) -> None:
         """The codes of a column, to `out`."""
-        if isinstance(values, Codes):
-            recode(np.ascontiguousarray(values.codes, np.int64), self._table(values.table), out)
-        else:
+        if not isinstance(values, Codes):
             out[:] = np.fromiter(map(self.__getitem__, values), np.int64, len(values))
+            return
+        codes, table = np.ascontiguousarray(values.codes, np.int64), values.table
+        own = self._tables.of(table).numbers
+        if len(self._missing) < len(codes):
+            self._missing = np.empty(2 * len(codes), np.int64)
+        n = recode(codes, own, out, self._missing)
+        if n:
+            places = list(dict.fromkeys(self._missing[:n].tolist()))
+            own[places] = self._coded([table[place] for place in places])
+            recode(codes, own, out, self._missing)
 
     def pin(self) -> None:
         """All codes so far (constants of expressions) stay."""
         self._pinned = len(self.values_by_code)
 
-    @property
-    def crowded(self) -> bool:
-        """Whether it is time to look which codes are still used: twice as many as there were the last time."""
-        return len(self.values_by_code) - len(self.free) > 2 * self._kept + CROWD
+    def crowded(self, words: int) -> bool:
+        """Whether it is time to look which codes are still used, in a state of so many words: once as many values are new since the
+        last time as were left then, and enough to pay for the look."""
+        return len(self) > 2 * self._kept + CROWD + words // A_LOOK
 
     def keep(self, used: npt.NDArray[np.bool_]) -> None:
         """Give free the codes that are not used, so that new values get them. used: bool, one for each code."""
         used[: self._pinned] = True
         used[self.free] = True
-        for code in np.flatnonzero(~used).tolist():
-            del self[self.values_by_code[code]]
-            self.values_by_code[code] = None
-            self.free.append(code)
-        self._kept = len(self.values_by_code) - len(self.free)
-        self._tables.clear()
+        table, codes = self.values_by_code, np.flatnonzero(~used).tolist()
+        values = map(table.__getitem__, codes)
+        deque(map(self.__delitem__, map(seeded, values) if self._renamed else values), maxlen=0)
+        for code in codes:
+            table[code] = None
+        self.free += codes
+        self._kept = len(self)
+        gone = np.append(~used, [False, False])  # the last two are those of None, -1, and of what has no code, UNKNOWN
+        for numbers in self._tables.numbers():
+            numbers[gone[numbers]] = UNKNOWN
 
-    def _table(self, table: Sequence[Hashable]) -> Ints:
-        kept, length = self._tables.of(table), len(table)
-        if kept.known < length:
-            kept.numbers[kept.known : length] = list(map(self.__getitem__, table[kept.known : length]))
-            kept.known = length
-        return kept.numbers
+    def _coded(self, values: Sequence[Hashable]) -> list[int]:
+        """The codes of values. Where all are new they are taken up together, at a fraction of what one by one costs."""
+        if Decimal not in set(map(type, values)) and self.keys().isdisjoint(values) and len(set(values)) == len(values):
+            return self._take(values, values)
+        return list(map(self.__getitem__, values))
+
+    def _take(self, values: Sequence[Hashable], names: Sequence[Hashable]) -> list[int]:
+        """Codes for values that have none, which are named so."""
+        table, free = self.values_by_code, self.free
+        codes = free[len(free) - min(len(free), len(values)) :]
+        del free[len(free) - len(codes) :]
+        for code, value in zip(codes, values, strict=False):
+            table[code] = value
+        first = len(table)
+        table += values[len(codes) :]
+        codes += range(first, len(table))
+        self.update(zip(names, codes, strict=True))
+        return codes
+
+
+def seeded(value: Hashable) -> Hashable:
+    """What a value is looked up by. Python's hashes of texts have a seed of this process, those of numbers have none: of whole
+    numbers within 64 bits and of floats a few share one, of decimals as many as anybody likes to find. So a decimal goes by the
+    number of those that it equals, else by its text.
+
+    >>> seeded("a"), seeded(Decimal("5.0")), seeded(Decimal("2.5"))
+    ('a', 5, 2.5)
+    """
+    if type(value) is not Decimal or not value.is_finite():
+        return value
+    if abs(value) < INT64 and value == int(value):
+        return int(value)
+    return float(value) if float(value) == value else (Decimal, str(value.normalize(EXACT)))

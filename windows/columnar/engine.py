@@ -15,23 +15,23 @@ import numpy.typing as npt
 from msgspec import structs
 
 from windows.columnar.codes import Interner
-from windows.columnar.inputs import Inputs, reach, time_row
+from windows.columnar.inputs import Inputs, time_row
 from windows.columnar.outputs import N, Outputs
 from windows.columnar.room import first_out, forget_codes, memory, with_out, with_room
 from windows.columnar.state import Named, dump_key, load_key
 from windows.engine import BY_IDLE, COUNTED, END, LATE_DROP, LATE_KEEP, NEVER, Columns, Key, RollingBlock, StepResult
 from windows.kernels import words as w
 from windows.kernels.core import Arrays
-from windows.kernels.doors import finish, key_due, key_free, key_wipe, root_new, run
+from windows.kernels.doors import finish, key_due, key_free, key_wipe, root_new, run, timers_renew
 from windows.kernels.memory import arena
 from windows.kernels.results import KEPT, REFUSED
 from windows.kernels.run import FULL, GROW, LAST
 from windows.law.spec import Rolling, WindowSet
 from windows.packing import Pack, Packer, Unpack
 from windows.plan.plan import Plan, out_widths
-from windows.plan.zones import zone_tables
 
 ENDLESS = 1 << 62
+SPARE_TIMERS = 1_024  # so many that ring for nobody do no harm
 Words = npt.NDArray[np.int64]
 NOTHING = np.zeros(0, np.int8)
 OUTCOMES = np.full(8, COUNTED, np.int8)  # of a row's verdict: TOOK | REFUSED | KEPT
@@ -56,7 +56,8 @@ class ColumnarEngine:
         self.keys: list[Key | None] = []
         self.roots = np.zeros(64, np.int64)
         self._free_slots: list[int] = []
-        self.zones = zone_tables(self.plan.sets, self.plan.zones, self.plan.slices_in_zones())
+        self._named: Named = {}
+        self.zones = self.plan.zones
         self._memory()
         self.outputs = Outputs(self)
         self._ended = False
@@ -88,8 +89,6 @@ class ColumnarEngine:
     def step(self, batch: Columns, begin: int = 0, budget: int | None = None) -> StepResult:
         self._start()
         slot, keyed = self.inputs.slots(batch, begin, self._slot)
-        if self.plan.zones:
-            self.zones.cover(*reach(batch, begin, batch.n))
         columns = self.inputs.columns(batch, slot, keyed)
         outcome = np.zeros(batch.n, np.int8)
         done, code = self._run(batch, begin, batch.n, slot, columns, outcome, budget)
@@ -126,13 +125,13 @@ class ColumnarEngine:
         return [self.outputs.current(i, key, as_of) for i in mine]
 
     def dump(self, keys: Collection[Key]) -> Mapping[Key, bytes]:
-        named: Named = {}
-        return {key: dump_key(self, key, named) for key in keys}
+        return {key: dump_key(self, key, self._named) for key in keys}
 
     def load(self, states: Mapping[Key, bytes]) -> None:
         self.evict(states.keys())
         for key, data in states.items():
-            load_key(self, key, data)
+            load_key(self, key, data, self._named)
+        self._thin_timers()
 
     def evict(self, keys: Collection[Key]) -> None:
         self.M[arena.STEP] += 1  # blocks of before are too old now
@@ -191,12 +190,20 @@ class ColumnarEngine:
         head = self.M.data  # a single number of numpy's costs more than one of a memoryview
         head[arena.STEP] += 1  # blocks of before are too old now
         self.out[self._used] = 0
-        if self.codes.crowded:
+        if self.codes.crowded(head[arena.USED]):
             forget_codes(self)
         self.late.fill(0)
         head[arena.DOCS] = 0
         head[arena.ENTRY_WM] = max(head[arena.WATERMARK], w.LONG_AGO)
         self._wipe()
+        self._thin_timers()
+
+    def _thin_timers(self) -> None:
+        """Keys that were evicted leave their timers behind: once most ring for nobody, they go."""
+        waiting = len(self.slots) * len(self.plan.groups)
+        if self.M.data[arena.T_HELD] > 2 * waiting + SPARE_TIMERS:
+            self.make_room(24 * waiting + 4096)
+            timers_renew(self.arrays, len(self.keys))
 
     def _wipe(self) -> None:
         """After the end of a file nothing is kept of its windows."""

@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from windows.columnar.codes import Beside, Codes, Interner
 from windows.engine import Columns, Key
-from windows.kernels import words as w
-from windows.kernels.slots import find_slots, span
+from windows.kernels.slots import find_slots
 from windows.law.expr import Expr, FieldKind
 from windows.law.spec import WindowSet
 from windows.plan.keep import DOCUMENT
@@ -59,8 +58,10 @@ class Inputs:
 
     def forget(self, slots: Sequence[int]) -> None:
         """These slots are given to other keys from now on."""
+        gone = np.zeros(max(slots) + 2, np.bool_)  # the last one is that of -1
+        gone[slots] = True
         for own in self._tables.numbers():
-            own[np.isin(own, slots)] = -1
+            own[gone[np.minimum(own, len(gone) - 1)]] = -1
 
     def columns(self, batch: Columns, slot: Words, keyed: int) -> tuple[Any, Any, Any]:
         """(numbers, flags, codes), a row each; anything where no row has a key."""
@@ -126,13 +127,3 @@ def time_row(watermark: int, cause: int) -> Columns:
         key=one([-1], np.int32), keys=(), at=one([0]), old_at=one([0]), put=one([False]), take=one([False]), doc=None, number={},
         flag={}, value={},
     )  # fmt: skip
-
-
-def reach(batch: Columns, begin: int, end: int) -> tuple[int, int]:
-    """The least and the greatest time that a step can ask a zone's table for."""
-    mark = np.ascontiguousarray(batch.mark, np.int64)
-    low, high = span(
-        np.ascontiguousarray(batch.at, np.int64), np.ascontiguousarray(batch.put, np.bool_), mark, begin, end, w.LONG_AGO
-    )
-    old = batch.old_at[begin:end][batch.take[begin:end]]
-    return (min(low, int(old.min())), max(high, int(old.max()))) if len(old) else (low, high)

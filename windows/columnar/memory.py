@@ -13,7 +13,7 @@ from windows.kernels.core import Arrays
 from windows.law.spec import WindowSet
 from windows.packing import Packer
 from windows.plan.plan import Plan
-from windows.plan.zones import ZoneTables
+from windows.plan.zones import Zones
 
 Words = npt.NDArray[np.int64]
 
@@ -25,7 +25,7 @@ class Memory(Protocol):
     plan: Plan
     codes: Interner
     packer: Packer
-    zones: ZoneTables
+    zones: Zones
     keys: list[Key | None]
     slots: dict[Key, int]
     roots: Words

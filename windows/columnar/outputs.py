@@ -170,8 +170,10 @@ class Outputs:
             span_of(engine.sets[i]),
         )  # fmt: skip
         if len(slots):
-            low = windows.min()
-            _, first = np.unique(slots * (windows.max() - low + 1) + (windows - low), return_index=True)
+            order = np.lexsort((windows, slots))
+            slots, windows = slots[order], windows[order]
+            first = np.ones(len(slots), np.bool_)
+            first[1:] = (slots[1:] != slots[:-1]) | (windows[1:] != windows[:-1])
             slots, windows = slots[first], windows[first]
         made = np.empty((len(slots), self._widths[2 * i]), np.int64)
         engine.make_room()

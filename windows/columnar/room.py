@@ -19,6 +19,7 @@ from windows.plan.plan import Plan, out_spares, out_widths
 FIRST_WORDS = 1 << 16
 CAP, N, SPARE = 1, 2, 3  # columns of OUT in windows/kernels/words.py
 AN_EVENT = {tables.COUNTS: 6, tables.SORTED: 5}  # words that an event takes at most in kernels/memory/codesets.py and sorted.py
+GROWN = 2_048  # words that a small block may grow to within one row, by doubling more than once; larger ones double once
 Words = npt.NDArray[np.int64]
 
 
@@ -46,19 +47,27 @@ def memory(plan: Plan) -> Words:
     words[arena.SLACK] += 4096 * len(kept)  # whatever their number: small lists, a node on each level
     # what may double in one row: what sets keep of their measures, lists of spans, maps and lists of documents
     words[arena.GROWERS] = 4 + sum(len(s.measures) + 1 + 4 * g.alone for s, g in zip(plan.sets, plan.group_of, strict=True))
+    words[arena.SLACK] += GROWN * words[arena.GROWERS]
     words[arena.WATERMARK] = NEVER
     timers_new(words)
     return words
 
 
-def with_room(words: Words, more: int) -> Words:
-    """The arena, or a copy at least twice as large: with memory for the next thing that a kernel does and so many words more."""
+def need(words: Words, more: int) -> int:
+    """The words that an arena must be larger than, so that there is memory for the next thing that a kernel does and so many words
+    more. As `room` in kernels/memory/arena.py has it: all blocks that may double take no more than twice what is in use."""
     head = words.data  # numpy's own numbers are slow one by one
-    used, growers = head[arena.BUMP], 2 * head[arena.GROWERS] * head[arena.BIGGEST]
-    need = more + used + head[arena.SLACK] + growers + head[arena.AN_EVENT] * head[arena.CROWD]
-    if need < words.size:
+    growers = min(2 * head[arena.GROWERS] * head[arena.BIGGEST], 2 * head[arena.USED])
+    most: int = more + head[arena.BUMP] + head[arena.SLACK] + growers + head[arena.AN_EVENT] * head[arena.CROWD]
+    return most
+
+
+def with_room(words: Words, more: int) -> Words:
+    """The arena, or a copy that is larger by a quarter and more, with memory for the next thing and so many words more."""
+    least = need(words, more)
+    if least < words.size:
         return words
-    grown = aligned(max(2 * words.size, 2 * need))
+    grown, used = aligned(least + max(least // 4, FIRST_WORDS)), words[arena.BUMP]
     grown[:used] = words[:used]
     return grown
 

@@ -12,7 +12,8 @@ plan. A set reads a section only if its fingerprint stands there: a changed set 
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -20,17 +21,18 @@ import numpy.typing as npt
 
 from compiled.records import View
 from windows.columnar.memory import Memory
-from windows.engine import NEVER, Key, StateMismatch
+from windows.engine import CAUSES, END, NEVER, Key, StateMismatch
+from windows.kernels import dumps, tables
 from windows.kernels import words as w
 from windows.kernels.doors import (
     emit_spans,
     history_dump,
     history_load,
     history_new,
-    kept_since,
     record_put,
     records_dump,
     set_watch,
+    slices_check,
     slices_dump,
     slices_load,
     slices_masks,
@@ -39,7 +41,8 @@ from windows.kernels.doors import (
 )
 from windows.kernels.memory import arena
 from windows.kernels.memory.arena import EMPTY
-from windows.law.spec import Session, WindowSet
+from windows.law.spec import MOST_CONDITIONS, Session, Sliding, Tumbling, WindowSet
+from windows.plan.kinds import every_of
 from windows.plan.names import bit_names, cell_names, field_names
 from windows.plan.plan import Group
 
@@ -89,36 +92,84 @@ def dump_key(engine: Memory, key: Key, named: Named) -> bytes:
     return bytes([VERSION]) + zlib.crc32(body).to_bytes(4, "big") + body
 
 
-def load_key(engine: Memory, key: Key, data: bytes) -> None:
-    """Inverse of dump_key, for a key that is not loaded. Raises StateMismatch."""
-    floor, plain, sections, own = unseal(data)
+class Section(msgspec.Struct):
+    """Slices, or a history, as saved."""
+
+    kind: Literal["slices", "history"]
+    sets: list[str]
+    parts: list[str]
+    words: bytes
+    fields: list[str] = []
+
+
+class Saved(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """A key's dump, unsealed."""
+
+    floor: int
+    values: list[Any]
+    sections: list[Section]
+    own: dict[str, bytes]
+
+
+DECODER = msgspec.msgpack.Decoder(Saved)
+Slices = tuple[int, Words, Words, Words]  # mask, words, kinds of cells, their places
+History = tuple[int, Words]  # mask, rows
+
+
+@dataclass(slots=True)
+class Found:
+    """What a group's sets may read of a dump, in this engine's terms. own: of each set its words."""
+
+    group: Group
+    slices: list[Slices] = field(default_factory=list)
+    histories: list[History] = field(default_factory=list)
+    own: dict[int, Words] = field(default_factory=dict)
+
+
+def load_key(engine: Memory, key: Key, data: bytes, named: Named) -> None:
+    """Inverse of dump_key, for a key that is not loaded. Raises StateMismatch, before anything of the key is taken up, for bytes
+    that no engine has written: all that kernels rely on is looked at first."""
+    saved = unseal(data)
     try:
-        codes = np.array([engine.codes[value] for value in engine.packer.values(plain)] or [0], np.int64)
-        if key[0] not in engine.plan.routes:
-            return
-        root = engine.root(key)
-        engine.make_room(8 * len(data) + 4096)
-        View(engine.M, root, w.ROOT).floor = floor
-        for group in _groups(engine, key):
-            covered = 0
-            for section in sections:
-                covered |= _load_section(engine, group, root, section, codes)
-            if group.grid is None and covered not in (0, _full(group)):
-                _add_history(engine, group, root, _full(group) & ~covered)
-            for i in group.sets:
-                if engine.sets[i].fingerprint in own:
-                    _load_set(engine, i, root, _words(own[engine.sets[i].fingerprint]))
-    except (ValueError, TypeError, IndexError, KeyError) as error:
-        raise StateMismatch(f"the saved state of {key!r} cannot be read") from error
+        values = engine.packer.values(saved.values)
+    except Exception as error:  # whatever the caller's `unpack` raises for bytes that are not its own
+        raise StateMismatch(f"a value in the saved state of {key!r} cannot be read: {error}") from error
+    try:
+        codes = np.array([engine.codes[value] for value in values] or [0], np.int64)
+        sound((codes >= 0).all(), "a value")
+        found = [_found(engine, group, saved, codes, len(saved.values), named) for group in _groups(engine, key)]
+        sound(saved.floor == NEVER or w.LONG_AGO <= saved.floor <= END, "the watermark it was changed under")
+    except (ValueError, TypeError, IndexError, KeyError, OverflowError, RecursionError) as error:
+        raise StateMismatch(f"the saved state of {key!r} cannot be read: {error}") from error
+    if key[0] not in engine.plan.routes:
+        return
+    root = engine.root(key)
+    View(engine.M, root, w.ROOT).floor = saved.floor
+    for each in found:
+        _take_up(engine, root, each, codes)
 
 
-def unseal(data: bytes) -> Any:
-    """The plain values of a dump. Raises StateMismatch."""
+def sound(holds: Any, what: str) -> None:
+    """Raises ValueError where something of a dump is not as engines write it."""
+    if not holds:
+        raise ValueError(f"{what} is not as it was written")
+
+
+def near(times: Words, far: int = dumps.FAR) -> bool:
+    """Whether sums with these numbers stay far from what a word holds."""
+    return bool(((times >= -far) & (times <= far)).all())
+
+
+def unseal(data: bytes) -> Saved:
+    """What a dump says. Raises StateMismatch."""
     if data[:1] != bytes([VERSION]):
         raise StateMismatch(f"state of version {data[:1].hex() or 'nothing'}, this engine reads {VERSION}")
     if zlib.crc32(data[5:]).to_bytes(4, "big") != data[1:5]:
         raise StateMismatch("damaged state: its checksum does not hold")
-    return msgspec.msgpack.decode(data[5:])
+    try:
+        return DECODER.decode(data[5:])
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise StateMismatch(f"state that is none: {error}") from error
 
 
 def _groups(engine: Memory, key: Key) -> list[Group]:
@@ -152,11 +203,10 @@ def _parts(engine: Memory, group: Group, named: Named) -> tuple[list[str], list[
 def _dump_slices(engine: Memory, group: Group, root: int, values: Values, named: Named) -> list[Any]:
     sections = []
     for mask in slices_masks(engine.arrays, group.at, root).tolist():
-        words, coded, newest = slices_dump(engine.arrays, group.at, root, mask)
+        words, coded = slices_dump(engine.arrays, group.at, root, mask)
         if not len(words):
             continue
-        section = {"kind": "slices", "sets": _names(engine, group, mask), "parts": _parts(engine, group, named)[0]}
-        sections.append({**section, "reach": [int(words[0]), int(newest)]})
+        sections.append({"kind": "slices", "sets": _names(engine, group, mask), "parts": _parts(engine, group, named)[0]})
         values.later(sections[-1], "words", words, coded)
     return sections
 
@@ -166,15 +216,14 @@ def _dump_histories(engine: Memory, group: Group, root: int, values: Values, nam
     h = chain_of(engine, group, root).head
     while h != 0:
         rows = history_dump(engine.arrays, group.at, h)
-        if not len(rows):
-            break
-        coded = np.full(rows.shape, -1, np.int64)
-        own = np.array([column < 0 for column in group.cells.columns], np.bool_)
-        coded[:, w.FIELDS :][:, own] = np.arange(rows[:, w.FIELDS :][:, own].size).reshape(len(rows), -1)
-        bits, fields = _parts(engine, group, named)
-        sets = _names(engine, group, int(View(engine.M, h, w.HISTORY).mask))
-        sections.append({"kind": "history", "sets": sets, "parts": bits, "fields": fields})
-        values.later(sections[-1], "words", rows.ravel(), coded.ravel())
+        if len(rows):
+            coded = np.full(rows.shape, -1, np.int64)
+            own = np.array([column < 0 for column in group.cells.columns], np.bool_)
+            coded[:, w.FIELDS :][:, own] = np.arange(rows[:, w.FIELDS :][:, own].size).reshape(len(rows), -1)
+            bits, fields = _parts(engine, group, named)
+            sets = _names(engine, group, int(View(engine.M, h, w.HISTORY).mask))
+            sections.append({"kind": "history", "sets": sets, "parts": bits, "fields": fields})
+            values.later(sections[-1], "words", rows.ravel(), coded.ravel())
         h = View(engine.M, h, w.HISTORY).next
     return sections
 
@@ -192,46 +241,119 @@ def _dump_set(engine: Memory, i: int, root: int, slices: bool) -> bytes:
     return _bytes(np.concatenate([[View(engine.M, at, w.GRID).open], records.ravel()]))
 
 
-def _load_section(engine: Memory, group: Group, root: int, section: Any, codes: Words) -> int:
-    """Take up what the group's sets may read of a section: which of them may."""
-    mask = sum(1 << j for j, i in enumerate(group.sets) if engine.sets[i].fingerprint in section["sets"])
-    if not mask or (section["kind"] == "slices") is (group.grid is None):
-        return 0
-    words = _words(section["words"])
-    if group.grid is None:
-        _load_history(engine, group, root, mask, section, words, codes)
-        return mask
-    here = {name: n for n, name in enumerate(cell_names(engine.plan, group))}
+def _found(engine: Memory, group: Group, saved: Saved, codes: Words, ncodes: int, named: Named) -> Found:
+    """What a group's sets may read of a dump, looked at. Raises ValueError."""
+    found, covered = Found(group), 0
+    fingerprints = [engine.sets[i].fingerprint for i in group.sets]
+    for section in saved.sections:
+        mask = sum(1 << j for j, fingerprint in enumerate(fingerprints) if fingerprint in section.sets)
+        if not mask or (section.kind == "slices") is (group.grid is None):
+            continue
+        if section.kind == "slices":
+            found.slices.append(_slices(engine, group, mask, section, ncodes, named))
+        else:
+            sound(not covered & mask, "whose history it is")
+            covered |= mask
+            found.histories.append((mask, _rows(engine, group, section, codes, ncodes, named)))
+    if group.grid is None and covered not in (0, _full(group)):
+        found.histories.append((_full(group) & ~covered, np.zeros((0, w.FIELDS + len(group.cells.columns)), np.int64)))
+    for i, fingerprint in zip(group.sets, fingerprints, strict=True):
+        words = _words(saved.own[fingerprint]) if fingerprint in saved.own else None
+        if group.kept:
+            check_spans(engine.sets[i], words, found.histories[0][1][:, w.TIMES] if found.histories else np.zeros(0, np.int64))
+        elif words is not None and engine.plan.is_rolling(i):
+            sound(len(words) == 2 and near(words[:1]) and near(words[1:], END), "a rolling set's last event")
+        elif words is not None:
+            _check_records(engine.sets[i], words)
+        if words is not None:
+            found.own[i] = words
+    return found
+
+
+def _slices(engine: Memory, group: Group, mask: int, section: Section, ncodes: int, named: Named) -> Slices:
+    """A section of slices: its words, and what its cells are and where they stand here."""
+    here = {name: n for n, name in enumerate(_parts(engine, group, named)[0])}
     at = list(group.cells.cells.values())
-    places = np.array([at[here[name]] if name in here else -1 for name in section["parts"]], np.int64)
-    kinds = np.array([int(name.partition(" ")[0]) for name in section["parts"]], np.int64)
-    engine.zones.cover(*section["reach"])
-    slices_load(engine.arrays, group.at, root, mask, words, kinds, places, codes)
-    return mask
+    places = np.array([at[here[name]] if name in here else -1 for name in section.parts], np.int64)
+    kinds = np.array([int(name.partition(" ")[0]) for name in section.parts], np.int64)
+    words = _words(section.words)
+    known = (kinds >= tables.COUNT) & (kinds <= tables.SQUARES)
+    sound(known.all() and slices_check(words, kinds, ncodes), "a slice")
+    return mask, words, kinds, places
 
 
-def _load_history(engine: Memory, group: Group, root: int, mask: int, section: Any, words: Words, codes: Words) -> None:
-    theirs = words.reshape(-1, w.FIELDS + len(section["fields"]))
+def _rows(engine: Memory, group: Group, section: Section, codes: Words, ncodes: int, named: Named) -> Words:
+    """The events of a section's history, as this engine's histories hold them."""
+    bits, fields = _parts(engine, group, named)
+    sound(len(section.parts) <= MOST_CONDITIONS, "how many conditions there are")
+    theirs = _words(section.words).reshape(-1, w.FIELDS + len(section.fields))
+    times, masks = theirs[:, w.TIMES], theirs[:, w.MASKS]
+    sound(near(times) and (times[:-1] <= times[1:]).all(), "the order of events")
+    sound((masks >> len(section.parts) == 0).all(), "what holds of an event")
     columns = group.cells.columns
     rows = np.empty((len(theirs), w.FIELDS + len(columns)), np.int64)
-    rows[:, w.TIMES] = theirs[:, w.TIMES]
-    bits = {name: b for b, name in enumerate(section["parts"])}
-    rows[:, w.MASKS] = 0
-    for b, name in enumerate(bit_names(engine.plan, group)):
-        if name in bits:
-            rows[:, w.MASKS] |= (theirs[:, w.MASKS] >> bits[name] & 1) << b
-    fields = {name: n for n, name in enumerate(section["fields"])}
-    for c, (name, column) in enumerate(zip(field_names(engine.plan, group), columns, strict=True)):
-        if name not in fields:
+    rows[:, w.TIMES], rows[:, w.MASKS] = times, 0
+    known = {name: b for b, name in enumerate(section.parts)}
+    for b, name in enumerate(bits):
+        if name in known:
+            rows[:, w.MASKS] |= (masks >> known[name] & 1) << b
+    there = {name: n for n, name in enumerate(section.fields)}
+    for c, (name, column) in enumerate(zip(fields, columns, strict=True)):
+        if name not in there:
             rows[:, w.FIELDS + c] = -1
             continue
-        values = theirs[:, w.FIELDS + fields[name]]
-        rows[:, w.FIELDS + c] = np.where(values < 0, -1, codes[np.maximum(values, 0)]) if column < 0 else values
-    h = _add_history(engine, group, root, mask)
-    done = 0
-    while done < len(rows):
+        values = theirs[:, w.FIELDS + there[name]]
+        if column < 0:
+            sound(((values >= -1) & (values < ncodes)).all(), "the value of a field")
+            values = np.where(values < 0, -1, codes[np.maximum(values, 0)])
+        rows[:, w.FIELDS + c] = values
+    _check_fields(engine.sets[group.sets[0]], group, rows)
+    return rows
+
+
+def _check_fields(spec: WindowSet, group: Group, rows: Words) -> None:
+    """An event has the fields that its conditions say it has, and says how it came. spec: the set, where it is alone."""
+    columns = group.cells.columns
+    for b, terms in enumerate(group.cells.bits):
+        for what, which in terms:
+            column = which if what == tables.HAS_NUMBER else -1 - which
+            if what in (tables.HAS_NUMBER, tables.HAS_VALUE) and column in columns:
+                values = rows[:, w.FIELDS + columns.index(column)][(rows[:, w.MASKS] >> b & 1).astype(np.bool_)]
+                sound(not np.isnan(values.view(np.float64)).any() if column >= 0 else (values >= 0).all(), "the field of an event")
+    if group.kept:
+        came = rows[:, -1]
+        least, most = (0, 1) if isinstance(spec.kind, Session) else (w.LONG_AGO, END)
+        sound(((least <= came) & (came <= most)).all(), "how an event came")
+
+
+def _check_records(spec: WindowSet, words: Words) -> None:
+    """A grid's first open window, and its closed ones: [number, revision, late, what closed it], by rising numbers."""
+    assert isinstance(spec.kind, (Tumbling, Sliding))
+    far = dumps.FAR // every_of(spec)
+    sound(len(words) % 4 == 1 and (words[0] == w.LONG_AGO or near(words[:1], far)), "a grid's first open window")
+    number, revision, late, cause = words[1:].reshape(-1, 4).T
+    sound(near(number, far) and (number[:-1] < number[1:]).all(), "the order of windows")
+    sound((revision >= 0).all() and (late >= 0).all(), "how often a window was revised")
+    sound(((cause >= 0) & (cause < len(CAUSES))).all(), "what closed a window")
+
+
+def _take_up(engine: Memory, root: int, found: Found, codes: Words) -> None:
+    """Write what was found; memory is asked for by what is written next."""
+    group = found.group
+    for mask, words, kinds, places in found.slices:
+        done, need = 0, 0
+        while done < len(words):
+            engine.make_room(need)
+            done, need = slices_load(engine.arrays, group.at, root, mask, words, kinds, places, codes, done)
+    for mask, rows in found.histories:
         engine.make_room()
-        done = history_load(engine.arrays, group.at, h, rows, done)
+        h = _add_history(engine, group, root, mask)
+        done = 0
+        while done < len(rows):
+            engine.make_room()
+            done = history_load(engine.arrays, group.at, h, rows, done)
+    for i, words in found.own.items():
+        _load_set(engine, i, root, words)
 
 
 def _add_history(engine: Memory, group: Group, root: int, mask: int) -> int:
@@ -280,21 +402,42 @@ def write_spans(engine: Memory, i: int) -> tuple[list[tuple[WindowSet, Key, int]
 
 
 def dump_spans(engine: Memory, i: int, root: int) -> Words:
-    """A set's spans at a key: [the first time that they reach, the last, how many are not emptied, a row each]; nothing of none."""
-    at, kind = engine.plan.set_at(i), engine.sets[i].kind
-    spans, emptied = (spans_dump(engine.arrays, at, root, which) for which in (w.SPANS, w.EMPTIED))
+    """A set's spans at a key: [0, 0, how many are not emptied, a row each]; nothing of none."""
+    spans, emptied = (spans_dump(engine.arrays, engine.plan.set_at(i), root, which) for which in (w.SPANS, w.EMPTIED))
     if not len(spans) and not len(emptied):
         return np.zeros(0, np.int64)
-    first = last = 0
-    if len(spans):
-        first = int(kept_since(engine.arrays, at, root))
-        last = first if isinstance(kind, Session) else first + kind.size
-    return np.concatenate([np.array([first, last, len(spans)]), spans.ravel(), emptied.ravel()])
+    return np.concatenate([np.array([0, 0, len(spans)]), spans.ravel(), emptied.ravel()])
+
+
+def check_spans(spec: WindowSet, words: Words | None, times: Words) -> None:
+    """Raises ValueError where these are no spans over events of these times: [_, _, how many are not emptied, a row each]."""
+    if words is None:
+        sound(not len(times), "which sessions or windows events are in")
+        return
+    sound(len(words) >= 3 and (len(words) - 3) % w.SPAN_SAVED == 0, "a list of spans")
+    rows = words[3:].reshape(-1, w.SPAN_SAVED)
+    sound(0 <= words[2] <= len(rows), "how many spans are not emptied")
+    session = isinstance(spec.kind, Session)
+    sound(session or words[2] == len(rows), "what a window's span is")
+    far = dumps.FAR // (1 if session else every_of(spec))
+    for spans in (rows[: words[2]], rows[words[2] :]):
+        key, last, revision, state, late, cause = spans.T
+        final = state & w.FINAL
+        sound(near(key, far) and (key[:-1] < key[1:]).all(), "the order of spans")
+        sound((revision >= 0).all() and (late >= 0).all(), "how often a span was revised")
+        sound(((state >= 0) & (state <= w.EVER | w.FINAL)).all() and (final[:-1] >= final[1:]).all(), "the state of a span")
+        sound(((cause >= -1) & (cause < len(CAUSES))).all(), "what closed a span")
+        sound(not session or ((key <= last) & (last <= far)).all(), "where a session ends")
+    if session:
+        key, last = rows[: words[2], 0], rows[: words[2], 1]
+        begin, end = np.searchsorted(times, key), np.searchsorted(times, last, "right")
+        sound((begin < end).all() and (begin[1:] == end[:-1]).all(), "which sessions events are in")
+        sound((times[begin] == key).all() and (times[end - 1] == last).all(), "where sessions begin and end")
+        sound(end[-1] - begin[0] == len(times) if len(key) else not len(times), "which sessions events are in")
 
 
 def load_spans(engine: Memory, i: int, root: int, words: Words) -> None:
     """Inverse of dump_spans, once the set's events are loaded."""
-    engine.zones.cover(int(words[0]), int(words[1]))
     rows = words[3:].reshape(-1, w.SPAN_SAVED)
     for n in range(len(rows)):
         engine.make_room()

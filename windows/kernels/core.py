@@ -29,7 +29,7 @@ class Core(NamedTuple):
 
     M        the arena, all state (memory/arena.py, words.py); its floats are floats_of(M)
     P        the plan (tables.py); its constants are floats_of(P)
-    Z        edges of windows in time zones (plan/zones.py)
+    Z        the clocks of time zones (zones.py)
     ROOTS    by slot: the place of a key's root in M, 0 where nothing is known of it
     S        scratch: the items of a window, three words each (cells/cells.py); from its end, stacks
     STAMP    by a value's code: the mark under which it was counted last

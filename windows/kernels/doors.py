@@ -26,17 +26,14 @@ from windows.kernels.memory import rowlist, timers
 from windows.kernels.tables import group_at, set_at
 from windows.kernels.words import history_at, rowlist_at
 
-timers_new_, first_due_, key_due_ = timers.timers_new, keys.first_due, keys.key_due
+timers_new_, timers_renew_ = timers.timers_new, keys.timers_renew
+first_due_, key_due_ = keys.first_due, keys.key_due
 run_, finish_ = passing.run, passing.finish
 emit_windows_, emit_revised_, open_windows_ = grid.emit, grid.emit_revised, grid.open_windows
-emit_views_, emit_spans_, since_ = rolling.emit, spans.emit, spans.since
+emit_views_, emit_spans_ = rolling.emit, spans.emit
 root_new_, key_free_, key_wipe_, set_watch_ = keys.root_new, keys.key_free, keys.key_wipe, keys.set_watch
-slices_dump_, slices_size_, slices_masks_, slices_load_ = (
-    dumps.slices_dump,
-    dumps.slices_size,
-    dumps.slices_masks,
-    dumps.slices_load,
-)
+slices_dump_, slices_size_, slices_masks_ = dumps.slices_dump, dumps.slices_size, dumps.slices_masks
+slices_load_, slices_check_ = dumps.slices_load, dumps.slices_check
 Slices = dumps.Slices
 rows_dump_, row_put_, spans_load_ = rowlist.rows_dump, rowlist.row_put, dumps.spans_load
 history_new_, history_dump_, history_load_ = tree.history_new, dumps.history_dump, dumps.history_load
@@ -126,6 +123,12 @@ def key_wipe(arrays: Arrays, root: int) -> None:
 
 
 @kernel
+def timers_renew(arrays: Arrays, nroots: int) -> None:
+    """Let go of the timers of keys that are gone: those of slots [0, nroots) are set anew."""
+    timers_renew_(core_of(arrays), nroots)
+
+
+@kernel
 def key_due(arrays: Arrays, root: int) -> int:
     """The watermark at which something happens next for a key, NONE for never."""
     return key_due_(core_of(arrays), root)
@@ -154,21 +157,30 @@ def slices_masks(arrays: Arrays, g: int, root: int) -> Words:
 
 
 @kernel
-def slices_dump(arrays: Arrays, g: int, root: int, mask: int) -> tuple[Words, Words, int]:
-    """(words of the slices with this mask, which set of values each word is a code of or -1, when the newest slice ends)."""
-    n, newest = slices_size_(core_of(arrays), g, root, mask)
+def slices_dump(arrays: Arrays, g: int, root: int, mask: int) -> tuple[Words, Words]:
+    """(words of the slices with this mask, which set of values each word is a code of or -1)."""
+    n = slices_size_(core_of(arrays), g, root, mask)
     out = np.empty(n, np.int64)
     coded = np.empty(n, np.int64)
     slices_dump_(core_of(arrays), g, root, mask, words(out), words(coded))
-    return out, coded, newest
+    return out, coded
 
 
 @kernel
-def slices_load(arrays: Arrays, g: int, root: int, mask: int, dumped: Words, kinds: Words, places: Words, codes: Words) -> None:
-    """Inverse of slices_dump. kinds, places: of the cells in the dump, their types and where they stand here, -1 for nowhere;
-    codes: here, of the values there."""
+def slices_check(dumped: Words, kinds: Words, ncodes: int) -> bool:
+    """Whether these are words of slices_dump, of cells of these types, that name values below ncodes."""
+    return slices_check_(floats(dumped), words(dumped), dumped.size, words(kinds), kinds.size, ncodes)
+
+
+@kernel
+def slices_load(
+    arrays: Arrays, g: int, root: int, mask: int, dumped: Words, kinds: Words, places: Words, codes: Words, begin: int
+) -> tuple[int, int]:
+    """Inverse of slices_dump, from the begin-th word on until memory is short: (where to go on, how many words of memory are asked
+    for there). kinds, places: of the cells in the dump, their types and where they stand here, -1 for nowhere; codes: here, of the
+    values there."""
     dump = Slices(words(dumped), dumped.size, words(kinds), words(places), kinds.size, words(codes))
-    slices_load_(core_of(arrays), g, root, dump, mask)
+    return slices_load_(core_of(arrays), g, root, dump, mask, begin)
 
 
 @kernel
@@ -202,12 +214,6 @@ def record_put(arrays: Arrays, s: int, root: int, i: int, number: int) -> int:
 def spans_load(arrays: Arrays, s: int, root: int, which: int, rows: Words, i: int) -> None:
     """Put row i of spans_dump behind those that are there."""
     spans_load_(core_of(arrays), s, root, which, words(rows), i)
-
-
-@kernel
-def kept_since(arrays: Arrays, s: int, root: int) -> int:
-    """From when on a set keeps a key's events, NONE for none."""
-    return since_(core_of(arrays), s, root)
 
 
 @kernel

@@ -5,18 +5,23 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from compiled.kernel import kernel
 from windows.kernels import tables
 from windows.kernels import words as w
+from windows.kernels.cells.pairs import HUGE
 from windows.kernels.history.events import doc_note, event_room
 from windows.kernels.history.tree import data_of
 from windows.kernels.kinds.slices import needed, slice_find, slice_learn, slice_new
 from windows.kernels.kinds.spans import span_put
-from windows.kernels.memory.arena import LIST_DATA, LIST_N, MEMO, WATERMARK, list_new, list_push, room
+from windows.kernels.memory.arena import BUMP, LIST_DATA, LIST_N, MEMO, SIZE, SLACK, WATERMARK, list_new, list_push, room
 from windows.kernels.memory.codesets import value_at, values_add, values_count, values_span
 from windows.kernels.results import judge
 from windows.kernels.tables import CELL_WORDS, cell_at, group_at, set_at
 from windows.kernels.words import chain_at, history_at, keeper_at, memo_at, node_at, rowlist_at, slice_at, span_at
+
+FAR = 1 << 60  # no saved time is further from 1970, ms
 
 
 class Slices(NamedTuple):
@@ -79,21 +84,19 @@ def cell_dump(M, kind, at, to, coded, n):
 
 @kernel
 def slices_size(core, g, root, mask):
-    """(how many words the dump of a key's slices takes that just these sets may read, where the newest ends)."""
+    """How many words the dump of a key's slices takes that just these sets may read."""
     M, P = core.M, core.P
     group = group_at(P, g)
     n = 0
-    newest = w.LONG_AGO
     wm = judge(M, root, M[WATERMARK])
     node = chain_at(M, root + group.chain).tail
     while node != 0:
         if slice_at(M, node).mask == mask and needed(core, g, root, node, wm):
-            newest = slice_at(M, node).end
             n += 2
             for c in range(group.cells, group.cells + group.ncells * CELL_WORDS, CELL_WORDS):
                 n += cell_words(M, cell_at(P, c).type, node + w.SLICE_CELLS + cell_at(P, c).at)
         node = slice_at(M, node).prev
-    return n, newest
+    return n
 
 
 @kernel
@@ -134,15 +137,74 @@ def slices_masks(core, g, root, masks, most):
 
 
 @kernel
-def slices_load(core, g, root, dump, mask):
-    """Take up dumped slices, which just the sets of `mask` may read."""
+def slices_check(X, dumped, n, kinds, nkinds, ncodes):
+    """Whether n words are dumped slices with cells of these kinds: times that rise, counts that count, codes that there are."""
+    at = 0
+    before = -FAR
+    while at < n:
+        if n - at < 2 or not before <= dumped[at] < dumped[at + 1] <= FAR:
+            return False
+        before = dumped[at]
+        at += 2
+        for j in range(nkinds):
+            at = cell_check(X, dumped, at, n, kinds[j], ncodes)
+            if at < 0:
+                return False
+    return True
+
+
+@kernel
+def cell_check(X, dumped, at, n, kind, ncodes):
+    """Whether a cell of a dump is one: the next word, or -1."""
+    if kind == tables.DISTINCT or kind == tables.QUANTILE:
+        if at >= n or not 0 <= dumped[at] < n - at:
+            return -1
+        end = at + 1 + dumped[at]
+        for i in range(at + 1, end):
+            if (kind == tables.DISTINCT and not 0 <= dumped[i] < ncodes) or (kind == tables.QUANTILE and np.isnan(X[i])):
+                return -1
+        return end
+    end = at + plain_words(kind)
+    if end > n:
+        return -1
+    if (kind == tables.FIRST or kind == tables.LAST) and not (-FAR <= dumped[at] <= FAR and -1 <= dumped[at + 1] < ncodes):
+        return -1
+    if (kind == tables.COUNT or kind == tables.NUMBER) and not 0 <= dumped[at] < 2 * HUGE:
+        return -1
+    return end
+
+
+@kernel
+def slice_room(dump, n):
+    """How much memory the dumped slice at word n takes beside its own: for values that cells keep elsewhere."""
+    need = 0
+    at = n + 2
+    for j in range(dump.nkinds):
+        kind = dump.kinds[j]
+        if kind == tables.DISTINCT or kind == tables.QUANTILE:
+            if dump.places[j] >= 0:  # a set of values grows by doubling
+                need += (12 if kind == tables.DISTINCT else 2) * dump.words[at] + 256
+            at += 1 + dump.words[at]
+        else:
+            at += plain_words(kind)
+    return need
+
+
+@kernel
+def slices_load(core, g, root, dump, mask, begin):
+    """Take up dumped slices, which just the sets of `mask` may read, from word `begin` on until memory is short: (the word where to
+    go on, how much memory is asked for there)."""
     M = core.M
     m = M[MEMO] + group_at(core.P, g).memo
-    n = 0
+    n = begin
+    need = 0
     while n < dump.n:
-        begin, end = dump.words[n], dump.words[n + 1]
-        _found, older = slice_find(M, chain_at(M, root + group_at(core.P, g).chain).head, begin, end, -1)
-        slice_learn(core, g, m, begin, end)
+        need = slice_room(dump, n)
+        if M[BUMP] + M[SLACK] + need >= M[SIZE]:
+            break
+        since, until = dump.words[n], dump.words[n + 1]
+        _found, older = slice_find(M, chain_at(M, root + group_at(core.P, g).chain).head, since, until, -1)
+        slice_learn(core, g, m, since, until)
         node = slice_new(core, g, root, m, older)
         slice_at(M, node).mask = mask
         n += 2
@@ -150,6 +212,7 @@ def slices_load(core, g, root, dump, mask):
             n = cell_load(M, dump, j, node + w.SLICE_CELLS + dump.places[j] if dump.places[j] >= 0 else 0, n)
     memo_at(M, m).begin = 0  # slices of other plans are not where this one has its own
     memo_at(M, m).end = 0
+    return n, need
 
 
 @kernel

@@ -7,7 +7,7 @@ from compiled.kernel import kernel
 from windows.kernels import words as w
 from windows.kernels.kinds import each
 from windows.kernels.memory.arena import EMPTY, T_HEAP, T_N, alloc, release
-from windows.kernels.memory.timers import GROUP_BITS, next_token, ring_next
+from windows.kernels.memory.timers import GROUP_BITS, next_token, ring_at, ring_next
 from windows.kernels.results import arm
 from windows.kernels.tables import SET_WORDS, group_at, plan_of, set_at
 from windows.kernels.words import chain_at, entity_at, root_at
@@ -108,3 +108,17 @@ def first_due(core):
                 entity_at(M, root + set_at(P, s).entity).due = w.NONE
                 set_watch(core, s, root)
     return w.NONE
+
+
+@kernel
+def timers_renew(core, nroots):
+    """Drop all tokens, most of which ring for keys that are gone, and ring again for each group of each key that waits for it."""
+    M, P = core.M, core.P
+    while M[T_N] > 0:
+        ring_next(M)
+    for slot in range(nroots):
+        root = core.ROOTS[slot]
+        for n in range(plan_of(P).ngroups if root != 0 else 0):
+            group = group_at(P, P[plan_of(P).groups + n])
+            if group.route == root_at(M, root).route and chain_at(M, root + group.chain).due != w.NONE:
+                ring_at(M, chain_at(M, root + group.chain).due, group.index, slot)

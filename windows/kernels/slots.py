@@ -8,7 +8,6 @@ import numpy.typing as npt
 from compiled.kernel import kernel
 
 Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 CHANGE = 1  # as in windows.engine
 
 
@@ -40,23 +39,13 @@ def find_slots(
 
 
 @kernel
-def recode(codes: Ints, own: Ints, out: Ints) -> None:
-    """own[code] for each code, -1 where it is negative."""
+def recode(codes: Ints, own: Ints, out: Ints, missing: Ints) -> int:
+    """own[code] for each code, -1 where it is negative. Gives how many have no number yet (own[code] is less than -1); their codes
+    go to `missing`."""
+    n = 0
     for i in range(codes.size):
         out[i] = own[codes[i]] if codes[i] >= 0 else -1
-
-
-@kernel
-def span(at: Ints, put: Bools, mark: Ints, begin: int, end: int, least: int) -> tuple[int, int]:
-    """The least and the greatest of the times that are put in and of the marks above `least`; 0 and 0 where there are none."""
-    low, high, some = 0, 0, False
-    for i in range(begin, end):
-        if put[i]:
-            low = min(low, at[i]) if some else at[i]
-            high = max(high, at[i]) if some else at[i]
-            some = True
-        if mark[i] > least:
-            low = min(low, mark[i]) if some else mark[i]
-            high = max(high, mark[i]) if some else mark[i]
-            some = True
-    return low, high
+        if out[i] < -1:
+            missing[n] = codes[i]
+            n += 1
+    return n

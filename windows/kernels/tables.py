@@ -29,7 +29,7 @@ stream_at = at(STREAM)
 #   chain       words from a key's root to its chain;  root_words: how many of the root are this group's
 #   bits        its conditions (at most 63): lists of terms that must all hold;  wanted: which of them let an event in
 #   cells       what its slices or nodes keep, cell_words in all;  data: words from a node to its data
-#   period      slices come again with it, at these `edges`;  zone: where they stand in Z, -1 for none
+#   period      slices come again with it, at these `edges`;  zone: where the clocks stand in Z, -1 for UTC
 #   columns     of a history's events: a number's, or -1 - a value's, or RAW;  document: which of them says who brought it, 0 none
 #   keep        how long a rolling set needs an event;  memo: where is remembered what is known of a slice
 #   full        one bit for each of its sets;  alike: whether all its sets read the same rows;  touched: head of results

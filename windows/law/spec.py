@@ -12,6 +12,8 @@ from windows.law.expr import Expr, FieldKind, merge_fields
 
 MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 DAY = MS["d"]
+LONGEST = 366 * 10_000 * DAY  # ms: what a set's times may come to, so that no sum of them leaves 64 bits
+MOST_CONDITIONS = 63  # of one set: an event says in the bits of a word which of them hold
 RESERVED = frozenset("_id key start end events revision final closed_by late config updated_at as_of expires_at complete".split())
 NUMERIC = frozenset({"sum", "mean", "min", "max", "var", "std", "quantile"})
 VALUED = frozenset({"distinct", "first", "last"})
@@ -106,6 +108,48 @@ class WindowSet:
         """Field paths this set reads, and as what: a batch carries one column for each pair."""
         where = [self.where.fields] if self.where is not None else []
         return merge_fields([*where, *(m.fields() for m in self.measures)])
+
+
+def conditions(spec: WindowSet) -> int:
+    """How many different conditions a set's events are put to: its own, and for each measure that its `where` and `if` hold and
+    that its field is there (and for a share that what it is of is known).
+
+    >>> measures = (Measure("n", "count"), Measure("s", "sum", "x"), Measure("m", "mean", "x"))
+    >>> conditions(WindowSet("w", "t", "k", Tumbling(1), measures))
+    2
+    """
+    own: list[object] = [("true", spec.where.tree)] if spec.where is not None else []
+    found = {_all_of(own)}
+    for m in spec.measures:
+        terms = own if m.where is None else [*own, ("true", m.where.tree)]
+        if m.fn == "share" and m.expr is not None:
+            found.add(_all_of([*terms, ("known", m.expr.tree)]))
+            terms = [*terms, ("true", m.expr.tree)]
+        if m.field is not None:
+            terms = [*terms, ("number" if m.fn in NUMERIC else "value", m.field)]
+        found.add(_all_of(terms))
+    return len(found)
+
+
+def _all_of(terms: list[object]) -> tuple[object, ...]:
+    return tuple(dict.fromkeys(terms))
+
+
+def check(spec: WindowSet) -> None:
+    """Raises ValueError, saying what would be right, for a set that no engine can keep."""
+    kind = spec.kind
+    if isinstance(kind, Session) and kind.max is not None and kind.max < kind.gap:
+        raise ValueError(f"a session of max {kind.max} ms cannot hold a gap of {kind.gap} ms")
+    inner = (kind.gap, kind.max or 0) if isinstance(kind, Session) else (kind.size, kind.delay if isinstance(kind, Rolling) else 0)
+    if sum((*inner, spec.lateness, spec.retain)) > LONGEST:
+        raise ValueError(f"its times come to more than {LONGEST // (365 * DAY)} years; shorten size, lateness or retain")
+    if isinstance(kind, (Tumbling, Sliding)) and abs(kind.offset) > LONGEST:
+        raise ValueError(f"an offset of {kind.offset} ms is longer than {LONGEST // (365 * DAY)} years")
+    if (n := conditions(spec)) > MOST_CONDITIONS:
+        raise ValueError(
+            f"its measures ask {n} different things of an event (a field that is there, a condition that holds); "
+            f"one set may ask {MOST_CONDITIONS}: make two sets of it"
+        )
 
 
 def source(expr: Expr | None) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from windows.law.expr import Expr, FieldKind
 from windows.law.spec import NUMERIC, Measure
 
-SCALE = 2.0**-70  # brings a sum that would overflow on its way back into range
+SCALE = 2**544  # brings the root of what is out of the range of floats back into it
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Values:
             return None
         total = self.total
         if math.isinf(total):
-            return math.fsum(x * SCALE for x in self.xs) / self.n / SCALE
+            return rounded(exact(self.xs) / self.n)
         return total / self.n
 
     @property
@@ -69,6 +70,13 @@ class Values:
             self._var = _variance(self.xs, self.mean or 0.0)
         return self._var
 
+    @property
+    def std(self) -> float | None:
+        """The root of the variance; finite also where that is not."""
+        if self.var is None or not math.isinf(self.var):
+            return None if self.var is None else math.sqrt(self.var)
+        return math.sqrt(rounded(true_variance(self.xs) / SCALE**2)) * SCALE
+
 
 def exact_sum(xs: Sequence[float]) -> float:
     """The sum, rounded once (Shewchuk, by math.fsum); infinite only if the sum itself is out of range.
@@ -79,18 +87,43 @@ def exact_sum(xs: Sequence[float]) -> float:
     try:
         return math.fsum(xs)
     except OverflowError:
-        return math.fsum(x * SCALE for x in xs) / SCALE
+        return rounded(exact(xs))
+
+
+def exact(xs: Iterable[float]) -> Fraction:
+    """The sum, not rounded."""
+    return sum(map(Fraction, xs), Fraction())
+
+
+def rounded(x: Fraction) -> float:
+    """The nearest float, infinite where none is near.
+
+    >>> rounded(Fraction(10) ** 400), rounded(Fraction(1, 4))
+    (inf, 0.25)
+    """
+    try:
+        return float(x)
+    except OverflowError:
+        return math.inf if x > 0 else -math.inf
+
+
+def true_variance(xs: Sequence[float]) -> Fraction:
+    """Of the sample (n - 1), not rounded. xs: at least two."""
+    mean = exact(xs) / len(xs)
+    return sum(((Fraction(x) - mean) ** 2 for x in xs), Fraction()) / (len(xs) - 1)
 
 
 def _variance(xs: Sequence[float], mean: float) -> float:
     """Two passes, less what the rounding of the mean added (Chan, Golub, LeVeque 1983)."""
     apart = [x - mean for x in xs]
-    squares = exact_sum([d * d for d in apart])
-    if math.isinf(squares):
-        return squares
-    rest, n = math.fsum(apart), len(xs)
-    squares -= rest * rest / n
-    return squares / (n - 1) if squares > 0 else 0.0
+    try:
+        squares, rest = math.fsum(d * d for d in apart), math.fsum(apart)
+    except OverflowError:
+        return rounded(true_variance(xs))
+    if not math.isfinite(squares):
+        return rounded(true_variance(xs))
+    squares -= rest * rest / len(xs)
+    return squares / (len(xs) - 1) if squares > 0 else 0.0
 
 
 def quantile(xs: Iterable[float], q: float) -> float | None:
@@ -110,10 +143,6 @@ def quantile(xs: Iterable[float], q: float) -> float | None:
     return a + (b - a) * part if part < 0.5 else b - (b - a) * (1 - part)
 
 
-def _std(v: Values) -> float | None:
-    return None if v.var is None else math.sqrt(v.var)
-
-
 FUNCTIONS: dict[str, Callable[[Values, Measure], Any]] = {
     "count": lambda v, m: v.n,
     "sum": lambda v, m: v.total,
@@ -121,7 +150,7 @@ FUNCTIONS: dict[str, Callable[[Values, Measure], Any]] = {
     "min": lambda v, m: min(v.xs) if v.n else None,
     "max": lambda v, m: max(v.xs) if v.n else None,
     "var": lambda v, m: v.var,
-    "std": lambda v, m: _std(v),
+    "std": lambda v, m: v.std,
     "distinct": lambda v, m: len(set(v.xs)),
     "first": lambda v, m: v.xs[0] if v.n else None,
     "last": lambda v, m: v.xs[-1] if v.n else None,

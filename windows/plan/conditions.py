@@ -41,12 +41,15 @@ class Machine:
         self.code: list[int] = []
         self.registers = 0
         self._columns, self._constants, self._lists = columns, constants, lists
-        self._known: dict[tuple[Tree, str], int] = {}
+        self._known: dict[tuple[Tree, FieldKind], int] = {}
         self.sources: dict[int, str] = {}  # register -> the expression whose flag it holds, as text
 
     def add(self, expr: Expr) -> int:
         """The register that holds the expression's flag."""
-        register = self._op(k.O_FLAG, self._columns.flag(expr)) if ordered_values(expr.tree) else self._tree(expr.tree, "flag")
+        place: tuple[Tree, FieldKind] = (expr.tree, "flag")
+        if place not in self._known and ordered_values(expr.tree):
+            self._known[place] = self._op(k.O_FLAG, self._columns.flag(expr))
+        register = self._tree(*place)
         self.sources.setdefault(register, said(expr.tree))
         return register
 

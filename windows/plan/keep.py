@@ -22,12 +22,6 @@ def keeps(spec: WindowSet) -> bool:
     return alone(spec) and not isinstance(spec.kind, Rolling)
 
 
-def check(spec: WindowSet) -> None:
-    """Raises ValueError for a session that no gap fits into."""
-    if isinstance(spec.kind, Session) and spec.kind.max is not None and spec.kind.max < spec.kind.gap:
-        raise ValueError(f"{spec.name}: a session of max {spec.kind.max} ms cannot hold a gap of {spec.kind.gap} ms")
-
-
 def more_columns(spec: WindowSet, columns: Columns) -> list[int]:
     """Columns of a set's events beside its fields: the document, and how the event came (that one stands last)."""
     document = [-1 - columns.value(DOCUMENT)] if spec.retract else []

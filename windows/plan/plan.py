@@ -13,13 +13,13 @@ from windows.kernels import words as w
 from windows.kernels.conditions import O_CONST, OP_WORDS
 from windows.kernels.memory.arena import LINE
 from windows.law.expr import Expr
-from windows.law.spec import Rolling, Session, Sliding, Tumbling, WindowSet, streams
+from windows.law.spec import MOST_CONDITIONS, Rolling, Session, Sliding, Tumbling, WindowSet, check, conditions, streams
 from windows.plan.cells import Cells, Term
 from windows.plan.conditions import Columns, Machine
-from windows.plan.keep import alone, check, entity_words, keeps, more_columns, spans_of
+from windows.plan.keep import alone, entity_words, keeps, more_columns, spans_of
 from windows.plan.kinds import Edges, every_of, hold_of, leaves_after, natural
+from windows.plan.zones import Zones
 
-MOST = 60  # sets, and conditions, of one group: they are bits of a word
 ENDLESS = 1 << 61  # ms: the longest session
 LATE = {"update": tables.UPDATE, "dead_letter": tables.DEAD_LETTER, "drop": tables.DROP}
 
@@ -57,7 +57,7 @@ class Plan:
         self.group_of: list[Group] = [Group(-1, None)] * len(sets)
         self.feature_at: list[int] = [-1] * len(sets)
         self.memo_words = 0  # what the engine remembers of slices
-        self.zones: list[int] = []  # sets in a time zone; their groups come behind them in Z
+        self.zones = Zones(s.kind.zone for s in sets if isinstance(s.kind, (Tumbling, Sliding)) and s.kind.zone is not None)
         self.machines = [Machine(self.columns, self.constants, self._list) for _ in self.streams]
         self._group()
         self._cells()
@@ -76,11 +76,6 @@ class Plan:
         """Place of a set's row in P."""
         return self.at + number * tables.SET_WORDS
 
-    def slices_in_zones(self) -> dict[int, list[int]]:
-        """Groups of slices in a time zone: place in Z's head -> numbers of their sets."""
-        heads = {len(self.sets) + n: g for n, g in enumerate(self.groups)}
-        return {head: g.sets for head, g in heads.items() if g.grid is not None and g.grid[0] is not None}
-
     def is_rolling(self, number: int) -> bool:
         """Whether a set is a rolling one."""
         return isinstance(self.sets[number].kind, Rolling)
@@ -89,10 +84,13 @@ class Plan:
         order = sorted(range(len(self.sets)), key=lambda i: every_of(self.sets[i]))
         for i in order:
             spec = self.sets[i]
-            check(spec)
+            try:
+                check(spec)
+            except ValueError as error:
+                raise ValueError(f"{spec.name}: {error}") from None
             stream = self.streams.index((spec.trigger, spec.key))
             grid = natural(spec.kind) if isinstance(spec.kind, (Tumbling, Sliding)) and not spec.retract else None
-            need = 1 + 2 * len(spec.measures)
+            need = conditions(spec)
             home = next((g for g in self.groups if g.stream == stream and self._fits(g, spec, grid, need)), None)
             if home is None:
                 home = Group(stream, grid, alone=alone(spec), kept=keeps(spec))
@@ -103,8 +101,8 @@ class Plan:
 
     def _fits(self, g: Group, spec: WindowSet, grid: Edges | None, need: int) -> bool:
         if (
-            g.cells.expected + need > MOST
-            or len(g.sets) >= MOST
+            g.cells.expected + need > MOST_CONDITIONS
+            or len(g.sets) >= MOST_CONDITIONS
             or (g.grid is None) is not (grid is None)
             or g.alone
             or alone(spec)
@@ -207,7 +205,7 @@ class Plan:
             zone, row["period"], edges = g.grid
             row["edges"], row["nedges"] = self._put(edges), len(edges)
             if zone is not None:
-                row["zone"] = len(self.sets) + index
+                row["zone"] = self.zones.place[zone]
         else:
             row["columns"], row["ncolumns"] = self._put([0] * w.FIELDS + cells.columns), w.FIELDS + len(cells.columns)
             row["document"] = row["ncolumns"] - 1 - g.kept if self.sets[g.sets[0]].retract else 0
@@ -250,8 +248,7 @@ class Plan:
         every = every_of(self.sets[i])
         row |= {"size": kind.size, "every": every, "offset": kind.offset}
         if kind.zone is not None:
-            self.zones.append(i)
-            row["zone"] = i
+            row["zone"] = self.zones.place[kind.zone]
         elif kind.size % every == 0:
             row["span"] = kind.size // every
         return row

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from tests.windows.build import Driver, columns, drive, window_set
+from tests.windows.build import Driver, Factory, columns, drive, window_set
 from tests.windows.law.test_properties import assert_same, plain
 from windows.columnar.codes import Codes
 from windows.columnar.engine import ColumnarEngine
 from windows.engine import StateMismatch
 from windows.kernels.memory import arena
-from windows.law.spec import Kind, Rolling, Sliding, Tumbling, WindowSet
+from windows.law.spec import DAY, Kind, Rolling, Session, Sliding, Tumbling, WindowSet
 from windows.naive.engine import NaiveEngine
 
 MEASURES = {"n": "count()", "s": "sum(x)", "d": "distinct(shop)", "f": "first(shop)"}
@@ -168,3 +168,53 @@ def test_what_a_set_refused_is_not_in_its_views(seed: int) -> None:
         at = max(0, now - random.choice([0, 0, 0, 2_000, 12_000, 40_000]))
         rows.append({"at": at, "mark": now, "key": random.choice("ab"), "fields": {"x": 1.0 + n, "shop": f"s{n % 3}"}})
     assert_same(plain(drive(ColumnarEngine, spec, rows)), plain(drive(NaiveEngine, spec, rows)))
+
+
+def test_keys_that_come_and_go_leave_no_timers_behind() -> None:
+    spec = [window_set("r", Rolling(30 * DAY)), window_set("w", Tumbling(60_000)), window_set("s", Session(60_000))]
+    engine, keys = ColumnarEngine(spec), [("k", f"k{i}") for i in range(1_000)]
+    engine.step(columns(spec, [{"at": 1_000 * i, "mark": 0, "key": f"k{i}"} for i in range(1_000)]))
+    dumps, dues, used = dict(engine.dump(keys)), dict(engine.dues(keys)), int(engine.M[arena.USED])
+    for _ in range(30):
+        engine.evict(keys)
+        engine.load(dumps)
+        assert engine.M[arena.T_HELD] <= 2 * 3 * 1_000 + 1_024
+        assert engine.M[arena.USED] <= 3 * used
+        assert engine.due() == min(due for due in dues.values() if due is not None)
+    assert dict(engine.dues(keys)) == dues
+    twin = NaiveEngine(spec)
+    twin.step(columns(spec, [{"at": 1_000 * i, "mark": 0, "key": f"k{i}"} for i in range(1_000)]))
+    ours, theirs = engine.advance(10_000_000), twin.advance(10_000_000)
+    for a, b in zip(sorted(ours.windows, key=lambda b: b.set.name), sorted(theirs.windows, key=lambda b: b.set.name), strict=True):
+        assert set(zip(a.key, a.start, a.events, strict=True)) == set(zip(b.key, b.start, b.events, strict=True))
+
+
+def test_memory_is_asked_for_by_what_is_in_use() -> None:
+    kinds = [window_set(f"w{i}", Tumbling(3_600_000), measures={"d": "distinct(shop)", "s": "sum(x)"}) for i in range(3)]
+    engine = ColumnarEngine(kinds)
+    for n in (100_000, 400_000):
+        batch = columns(kinds, [{"at": 0, "fields": {"x": 1.0, "shop": i}} for i in range(n)])
+        engine.step(batch)
+        words = 2 * 8 / 3 * n  # of a map with so many values: a code and its place, three quarters full at most
+        assert engine.M[arena.USED] < words + 50_000
+        assert engine.M.size < 6 * words + 200_000
+
+
+def test_a_late_value_that_only_a_neighbour_takes_closes_no_window_that_is_frozen(make: Factory) -> None:
+    #  windows of 1, the second set keeps them for 4 more: the value at -61, under the watermark -60, is late for the first set
+    spec = [window_set("gone", Tumbling(1), retain=0), window_set("kept", Tumbling(1), retain=4)]
+    folded = drive(make, spec, [{"at": -60}, {"at": -61, "mark": -60}, {"at": -59}])
+    assert folded.spans("gone") == [(-60, -59, 1), (-59, -58, 1)]
+    assert folded.spans("kept") == [(-61, -60, 1), (-60, -59, 1), (-59, -58, 1)]
+    assert folded.late == {"gone": 1}
+
+
+def test_a_window_goes_on_in_a_slice_beside_the_one_that_was_loaded(make: Factory) -> None:
+    old, new = window_set("w", Tumbling(10)), window_set("new", Tumbling(10))
+    first, second = make([old]), Driver(make, [old, new])
+    first.step(columns([old], [{"at": 1}, {"at": 11, "mark": 1}]))
+    second.engine.load(first.dump(first.loaded()))
+    second.feed([{"at": 2, "mark": 1}, {"at": 12, "mark": 1}, {"at": 13, "mark": 1}])
+    second.end()
+    assert second.folded.spans("w") == [(0, 10, 2), (10, 20, 3)]
+    assert second.folded.spans("new") == [(0, 10, 1), (10, 20, 2)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from reading.spellings import Picked
 from windows.columnar.codes import IDLE, Beside, Codes, Interner
-from windows.columnar.inputs import Inputs, reach
+from windows.columnar.inputs import Inputs
 from windows.engine import CHANGE, NEVER, Columns
 from windows.plan.plan import Plan
 
@@ -70,14 +71,6 @@ def test_slots_are_those_of_the_keys(batches: list[Any], form: Any, data: Any) -
             known.update({gone: 100 + len(known)})
 
 
-@given(ROWS, st.data())
-def test_reach_is_what_is_put_in_and_vouched_for(rows: list[Any], data: Any) -> None:
-    begin = data.draw(st.integers(0, len(rows)))
-    end = data.draw(st.integers(begin, len(rows)))
-    times = [row[3] for row in rows[begin:end] if row[4]] + [row[5] for row in rows[begin:end] if row[5] != NEVER]
-    assert reach(batch(rows, []), begin, end) == (min(times, default=0), max(times, default=0))
-
-
 def coded(interner: Interner, values: Sequence[Hashable]) -> list[int]:
     codes = np.empty(len(values), np.int64)
     interner.column(values, codes)
@@ -86,11 +79,46 @@ def coded(interner: Interner, values: Sequence[Hashable]) -> list[int]:
 
 def test_values_get_codes_of_a_table_that_grows() -> None:
     interner, table = Interner(), ["a", None, "b"]
-    assert coded(interner, Codes(np.array([2, -1, 0, 1]), table)) == [1, -1, 0, -1]
+    assert coded(interner, Codes(np.array([2, -1, 0, 1]), table)) == [0, -1, 1, -1]
     table += ["c", "a"]
-    assert coded(interner, Codes(np.array([4, 3, 2]), table)) == [0, 2, 1]
+    assert coded(interner, Codes(np.array([4, 3, 2]), table)) == [1, 2, 0]
     assert coded(interner, Codes(np.array([], np.int64), [])) == []
     assert coded(interner, ["c", None, "d"]) == [2, -1, 3]
+    assert interner.values_by_code == ["b", "a", "c", "d"]
+
+
+@given(st.lists(st.tuples(st.lists(st.integers(-1, 30), max_size=12), st.sets(st.integers(0, 30), max_size=6)), max_size=12))
+def test_codes_that_are_given_free_are_no_codes_of_what_is_still_used(batches: list[tuple[list[int], set[int]]]) -> None:
+    interner, held = Interner(), dict[Any, int]()
+    table: list[Any] = [
+        f"t{i}" if i % 3 else [1, 1.0, Decimal("1.0"), Decimal("0.1"), 0.5, Decimal("1E+30")][i // 3 % 6] for i in range(31)
+    ]
+    interner["pinned"]
+    interner.pin()
+    for picks, gone in batches:
+        for value, code in zip(
+            [None if i < 0 else table[i] for i in picks], coded(interner, Codes(np.array(picks, np.int64), table)), strict=True
+        ):
+            assert code == (-1 if value is None else held.setdefault(value, code))
+            assert code < 0 or interner.values_by_code[code] == value
+        for i in gone:
+            held.pop(table[i], None)
+        used = np.zeros(len(interner.values_by_code), np.bool_)
+        used[list(held.values())] = True
+        interner.keep(used)
+        assert len(set(held.values())) == len(held)
+        assert interner["pinned"] == 0
+        assert len(interner) == len(held) + 2
+
+
+def test_decimals_of_one_hash_stand_apart() -> None:
+    interner, alike = Interner(), [Decimal(7 + (2**61 - 1) * (10**12 + i)) for i in range(100)]
+    assert len(set(map(hash, alike))) == 1
+    assert [interner[d] for d in alike] == list(range(100))
+    assert len({hash(name) for name in interner}) > 90
+    assert [interner[Decimal(str(d) + ".00")] for d in alike] == list(range(100))
+    assert interner[Decimal("5.50")] == interner[5.5]
+    assert interner[Decimal("12.0")] == interner[12]
 
 
 def test_a_table_that_is_not_used_any_more_is_forgotten() -> None:

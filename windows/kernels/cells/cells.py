@@ -13,7 +13,7 @@ from compiled.kernel import inlined, kernel
 from compiled.pointers import floats_of
 from windows.kernels import tables
 from windows.kernels import words as w
-from windows.kernels.cells.pairs import square_add, squares_join, two_sum
+from windows.kernels.cells.pairs import HUGE, LIMIT, huge_add, huge_join, square_add, squares_join, two_sum
 from windows.kernels.memory.arena import LIST_DATA, LIST_N, list_free, list_new, list_push
 from windows.kernels.memory.codesets import values_add, values_free
 from windows.kernels.tables import CELL_WORDS, cell_at, group_at
@@ -92,10 +92,15 @@ def cells_add(core, rows, g, base, mask, t, i):
 def number_add(M, at, flags, x):
     """One number into a cell."""
     cell = number_at(M, at)
-    cell.n += 1
+    n = cell.n + 1
     high, lost = two_sum(cell.high, x)
-    cell.high = high
-    cell.low += lost
+    low = cell.low + lost
+    if n < HUGE and abs(high) + abs(low) < LIMIT:
+        cell.n = n
+        cell.high = high
+        cell.low = low
+    else:
+        huge_add(M, at, x)
     if flags & tables.EXTREMES:
         if x < cell.least:
             cell.least = x
@@ -169,6 +174,8 @@ def numbers_join(core, c, at, n, D, to):
         total += k
         high, lost = two_sum(high, x)
         low += lost + y
+    if total >= HUGE or not abs(high) + abs(low) < LIMIT:
+        total, high, low = huge_join(core, c, at, n, D)
     number_put(M, to, total, high, low, least, most)
 
 

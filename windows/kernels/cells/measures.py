@@ -10,7 +10,7 @@ from compiled.pointers import floats_of
 from windows.kernels import tables
 from windows.kernels import words as w
 from windows.kernels.cells.cells import cells_join
-from windows.kernels.cells.pairs import variance
+from windows.kernels.cells.pairs import HUGE, LARGE, spread
 from windows.kernels.memory.arena import ACC, LIST_DATA, LIST_N, UNIQUE
 from windows.kernels.memory.codesets import value_at, values_count, values_span
 from windows.kernels.memory.sorted import between
@@ -54,21 +54,22 @@ def measure_of(core, f, base, at, n, D):
 def number_of(M, fn, place, squares):
     """sum, mean, min, max, var or std of a number's cell, and of the cell of its squares."""
     cell = number_at(M, place)
+    n = cell.n & (HUGE - 1)
+    scale = LARGE if cell.n >= HUGE else 1.0
     if fn == tables.F_SUM:
-        return cell.high + cell.low
-    if cell.n == 0:
+        return (cell.high + cell.low) * scale
+    if n == 0:
         return np.nan
     if fn == tables.F_MEAN:
-        return (cell.high + cell.low) / cell.n
+        return (cell.high + cell.low) / n * scale
     if fn == tables.F_MIN:
         return cell.least
     if fn == tables.F_MAX:
         return cell.most
-    if cell.n < 2:
+    if n < 2:
         return np.nan
     X = floats_of(M)
-    var = variance(cell.n, cell.high, cell.low, X[squares], X[squares + 1])
-    return np.sqrt(var) if fn == tables.F_STD else var
+    return spread(cell.n, cell.high, cell.low, X[squares], X[squares + 1], fn == tables.F_STD)
 
 
 @kernel

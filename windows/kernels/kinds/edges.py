@@ -1,62 +1,47 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
-"""Where windows and slices of a fixed grid lie. Windows have whole numbers k; in a time zone their edges stand in a table.
-
-Z holds, for a set in a zone: [first k, how many, starts..., ends...]; for a group in a zone: [how many, edges...].
-"""
+"""Where windows and slices of a fixed grid lie. Windows have whole numbers k; in a time zone they lie evenly on its clocks."""
 
 from __future__ import annotations
 
 from compiled.kernel import kernel
 from windows.kernels import words as w
-from windows.kernels.memory.rising import first_from
 from windows.kernels.tables import group_at, set_at
 from windows.kernels.words import slice_at
+from windows.kernels.zones import last_edge, utc_of
 
 
 @kernel
 def starts(core, s, k):
     """When window k starts."""
-    P, Z = core.P, core.Z
-    spec = set_at(P, s)
-    z = spec.zone
-    if z < 0:
-        return spec.offset + k * spec.every
-    return Z[Z[z] + 2 + k - Z[Z[z]]]
+    spec = set_at(core.P, s)
+    start = spec.offset + k * spec.every
+    return start if spec.zone < 0 else utc_of(core.Z, spec.zone, start)
 
 
 @kernel
 def ends(core, s, k):
     """When window k ends."""
-    P, Z = core.P, core.Z
-    spec = set_at(P, s)
-    z = spec.zone
-    if z < 0:
-        return spec.offset + k * spec.every + spec.size
-    return Z[Z[z] + 2 + Z[Z[z] + 1] + k - Z[Z[z]]]
+    spec = set_at(core.P, s)
+    end = spec.offset + k * spec.every + spec.size
+    return end if spec.zone < 0 else utc_of(core.Z, spec.zone, end)
 
 
 @kernel
 def last_at(core, s, t):
     """The last window that starts at or before t."""
-    P, Z = core.P, core.Z
-    spec = set_at(P, s)
-    z = spec.zone
-    if z < 0:
+    spec = set_at(core.P, s)
+    if spec.zone < 0:
         return (t - spec.offset) // spec.every
-    return Z[Z[z]] + first_from(Z, Z[z] + 2, Z[Z[z] + 1], t + 1) - 1
+    return last_edge(core.Z, spec.zone, spec.offset, spec.every, t)
 
 
 @kernel
 def first_past(core, s, t):
     """The first window that ends after t."""
-    P, Z = core.P, core.Z
-    spec = set_at(P, s)
-    z = spec.zone
-    if z < 0:
+    spec = set_at(core.P, s)
+    if spec.zone < 0:
         return (t - spec.offset - spec.size) // spec.every + 1
-    n = Z[Z[z] + 1]
-    before = first_from(Z, Z[z] + 2 + n, n, t + 1)
-    return Z[Z[z]] + before if before > 0 else w.LONG_AGO  # the table reaches over all that is kept, not over all time
+    return last_edge(core.Z, spec.zone, spec.offset + spec.size, spec.every, t) + 1
 
 
 @kernel
@@ -78,12 +63,10 @@ def first_on(core, s, node, last):
 @kernel
 def slice_of(core, g, t):
     """The slice [from, to) of a group that holds t."""
-    P, Z = core.P, core.Z
+    P = core.P
     group = group_at(P, g)
     if group.zone >= 0:
-        z = Z[group.zone]
-        i = first_from(Z, z + 1, Z[z], t + 1)
-        return Z[z + i], Z[z + 1 + i]
+        return local_slice_of(core, g, t)
     period = group.period
     r = group.edges
     n = group.nedges
@@ -92,3 +75,17 @@ def slice_of(core, g, t):
     while base + P[r + i] > t:
         i -= 1
     return base + P[r + i], base + (P[r + i + 1] if i + 1 < n else P[r] + period)
+
+
+@kernel
+def local_slice_of(core, g, t):
+    """The same on the clocks of a zone."""
+    P, Z = core.P, core.Z
+    group = group_at(P, g)
+    a = -w.NONE
+    b = w.NONE
+    for i in range(group.edges, group.edges + group.nedges):
+        k = last_edge(Z, group.zone, P[i], group.period, t)
+        a = max(a, utc_of(Z, group.zone, P[i] + k * group.period))
+        b = min(b, utc_of(Z, group.zone, P[i] + (k + 1) * group.period))
+    return a, b

@@ -107,6 +107,10 @@ def admitted(core, rows, g, root, mask, a, wm):
         while k <= last and k < mine.open:
             revise(core, s, root, k)
             k += 1
+    for j in range(group.nsets if verdict & TOOK and verdict & REFUSED else 0):
+        spec = set_at(P, P[group.sets + j])  # the slice has the value now, also for sets whose windows on it are frozen
+        mine = grid_at(M, root + spec.entity)
+        mine.open = max(mine.open, first_past(core, P[group.sets + j], wm - spec.lateness))
     return verdict
 
 

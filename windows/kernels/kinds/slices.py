@@ -84,7 +84,7 @@ def slice_new(core, g, root, m, older):
         last = M[m + w.MEMO_LASTS + j]
         M[lasts + j] = last
         mine = grid_at(M, root + set_at(P, P[group.sets + j]).entity)
-        if mine.finger != 0 and memo.begin <= slice_at(M, mine.finger).begin and last >= mine.open:
+        if mine.finger != 0 and memo.begin < slice_at(M, mine.finger).begin and last >= mine.open:
             mine.finger = place
     cells_clear(core, g, place + w.SLICE_CELLS)
     chain.n += 1

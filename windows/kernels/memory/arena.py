@@ -1,10 +1,11 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
 """One growing memory of 8-byte words for all state of an engine, and what can be built of it: blocks, hash maps, growing lists.
 
-`M` is int64, `X` the same memory as float64; inside kernels both are bare addresses (see compiled/kernel.py). A "pointer" is a
-word's index in M, 0 is none. Blocks come in classes: multiples of a cache line up to 128 words, then powers of two; a freed block
-goes to its class's list and is used again. The memory never grows inside a kernel: a kernel asks `room` before each thing that it
-does, and returns to Python to have it grown.
+`M` is int64, `X` the same memory as float64; inside kernels both are bare addresses (see compiled/pointers.py). A "pointer" is a
+word's index in M, 0 is none. Blocks come in classes: multiples of a cache line up to 128 words, then four sizes between a power of
+two and the next, each with a line more for what stands in front of so many items; a freed block goes to its class's list and is
+used again. The memory never grows inside a kernel: a kernel asks `room` before each thing that it does, and returns to Python to
+have it grown.
 """
 
 from __future__ import annotations
@@ -36,10 +37,11 @@ ENTRY_WM = 22  # the watermark at the start of this step
 LONGEST = 21  # most slices that a key has had
 AN_EVENT = 23  # words that one thing may ask for, for each event of a history
 SIZE, SCRATCH = 24, 26  # words in the arena, in the scratch
+T_HELD = 25  # tokens of timers, also of those that ring for nobody any more
 STRIDE = 27  # rows of the batch: its columns lie one behind the other
-FREE = 28  # lists of free blocks, one a class
-CLASSES = 64
-HEAD = FREE + CLASSES
+FREE = 28  # lists of free blocks, one a class from 1 on
+CLASSES = 16 + 4 * 40
+HEAD = FREE + CLASSES + 1
 
 LINE = 8  # words that come from memory together: blocks begin with such a line
 EMPTY = np.iinfo(np.int64).min  # no key in a map
@@ -53,19 +55,20 @@ LIST_CAP, LIST_N, LIST_DATA = 0, 1, 2
 def class_of(words):
     if words <= 128:
         return (words + 7) >> 3
-    c = 17
-    size = 256
-    while size < words:
-        size <<= 1
-        c += 1
-    return c
+    c = 16
+    base = 128
+    while 2 * base + LINE < words:
+        base <<= 1
+        c += 4
+    return c + max((words - LINE - base + (base >> 2) - 1) // (base >> 2), 1)
 
 
 @kernel
 def words_of(c):
     if c <= 16:
         return c << 3
-    return np.int64(256) << (c - 17)
+    base = np.int64(128) << ((c - 17) >> 2)
+    return base + (((c - 17) & 3) + 1) * (base >> 2) + LINE
 
 
 @kernel
@@ -97,7 +100,7 @@ def release(M, at, words):
 @kernel
 def room(M):
     """Whether the next thing has memory, whatever it is."""
-    return M[BUMP] + M[SLACK] + M[GROWERS] * 2 * M[BIGGEST] + M[AN_EVENT] * M[CROWD] < M[SIZE]
+    return M[BUMP] + M[SLACK] + min(M[GROWERS] * 2 * M[BIGGEST], 2 * M[USED]) + M[AN_EVENT] * M[CROWD] < M[SIZE]
 
 
 @kernel

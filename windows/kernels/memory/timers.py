@@ -14,6 +14,7 @@ from windows.kernels.memory.arena import (
     T_CAP,
     T_DUE,
     T_HEAP,
+    T_HELD,
     T_MAP,
     T_N,
     T_TOKENS,
@@ -121,6 +122,7 @@ def ring_at(M, due, group, slot):
         n = 0
     M[chunk + C_DATA + n] = (slot << GROUP_BITS) | group
     M[chunk + C_N] = n + 1
+    M[T_HELD] += 1
 
 
 @kernel
@@ -139,6 +141,7 @@ def ring_next(M):
     n = M[chunk + C_N] - 1
     token = M[chunk + C_DATA + n]
     M[chunk + C_N] = n
+    M[T_HELD] -= 1
     if n == 0:
         M[tokens] = M[chunk + C_OLDER]
         release(M, chunk, M[chunk + C_WORDS])
