@@ -23,7 +23,7 @@ KEYWORDS = frozenset({"and", "or", "not", "in", "is", "if", "else", *CONSTANTS})
 SUMS, PRODUCTS = ("+", "-"), ("*", "/", "%")
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 PART = r"(?:[^\W\d]\w*|`[^`]+`)"
-NAME = rf"{PART}(?:\s*\.\s*(?:\w+|`[^`]+`))*"
+NAME = rf"{PART}(?:\.(?:\w+|`[^`]+`))*"
 TOKEN = re.compile(
     rf"""\s*(?:
       (?P<name>{NAME})
@@ -34,7 +34,7 @@ TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
-BETWEEN = re.compile(r"\s*\.\s*(?=(?:[^`]*`[^`]*`)*[^`]*$)")
+BETWEEN = re.compile(r"\.(?=(?:[^`]*`[^`]*`)*[^`]*$)")  # a dot that is in no quoted name
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,6 @@ def test_a_condition_means_what_python_means(text: str) -> None:
         ("`in` is not None and is_new", {"in": "x", "is_new": True}),
         ('name == "caf\\u00e9 \\"x\\""', {"name": 'café "x"'}),
         ("items.`0` > 1", {"items.0": 2.0}),
-        ("a . b > 1", {"a.b": 2.0}),
     ],
 )
 def test_names_mean_themselves(text: str, fields: dict[str, Any]) -> None:
