@@ -13,6 +13,7 @@ is forgotten `keep` after its silence could be judged: its signal then stays as 
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,16 +23,18 @@ from config.specs import Abandonment
 from contract.values import bson_value, date, get, to_json
 from models.base import Doc, Happening, Signal
 from models.features import Named
-from models.silences import Run, Runs, answered, joined
+from models.silences import Answer, Run, Runs, answers, joined
 
 VERSION = 1
 
 
 class Cart(msgspec.Struct, frozen=True):
-    """What is remembered of one cart: its key (a BSON value) and its runs by time."""
+    """What is remembered of one cart: its key (a BSON value) and its runs by time. Of the runs before `waits` none waits for its
+    silence to be judged; so what an event costs does not grow with how many runs there are."""
 
     key: Any
     runs: Runs = ()
+    waits: int = 0
 
 
 class AbandonmentWatcher:
@@ -47,24 +50,32 @@ class AbandonmentWatcher:
         if self._frozen(happening.at) <= watermark:
             return state, ()
         cart = state or Cart(happening.key)
-        runs, place, ended = joined(cart.runs, self._run(happening), self._spec.gap)
-        after = Cart(cart.key, runs)
-        gone = [Signal(self.view, _id(cart.key, run.end), None) for run in ended if run.judged]
-        changed = [i for i in range(place) if runs[i].judged and answered(runs, i) != answered(cart.runs, i)]
-        return after, [*gone, *(self._signal(after, i) for i in changed)]
+        now = joined(cart.runs, self._run(happening), self._spec.gap)
+        gone = [Signal(self.view, _id(cart.key, run.end), None) for run in now.ended if run.judged]
+        old, new = (answers(runs, now.begin, now.place) for runs in (cart.runs, now.runs))
+        changed = [
+            self._signal(cart.key, now.runs[i], answer)
+            for i, (before, answer) in enumerate(zip(old, new, strict=True), start=now.begin)
+            if now.runs[i].judged and before != answer
+        ]
+        waits = self._waiting(now.runs, min(cart.waits, now.place))
+        return Cart(cart.key, now.runs, waits), [*gone, *changed]
 
     def on_time(self, state: Cart, watermark: int) -> tuple[Cart | None, Sequence[Signal]]:
         """Judges silences, then forgets what was judged long ago."""
-        late = [i for i, run in enumerate(state.runs) if self._waits(run) and self._judged(run.end) <= watermark]
-        runs = tuple(msgspec.structs.replace(run, judged=True) if i in late else run for i, run in enumerate(state.runs))
-        cart = Cart(state.key, runs)
-        signals = [self._signal(cart, i) for i in late]
-        kept = tuple(run for run in runs if self._frozen(run.end) > watermark)
-        return (Cart(state.key, kept) if kept else None), signals
+        begin, end = state.waits, bisect_right(state.runs, watermark, key=lambda run: self._judged(run.end))
+        due = [msgspec.structs.replace(run, judged=True) if self._waits(run) else run for run in state.runs[begin:end]]
+        runs = (*state.runs[:begin], *due, *state.runs[begin + len(due) :])
+        told = zip(state.runs[begin:end], due, answers(runs, begin, begin + len(due)), strict=True)
+        signals = [self._signal(state.key, run, answer) for before, run, answer in told if run is not before]
+        gone = bisect_right(runs, watermark, key=lambda run: self._frozen(run.end))
+        waits = max(self._waiting(runs, begin) - gone, 0)
+        return (Cart(state.key, runs[gone:], waits) if gone < len(runs) else None), signals
 
     def due(self, state: Cart) -> int | None:
         """The first silence to judge, or the first run to forget."""
-        judge = [self._judged(run.end) for run in state.runs if self._waits(run)]
+        first = self._waiting(state.runs, state.waits)
+        judge = [self._judged(state.runs[first].end)] if first < len(state.runs) else []
         return min([*judge, *(self._frozen(run.end) for run in state.runs[:1])], default=None)
 
     def dump(self, state: Cart) -> bytes:
@@ -94,18 +105,21 @@ class AbandonmentWatcher:
     def _waits(self, run: Run) -> bool:
         return run.leaves and not run.judged
 
+    def _waiting(self, runs: Runs, begin: int) -> int:
+        """The first run from `begin` on whose silence is still to be judged; how many there are, if none is."""
+        return next((i for i in range(begin, len(runs)) if self._waits(runs[i])), len(runs))
+
     def _judged(self, since: int) -> int:
         return since + self._spec.gap + self._spec.lateness
 
     def _frozen(self, at: int) -> int:
         return self._judged(at) + self._spec.keep
 
-    def _signal(self, cart: Cart, place: int) -> Signal:
-        run = cart.runs[place]
-        by, at = answered(cart.runs, place)
+    def _signal(self, key: Any, run: Run, answer: Answer) -> Signal:
+        by, at = answer
         document: Doc = {
-            "_id": _id(cart.key, run.end),
-            "key": cart.key,
+            "_id": _id(key, run.end),
+            "key": key,
             "since": date(run.end),
             "raised_at": date(self._judged(run.end)),
             "items": run.items,

@@ -38,28 +38,50 @@ class Run(msgspec.Struct, frozen=True, array_like=True):
         return not self.bought and bool(self.items)
 
 
-def joined(runs: Runs, new: Run, gap: int) -> tuple[Runs, int, Sequence[Run]]:
-    """The runs with one more event (a run of its own): (runs, place of the event's run, runs whose last event it no longer is)."""
+Answer = tuple[str | None, int | None]  # what came after a silence: ("purchase", its time), ("activity", its time), or nothing yet
+
+
+class Joined(msgspec.Struct, frozen=True):
+    """Runs with one more event: the place of its run, the runs whose last event is no longer theirs, and from where on answers of
+    runs before `place` may be others now."""
+
+    runs: Runs
+    place: int
+    ended: Sequence[Run]
+    begin: int
+
+
+def joined(runs: Runs, new: Run, gap: int) -> Joined:
+    """The runs with one more event (a run of its own)."""
     first = bisect_left(runs, new.start - gap + 1, key=lambda run: run.end)
     past = first
     while past < len(runs) and runs[past].start - new.end < gap:
         past += 1
     near = runs[first:past]
-    if not near:
-        return (*runs[:first], new, *runs[first:]), first, ()
-    last = near[-1] if near[-1].end > new.end else new  # at the same instant the later arrival is the last
-    bought = [run.purchase for run in (*near, new) if run.purchase is not None]
-    whole = msgspec.structs.replace(last, start=min(near[0].start, new.start), purchase=min(bought, default=None))
-    return (*runs[:first], whole, *runs[past:]), first, [run for run in near if run is not last]
+    whole = new
+    if near:
+        last = near[-1] if near[-1].end > new.end else new  # at the same instant the later arrival is the last
+        bought = [run.purchase for run in (*near, new) if run.purchase is not None]
+        whole = msgspec.structs.replace(last, start=min(near[0].start, new.start), purchase=min(bought, default=None))
+    begin = max(first - 1, 0)
+    if whole.purchase != _first(near):  # it answers all silences since the purchase before it
+        while begin > 0 and runs[begin].purchase is None:
+            begin -= 1
+    ended = [run for run in near if run is not last] if near else ()
+    return Joined((*runs[:first], whole, *runs[past:]), first, ended, begin)
 
 
-def answered(runs: Runs, place: int) -> tuple[str | None, int | None]:
-    """What came after a run's silence: ("purchase", its time), ("activity", its time), or nothing yet.
+def answers(runs: Runs, begin: int, end: int) -> Sequence[Answer]:
+    """What came after the silences of the runs [begin, end). A purchase counts for more than activity before it."""
+    bought = _first(runs[end:]) if begin < end else None
+    found: list[Answer] = []
+    for place in range(end - 1, begin - 1, -1):
+        after = runs[place + 1].start if place + 1 < len(runs) else None
+        found.append(("purchase", bought) if bought is not None else ("activity", after) if after is not None else (None, None))
+        bought = runs[place].purchase if runs[place].purchase is not None else bought
+    return found[::-1]
 
-    A purchase counts for more than activity before it.
-    """
-    later = runs[place + 1 :]
-    bought = [run.purchase for run in later if run.purchase is not None]
-    if bought:
-        return "purchase", min(bought)
-    return ("activity", later[0].start) if later else (None, None)
+
+def _first(runs: Runs) -> int | None:
+    """The first purchase of runs that follow each other."""
+    return next((run.purchase for run in runs if run.purchase is not None), None)

@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from bson import Decimal128
+
 from config.specs import Pipeline
 from consumer.store.contract import Cursor, Doc, Effects, HashRange, KeyState, ShardId
 from consumer.store.layout import HEALTH, health_doc, views
@@ -134,6 +136,9 @@ def hashable(id: Any) -> Hashable:
         return "d", *((name, hashable(v)) for name, v in id.items())
     if isinstance(id, list):
         return "l", *map(hashable, id)
+    if isinstance(id, Decimal128):
+        number = id.to_decimal()
+        return number if number.is_finite() else ("decimal", str(id))
     return ("b", id) if isinstance(id, bool) else id
 
 
