@@ -1,44 +1,44 @@
 """How kernels are compiled: by numba, without the GIL, kept on disk for as long as what they are made of stays as it is.
 
 A kernel is compiled twice, when it is asked for: as a part of each kernel that calls it (compiled/linked.py), and as a door once
-Python calls it. Only doors are kept on disk, wherever numba finds a place (__pycache__ beside the source, NUMBA_CACHE_DIR, or a
-folder of the user's), each under the stamp of all that it is made of (compiled/stamps.py).
+Python calls it. Only doors are kept on disk (compiled/disk.py), each under the stamp of all that it is made of
+(compiled/stamps.py).
 """
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable
-from contextlib import suppress
+from functools import cache
 from typing import Any, TypeVar, cast
 
 import numba
 from numba import types
-from numba.core import caching
 
 from compiled import linked
-from compiled.stamps import stamp
+from compiled.disk import Kept
 
 F = TypeVar("F", bound=Callable[..., Any])
 PURE = bool(getattr(numba.config, "DISABLE_JIT", False))  # kernels as plain Python, for debugging
 # Division by zero gives inf or nan, as in numpy.
 HOW: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 PART = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-
-
 NJIT: Any = numba.njit
-OnDisk: Any = caching.FunctionCache
 
 
-class Kept(OnDisk):  # type: ignore[misc]
-    """What numba keeps of a kernel on disk, under our stamp instead of its file's time."""
+def _without_blas() -> None:
+    """Load numba's part on arrays, which looks for scipy's BLAS: a quarter of a second of imports, at the first kernel of a
+    process, for matrix products that no kernel makes. Here it finds none."""
+    if not PURE and "scipy.linalg" not in sys.modules:
+        sys.modules["scipy.linalg"] = None  # type: ignore[assignment]
+        try:
+            importlib.import_module("numba.np.arraymath")
+        finally:
+            del sys.modules["scipy.linalg"]
 
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        self._cache_file._source_stamp = stamp(self._py_func)
-        return super().load_overload(sig, target_context)
 
-    def save_overload(self, sig: Any, data: Any) -> None:
-        self._cache_file._source_stamp = stamp(self._py_func)
-        super().save_overload(sig, data)
+_without_blas()
 
 
 def kernel(function: F, inline: bool = False) -> F:
@@ -47,16 +47,24 @@ def kernel(function: F, inline: bool = False) -> F:
         return function
     how = HOW | {"forceinline": inline}
     door: Any = NJIT(**how, **({"pipeline_class": linked.Door} if linked.AVAILABLE else {}))(function)
-    part: Any = NJIT(**how, **PART, pipeline_class=linked.Part)(function) if linked.AVAILABLE else door
-    asked, plain = part.get_call_template, cast("Any", types).unliteral
+    door._cache = Kept(door)
+    asked, overload = door.get_call_template, door.get_overload
+
+    @cache
+    def part() -> Any:
+        """What other kernels call: made for the first of them."""
+        made: Any = NJIT(**how, **PART, pipeline_class=linked.Part)(function)
+        made._compiling_counter = door._compiling_counter  # or else one that calls itself would not be seen to
+        return made
 
     def plainly(args: Any, kws: Any) -> Any:
         """Constants that a kernel is called with would each make it be compiled once more."""
-        return asked(tuple(map(plain, args)), {name: plain(arg) for name, arg in kws.items()})
+        plain: Any = types.unliteral
+        ask = part().get_call_template if linked.AVAILABLE else asked
+        return ask(tuple(map(plain, args)), {name: plain(arg) for name, arg in kws.items()})
 
-    door.get_call_template, door.get_overload = plainly, part.get_overload
-    with suppress(RuntimeError):  # there is no place on disk: then each process compiles for itself
-        door._cache = Kept(function)
+    door.get_call_template = plainly
+    door.get_overload = lambda signature: part().get_overload(signature) if linked.AVAILABLE else overload(signature)
     return cast("F", door)
 
 

@@ -1,95 +1,155 @@
-"""What a kernel is made of, as one digest: when it changes, what numba keeps of the kernel on disk is of no use.
+"""What a kernel is made of, as one digest: when it changes, what is kept of the kernel on disk is of no use.
 
 numba itself asks only whether the file that a kernel stands in has changed. Here the digest is over the kernel's own code and over
 that of all kernels that it calls, over every constant that any of them reads, wherever it comes from, and over compiled/, which
 says how all of it is compiled. So a change of one kernel concerns just those that it is a part of, and a comment none.
+
+Constants are known by their values. What has no value that can be written down (a function that is built for the compiler, an
+object of a class of ours) is known by its source file and by all of ours that this file imports.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
-import types
+import os
+import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import llvmlite
 import numba
 import numpy as np
 
-PLAIN = (bool, int, float, str, bytes, type(None), np.generic, np.dtype)
+Names = frozenset[str]
+PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype)
+LIBRARIES = tuple({str(Path(path).parents[up]) for path, up in ((numba.__file__, 1), (np.__file__, 1), (os.__file__, 0))})
 _known: dict[Callable[..., Any], str] = {}
 
 
-def _own() -> str:
-    """Of compiled/ and the libraries that compile."""
-    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
-    return f"{numba.__version__} {llvmlite.__version__} {np.__version__} {hashlib.sha256(sources).hexdigest()}"
-
-
-OWN = _own()
-
-
-def stamp(function: Callable[..., Any]) -> str:
-    """The digest of a kernel, given as the plain function. Raises TypeError for something in it of which it cannot be said whether
-    it has changed."""
-    if function not in _known:
-        seen: dict[Callable[..., Any], str] = {}
-        ahead = [function]
+def stamp(kernel: Any) -> str:
+    """The digest of a kernel, as numba's decorators give it."""
+    if kernel not in _known:
+        said: dict[Any, str] = {}
+        ahead = [kernel]
         while ahead:
             one = ahead.pop()
-            if one not in seen:
+            if one not in said:
                 parts, calls = _parts(one)
-                seen[one] = "\n".join(parts)
+                said[one] = "\n".join([f"{one.py_func.__module__}.{one.py_func.__qualname__}", *parts])
                 ahead += calls
-        said = sorted(f"{one.__module__}.{one.__qualname__}\n{text}" for one, text in seen.items())
-        _known[function] = hashlib.sha256("\n".join([OWN, *said]).encode()).hexdigest()
-    return _known[function]
+        _known[kernel] = _digest("\n".join([_own(), *sorted(said.values())]))
+    return _known[kernel]
 
 
-def _parts(function: Callable[..., Any]) -> tuple[list[str], list[Callable[..., Any]]]:
-    """What a function says and reads by itself, and the kernels that it calls."""
-    code = function.__code__
-    said, calls = [code.co_code.hex(), repr(code.co_consts), repr(code.co_names)], []
-    for name, thing in _reads(function, code):
-        inner = getattr(thing, "py_func", None)
-        if inner is not None:
-            calls.append(inner)
-        elif not isinstance(thing, types.FunctionType):  # a kernel cannot call a plain function: only its name is the same
-            said.append(f"{name} {_text(name, thing)}")
+@cache
+def _own() -> str:
+    """Of compiled/, and of what compiles."""
+    sources = [_digest(path.read_bytes()) for path in sorted(Path(__file__).parent.glob("*.py"))]
+    return " ".join([sys.version, numba.__version__, llvmlite.__version__, np.__version__, *sources])
+
+
+def _digest(what: str | bytes) -> str:
+    return hashlib.sha256(what.encode() if isinstance(what, str) else what).hexdigest()
+
+
+@cache
+def _parts(kernel: Any) -> tuple[list[str], list[Any]]:
+    """What a kernel says and reads by itself, and the kernels that it calls."""
+    function = kernel.py_func
+    codes = list(_codes(function.__code__))
+    said, calls = [repr(sorted(kernel.targetoptions.items())), repr((function.__defaults__, function.__kwdefaults__))], []
+    said += map(_said, codes)
+    for name, thing in _reads(function, frozenset(name for code in codes for name in code.co_names)):
+        if hasattr(thing, "py_func"):
+            calls.append(thing)
+        else:
+            said.append(f"{name} {_text(thing, function)}")
     return said, calls
 
 
-def _reads(function: Callable[..., Any], code: types.CodeType) -> Iterator[tuple[str, Any]]:
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """A function's code, and that of the functions in it."""
+    yield code
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _codes(inner)
+
+
+def _said(code: CodeType) -> str:
+    """All that code says, but for where it stands."""
+    names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
+    counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
+    consts = [
+        sorted(map(repr, one)) if isinstance(one, frozenset) else one for one in code.co_consts if not isinstance(one, CodeType)
+    ]
+    return f"{code.co_code.hex()} {code.co_exceptiontable.hex()} {names} {counts} {consts}"
+
+
+def _reads(function: FunctionType, names: Names) -> Iterator[tuple[str, Any]]:
     """The globals that a function reads, and of modules of ours what it may read there."""
-    around = function.__globals__
-    for name in code.co_names:
-        thing = around.get(name)
-        if not isinstance(thing, types.ModuleType):
-            yield from [(name, thing)] if name in around else []
-        elif not _foreign(thing):
-            yield from ((f"{name}.{part}", vars(thing)[part]) for part in code.co_names if part in vars(thing))
-    yield from zip(code.co_freevars, (cell.cell_contents for cell in function.__closure__ or ()), strict=True)
+    yield from _named(function.__globals__, names, [])
+    yield from zip(function.__code__.co_freevars, (cell.cell_contents for cell in function.__closure__ or ()), strict=True)
 
 
-def _foreign(module: types.ModuleType) -> bool:
-    """Whether a module is a library's, whose version says what is in it."""
-    return module.__name__.split(".")[0] in ("numpy", "math", "numba", "builtins")
+def _named(space: dict[str, Any], names: Names, above: list[ModuleType]) -> Iterator[tuple[str, Any]]:
+    for name in sorted(names & space.keys()):
+        thing = space[name]
+        if not isinstance(thing, ModuleType):
+            yield name, thing
+        elif thing not in above and ours(thing):
+            yield from ((f"{name}.{part}", found) for part, found in _named(vars(thing), names, [*above, thing]))
 
 
-def _text(name: str, thing: Any) -> str:
-    """A constant, or what a function that is built for the compiler is made of."""
+def _text(thing: Any, reader: FunctionType) -> str:
+    """What something is that a kernel reads."""
     if isinstance(thing, PLAIN):
         return repr(thing)
     if isinstance(thing, np.ndarray):
-        return f"{thing.dtype} {thing.shape} {hashlib.sha256(thing.tobytes()).hexdigest()}"
+        return f"{thing.dtype} {thing.shape} {_digest(thing.tobytes())}"
     if isinstance(thing, tuple):
-        return "".join(f"({_text(name, part)})" for part in thing)
-    if isinstance(thing, types.ModuleType) or getattr(thing, "__module__", None) in ("builtins", "numpy"):
-        return str(getattr(thing, "__name__", thing))
-    made_of = getattr(thing, "made_of", None)
-    if made_of is not None:
-        return str(made_of)
-    if isinstance(thing, type) and issubclass(thing, tuple):
-        return repr(getattr(thing, "_fields", ()))
-    raise TypeError(f"nobody can say whether {name} ({type(thing).__name__}) of a kernel has changed")
+        return f"{getattr(thing, '_fields', '')}({' '.join(_text(part, reader) for part in thing)})"
+    if isinstance(thing, type) and hasattr(thing, "_fields"):
+        return f"{thing.__module__}.{thing.__qualname__} {thing._fields} {getattr(thing, '_field_defaults', '')}"
+    home = sys.modules.get(getattr(thing, "__module__", None) or type(thing).__module__)
+    if home is None or ours(home):
+        return f"{getattr(thing, 'made_of', '')} {_closure((home or sys.modules[reader.__module__]).__name__)}"
+    name = getattr(thing, "__qualname__", None) or repr(thing)
+    return _closure(reader.__module__) if " at 0x" in name else f"{home.__name__}.{name}"
+
+
+def ours(module: ModuleType) -> bool:
+    """Whether a module is no library's, whose version says what is in it."""
+    file = getattr(module, "__file__", None)
+    return file is not None and not file.startswith(LIBRARIES)
+
+
+@cache
+def _closure(module: str) -> str:
+    """The digest of a module's source file and of all of ours that it imports, each once."""
+    seen: dict[str, str] = {}
+    ahead = [module]
+    while ahead:
+        one = ahead.pop()
+        found = None if one.split(".")[0] == __package__ else sys.modules.get(one)  # compiled/ is in every stamp
+        if one not in seen and found is not None and ours(found) and found.__file__ is not None:
+            source = Path(found.__file__).read_bytes()
+            seen[one] = _digest(source)
+            ahead += _imports(source, found)
+    return _digest(repr(sorted(seen.items())))
+
+
+def _imports(source: bytes, module: ModuleType) -> Iterator[str]:
+    """Names of modules, and of what may be one, that a source imports anywhere in it."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = (module.__package__ or "").split(".")
+            base = (
+                ".".join([*above[: len(above) - node.level + 1], *filter(None, [node.module])]) if node.level else node.module or ""
+            )
+            yield from [base, *(f"{base}.{alias.name}" for alias in node.names)]

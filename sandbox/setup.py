@@ -25,6 +25,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -32,7 +33,7 @@ PYTHON = VENV / "bin" / "python"
 LOCK = ROOT / "requirements.lock"
 STAMP = VENV / "setup-done"
 WARM_STAMP = ROOT / "windows" / "__pycache__" / "setup-warm"  # goes when what numba keeps goes
-WARM = ("windows.columnar.warm", "reading.warm")
+WARM = ("reading.warm", "windows.columnar.warm")  # at the same time
 JARS = 79  # of amazon_kclpy 3.1.3, by its pom.xml
 BUILDERS = ("setuptools", "wheel", "packaging")
 HELP_DOWNLOAD = """\
@@ -185,17 +186,18 @@ def kernels() -> None:
     mark = hashlib.sha256(b"".join(kernel_sources())).hexdigest()
     if stamped(WARM_STAMP, mark):
         return
-    say("compiling what reads records and keeps windows: about a minute and a half, once; then it is kept on disk")
-    for module in WARM:
-        warmed = subprocess.run([str(PYTHON), "-m", module], capture_output=True, text=True, cwd=ROOT, check=False)
-        lines = warmed.stderr.strip().splitlines() or ["no word why"]
-        if warmed.returncode != 0:
-            say(f"numba could not compile ahead: {lines[-1]}")
-            return
-        say(lines[-1])
+    say("compiling what reads records and keeps windows: about a minute, once; then it is kept on disk")
+    how: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
+    running = [subprocess.Popen([str(PYTHON), "-m", module], **how) for module in WARM]
+    failed = False
+    for process in running:
+        lines = process.communicate()[1].strip().splitlines() or ["no word why"]
+        say(lines[-1] if process.returncode == 0 else f"numba could not compile ahead: {lines[-1]}")
+        failed |= process.returncode != 0
     with suppress(OSError):  # a checkout that cannot be written: numba keeps its work elsewhere
-        WARM_STAMP.parent.mkdir(exist_ok=True)
-        WARM_STAMP.write_text(mark + "\n")
+        if not failed:
+            WARM_STAMP.parent.mkdir(exist_ok=True)
+            WARM_STAMP.write_text(mark + "\n")
 
 
 def kernel_sources() -> Iterator[bytes]:
