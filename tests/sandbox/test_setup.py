@@ -70,4 +70,4 @@ def test_kernels_are_compiled_when_a_source_of_theirs_changes_and_else_not(
 def test_sources_of_kernels_are_those_of_windows_and_reading() -> None:
     found = b"".join(setup.kernel_sources())
     assert b"def read_rows" in found
-    assert b"def grid_ring" in found
+    assert b"def event_put" in found
