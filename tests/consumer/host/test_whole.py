@@ -92,4 +92,4 @@ def test_nothing_is_lost_and_nothing_happens_twice(consumer: Consumer, place: Pl
     assert consumer.process.wait(75) == 0
     assert checkpoints(place) == last_numbers(place)
     assert jvm.leftovers(consumer.run()) == []
-    assert {e["level"] for e in consumer.intake.files() if "logger" in e} <= {"WARN", "ERROR"}
+    assert {e["level"] for e in consumer.lines() if "logger" in e} <= {"WARN", "ERROR"}

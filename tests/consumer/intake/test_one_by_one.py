@@ -78,7 +78,8 @@ def test_a_missing_number_is_nan_and_all_kinds_of_numbers_are_numbers() -> None:
         (pay(amount={"$numberDouble": "NaN"}), "not_finite"),
         (pay(amount={"$numberDouble": "-Infinity"}), "not_finite"),
         (pay(amount={"$numberDecimal": "NaN"}), "not_finite"),
-        (pay(note={"$oid": "not one"}), "type"),  # a model sees the whole document
+        (pay(amount={"$numberDouble": "many"}), "type"),  # which looks like a number, and is a document
+        (b'{"kind":"heartbeat","v":1,"cluster":253402300800000}', "time"),
         (encode(Event("1/card", "pay", "card", "insert", "a", S, S, 1)), "envelope"),
     ],
 )
@@ -219,6 +220,34 @@ def test_out_of_order_holds_the_watermark_back() -> None:
     batch = Reader(spec).read(raws([change(1, "t", "k", 1, 5 * S)]))
     assert batch.columns.mark.tolist() == [3 * S]
     assert batch.columns.stream.tolist() == [-1]
+
+
+def test_a_document_that_looks_like_a_type_is_a_document() -> None:
+    odd = {"$oid": "order-17"}
+    batch = read(pay(note=odd, amount=2))
+    assert batch.verdicts == [None]
+    [happening] = batch.happenings.values()
+    assert happening.document["note"] == odd
+
+
+@pytest.mark.parametrize("ways", [1, 50])  # read one by one, and in place
+def test_an_event_ahead_of_when_it_was_written_takes_the_watermark_no_further_than_that(ways: int) -> None:
+    #  written, arrived        its clock: half an hour ahead
+    #  10                      1810          the watermark is 10
+    ahead = change(1, "pay", "card", "a", 1_810 * S, "insert", None, None, 10 * S, amount=1)
+    batch = Reader(SPEC).read([Raw(ahead, "p", n, 0, 10 * S) for n in range(ways)])
+    assert batch.verdicts == [None] * ways
+    assert batch.columns.mark.tolist() == [10 * S] * ways
+    assert batch.columns.at.tolist() == [1_810 * S] * ways
+
+
+@pytest.mark.parametrize(("ahead", "reason"), [(3_600 * S, None), (3_600 * S + 1, "future"), (86_400 * S, "future")])
+@pytest.mark.parametrize("ways", [1, 50])
+def test_a_heartbeat_may_lie_only_so_far_ahead_of_its_arrival(ahead: int, reason: str | None, ways: int) -> None:
+    batch = Reader(SPEC).read([Raw(beat(ahead - 2 * S), "p", n, 0, 0) for n in range(ways)])
+    assert [batch.rejected[n].reason if n in batch.rejected else None for n in range(ways)] == [reason] * ways
+    assert batch.verdicts == ["dead_letter" if reason else "control"] * ways
+    assert batch.columns.mark.tolist() == [NEVER if reason else ahead - 2 * S] * ways
 
 
 def test_values_of_first_and_last_come_back_with_their_types() -> None:
