@@ -22,12 +22,13 @@ from tests.consumer.kcl.daemon import ROOT
 MAIN = """
 import sys
 from pathlib import Path
-from consumer import java, logs
-from consumer.supervisor import Asked, Patience, Supervisor
+from consumer.host import jvm
+from edge import logs
+from consumer.host.supervisor import Asked, Patience, Supervisor
 logs.configure()
 run, script = Path(sys.argv[1]), sys.argv[2]
 patience = Patience(grace=2, stuck=float(sys.argv[3]), short_grace=0.2, good=60, first=0.05, most=0.1, look=0.05)
-start = lambda: java.start(["sh", "-c", script], run, {"PATH": "/usr/bin:/bin"})
+start = lambda: jvm.start(["sh", "-c", script], run, {"PATH": "/usr/bin:/bin"})
 sys.exit(Supervisor(start, run, Asked(), patience).run())
 """
 
