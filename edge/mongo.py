@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pymongo.errors import (
@@ -29,8 +29,20 @@ AWAY |= frozenset({11600, 11602, 13388, 13435, 13436, 14031})
 REFUSED = frozenset({13, 18, 20, 26, 115, 263, 8000})
 
 
+def reaction(error: PyMongoError, doing: str) -> Retryable | Fatal:
+    """Retryable: away or busy. Misconfigured: will not have us. Fatal: neither, so nobody should guess."""
+    code = code_of(error)
+    if code in REFUSED:
+        return Misconfigured(f"MongoDB refused, {doing}: {said_of(error)}")
+    if isinstance(error, (ConfigurationError, InvalidURI)):
+        return Misconfigured(f"MONGODB_URI cannot be used: {error}")
+    if isinstance(error, PASSING) or code in AWAY | CONFLICTS or _labelled(error):
+        return Retryable(f"MongoDB is away or busy, {doing}: {said_of(error)}")
+    return Fatal(f"MongoDB, {doing}: {said_of(error)}")
+
+
 @contextmanager
-def in_our_words(doing: str) -> Iterator[None]:
+def in_our_words(doing: str, reaction: Callable[[PyMongoError, str], BaseException] = reaction) -> Iterator[None]:
     """Turn an error of pymongo into one that is named by its reaction. `doing` begins its text."""
     try:
         yield
@@ -38,42 +50,27 @@ def in_our_words(doing: str) -> Iterator[None]:
         raise reaction(error, doing) from error
 
 
-def reaction(error: PyMongoError, doing: str) -> Retryable | Fatal:
-    """Retryable: away or busy. Misconfigured: will not have us. Fatal: neither, so nobody should guess."""
-    code = _code(error)
-    if code in REFUSED:
-        return Misconfigured(f"MongoDB refused, {doing}: {_said(error)}")
-    if isinstance(error, (ConfigurationError, InvalidURI)):
-        return Misconfigured(f"MONGODB_URI cannot be used: {error}")
-    if (
-        isinstance(error, (ConnectionFailure, WaitQueueTimeoutError, ExecutionTimeout))
-        or code in AWAY | CONFLICTS
-        or _labelled(error)
-    ):
-        return Retryable(f"MongoDB is away or busy, {doing}: {_said(error)}")
-    return Fatal(f"MongoDB, {doing}: {_said(error)}")
-
-
 def worth_again(error: PyMongoError) -> bool:
     """Whether the whole transaction may succeed at once, because another one was in the way. Not where the server is away."""
-    return not isinstance(error, ConnectionFailure) and (_labelled(error) or _code(error) in CONFLICTS)
+    return not isinstance(error, ConnectionFailure) and (_labelled(error) or code_of(error) in CONFLICTS)
 
 
 def _labelled(error: PyMongoError) -> bool:
     return any(error.has_error_label(label) for label in LABELS)
 
 
-def _code(error: PyMongoError) -> int | None:
+def code_of(error: PyMongoError) -> int | None:
+    """The server's error code, of a bulk write its first one."""
     if isinstance(error, BulkWriteError):
         failed = [*error.details.get("writeErrors", []), *error.details.get("writeConcernErrors", [])]
         return failed[0].get("code") if failed else error.code
     return error.code if isinstance(error, OperationFailure) else None
 
 
-def _said(error: PyMongoError) -> str:
+def said_of(error: PyMongoError) -> str:
     """Class, code and code name. Not the message: it may quote a document."""
     name = (error.details or {}).get("codeName", "") if isinstance(error, OperationFailure) else ""
-    code = _code(error)
+    code = code_of(error)
     parts = [type(error).__name__, "" if code is None else f"code {code}", str(name)]
     if isinstance(error, ConnectionFailure):
         parts.append(str(error).split(", Timeout:")[0])

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 from pymongo import MongoClient
-from pymongo.errors import (
-    BulkWriteError,
-    ConfigurationError,
-    ConnectionFailure,
-    ExecutionTimeout,
-    OperationFailure,
-    PyMongoError,
-    WaitQueueTimeoutError,
-)
+from pymongo.errors import ConfigurationError, PyMongoError
 
 from contract.errors import Fatal, HistoryLost, Misconfigured, Retryable
+from edge import mongo
 
 Document = dict[str, Any]
 Client = MongoClient[Document]
@@ -48,26 +40,14 @@ def connect(uri: str) -> Client:
         raise Misconfigured(f"MONGODB_URI: cannot be used: {error}") from None
 
 
-@contextmanager
-def in_our_words(doing: str) -> Iterator[None]:
+def in_our_words(doing: str) -> AbstractContextManager[None]:
     """Turn an error of pymongo into one that is named by its reaction. `doing` begins its text."""
-    try:
-        yield
-    except PyMongoError as error:
-        raise reaction(error, doing) from error
-
-
-def code_of(error: PyMongoError) -> int | None:
-    """The server's error code, of a bulk write its first one."""
-    if isinstance(error, BulkWriteError):
-        failed = [*error.details.get("writeErrors", []), *error.details.get("writeConcernErrors", [])]
-        return failed[0].get("code") if failed else error.code
-    return error.code if isinstance(error, OperationFailure) else None
+    return mongo.in_our_words(doing, reaction)
 
 
 def reaction(error: PyMongoError, doing: str) -> Retryable | Fatal:
     """Retryable: away or busy. Misconfigured: will not have us. HistoryLost: cannot go on exactly. Fatal: nobody should guess."""
-    code, said = code_of(error), f"{doing}: {_said(error)}"
+    code, said = mongo.code_of(error), f"{doing}: {mongo.said_of(error)}"
     if code == NO_REPLICA_SET:
         return Misconfigured(
             f"{said}: this mongod is a standalone, which has no change streams; it must be a replica set. Start it with"
@@ -89,17 +69,6 @@ def reaction(error: PyMongoError, doing: str) -> Retryable | Fatal:
         return Fatal(f"{said}: a change with its documents is larger than the 16 MB that a change stream can give")
     if isinstance(error, ConfigurationError):
         return Misconfigured(f"MONGODB_URI: cannot be used: {error}")
-    passing = isinstance(error, (ConnectionFailure, WaitQueueTimeoutError, ExecutionTimeout))
-    if passing or code in AWAY or any(error.has_error_label(label) for label in LABELS):
+    if isinstance(error, mongo.PASSING) or code in AWAY or any(error.has_error_label(label) for label in LABELS):
         return Retryable(said)
     return Fatal(said)
-
-
-def _said(error: PyMongoError) -> str:
-    """Class, code and its name. Not the whole message: it may quote a document."""
-    name = (error.details or {}).get("codeName", "") if isinstance(error, OperationFailure) else ""
-    code = code_of(error)
-    parts = [type(error).__name__, "" if code is None else f"code {code}", str(name)]
-    if isinstance(error, ConnectionFailure):
-        parts.append(str(error).split(", Timeout:")[0])
-    return " ".join(part for part in parts if part)
