@@ -8,9 +8,9 @@ from __future__ import annotations
 from compiled.kernel import inlined
 from compiled.records import at, record, words_in
 
-# The head of P: tables and how many rows they have; columns of features; the words of a key's root, one number a route; the heads
-# of the results for keys that changed and for windows that were revised.
-PLAN = record("streams groups sets nstreams ngroups nsets features routes changed revised")
+# The head of P: tables and how many rows they have; the words of a key's root, one number a route; the heads of the results for
+# keys that changed and for windows that were revised.
+PLAN = record("streams groups sets ngroups nsets routes changed revised")
 _plan_at = at(PLAN)
 
 
@@ -45,13 +45,13 @@ group_at = at(GROUP)
 #   bit         its condition;  count: where in the cells its events are counted
 #   size every offset zone span     of a grid; span: how many windows an event is in, 0 where that differs;  last: words from a
 #               slice to the number of the last window on it
-#   size closed current delay decay feature    of a rolling set; decay: its view is refreshed in such steps
+#   size closed current delay decay    of a rolling set; decay: its view is refreshed in such steps
 #   gap max     of sessions
 #   moving      what a rolling set keeps beside its history; of a set that keeps its events only how many (nmoving)
 #   cells       those that its measures are made of;  out: head of its results;  width: words of one
 SET = record(
     "group kind entity lateness hold late bit count size every offset zone measures nmeasures closed current delay decay moving"
-    " nmoving feature gap max index member cells ncells span last width out"
+    " nmoving gap max index member cells ncells span last width out"
 )
 set_at = at(SET)
 GRID, ROLLING, SESSION, RETRACTED = 0, 1, 2, 3  # retracted: a grid whose values can be taken out

@@ -55,7 +55,6 @@ class Plan:
         self.constants: list[float] = []
         self.groups: list[Group] = []
         self.group_of: list[Group] = [Group(-1, None)] * len(sets)
-        self.feature_at: list[int] = [-1] * len(sets)
         self.memo_words = 0  # what the engine remembers of slices
         self.zones = Zones(s.kind.zone for s in sets if isinstance(s.kind, (Tumbling, Sliding)) and s.kind.zone is not None)
         self.machines = [Machine(self.columns, self.constants, self._list) for _ in self.streams]
@@ -118,17 +117,12 @@ class Plan:
         return grid[1] % period == 0 and all((e - edges[0]) % period == 0 for e in grid[2]) and size // period <= 64
 
     def _cells(self) -> None:
-        column = 0
         for i, spec in enumerate(self.sets):
             home = self.group_of[i]
             machine = self.machines[home.stream]
             where = self._terms(machine, spec.where)
             home.cells.add_set(i, where, spec, machine.add, self.columns, history=home.grid is None)
             home.cells.columns += more_columns(spec, self.columns)
-            if isinstance(spec.kind, Rolling):
-                self.feature_at[i] = column
-                column += len(spec.measures)
-        self.features = column
         for g in self.groups:
             g.cells.place()
 
@@ -159,8 +153,8 @@ class Plan:
         streams = [word for n in range(len(self.machines)) for word in self._stream(n, constants)]
         heads = 2 * len(self.sets) + len(self.groups)
         head = laid(
-            tables.PLAN, streams=self._put(streams), nstreams=len(self.machines), groups=self._put([g.at for g in self.groups]),
-            ngroups=len(self.groups), sets=self.at, nsets=len(self.sets), features=self.features, routes=self._put(self.root_words),
+            tables.PLAN, streams=self._put(streams), groups=self._put([g.at for g in self.groups]),
+            ngroups=len(self.groups), sets=self.at, nsets=len(self.sets), routes=self._put(self.root_words),
             changed=heads * w.OUT_WORDS, revised=(heads + 1) * w.OUT_WORDS,
         )  # fmt: skip
         self.words[: len(head)] = head
@@ -242,7 +236,7 @@ class Plan:
         if isinstance(kind, Rolling):
             return row | {
                 "size": kind.size, "delay": kind.delay, "closed": int(kind.closed == "both"), "current": int(kind.current),
-                "decay": max(kind.size // 60, 1_000), "feature": self.feature_at[i],
+                "decay": max(kind.size // 60, 1_000),
                 "moving": self._put([word for one in moving for word in one]),
             }  # fmt: skip
         every = every_of(self.sets[i])

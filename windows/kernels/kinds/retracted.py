@@ -59,10 +59,7 @@ def take(core, s, root, code, old_at, wm):
     j = e + w.SPANS
     h = chain_at(M, root + group_at(P, g).chain).head
     kept = since(core, s, root)
-    there = False
-    t = w.LONG_AGO
-    if h != 0 and kept != w.NONE:
-        there, t = docs_find(M, h, code, old_at)
+    there, t = docs_find(M, h if kept != w.NONE else 0, code, old_at)
     if there and old_at >= kept:
         t = old_at
     if t == w.LONG_AGO or t < kept:

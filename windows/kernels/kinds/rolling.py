@@ -144,10 +144,7 @@ def take(core, s, root, code, old_at, wm):
     mine = rolling_at(M, e)
     h = chain_at(M, root + group_at(P, g).chain).head
     useless = wm - spec.lateness - leaves_after(core, s)
-    there = False
-    t = w.LONG_AGO
-    if h != 0 and mine.last != EMPTY:
-        there, t = docs_find(M, h, code, old_at)
+    there, t = docs_find(M, h if mine.last != EMPTY else 0, code, old_at)
     if there and old_at > useless:
         t = old_at
     if t <= useless or t == w.LONG_AGO:

@@ -181,10 +181,7 @@ def take(core, s, root, code, old_at, wm):
     g = spec.group
     j = root + spec.entity + w.SPANS
     h = chain_at(M, root + group_at(P, g).chain).head
-    there = False
-    t = w.LONG_AGO
-    if h != 0:
-        there, t = docs_find(M, h, code, old_at)
+    there, t = docs_find(M, h, code, old_at)
     if there and alive(core, s, j, old_at, wm) >= 0:
         t = old_at
     at = alive(core, s, j, t, wm) if t != w.LONG_AGO else -1

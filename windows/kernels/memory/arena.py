@@ -38,8 +38,7 @@ LONGEST = 21  # most slices that a key has had
 AN_EVENT = 23  # words that one thing may ask for, for each event of a history
 SIZE, SCRATCH = 24, 26  # words in the arena, in the scratch
 T_HELD = 25  # tokens of timers, also of those that ring for nobody any more
-STRIDE = 27  # rows of the batch: its columns lie one behind the other
-FREE = 28  # lists of free blocks, one a class from 1 on
+FREE = 27  # lists of free blocks, one a class from 1 on
 CLASSES = 16 + 4 * 40
 HEAD = FREE + CLASSES + 1
 
@@ -156,20 +155,6 @@ def map_grown(M, at):
             M[q + 1] = M[p + 1]
     map_free(M, at)
     return new
-
-
-@kernel
-def map_add(M, at, key, by):
-    """Add to the key's number (0 where it has none); a number that comes to 0 goes. There must be room for one more key."""
-    p = map_find(M, at, key)
-    if M[p] == EMPTY:
-        M[p] = key
-        M[p + 1] = by
-        M[at + MAP_N] += 1
-    else:
-        M[p + 1] += by
-        if M[p + 1] == 0:
-            map_remove(M, at, p)
 
 
 @kernel

@@ -68,8 +68,8 @@ def docs_strike(M, h, code, t):
 
 @kernel
 def docs_find(M, h, code, at):
-    """(whether the document has an event at this time, the time of its latest one, LONG_AGO if it has none)."""
-    if history_at(M, h).documents == 0:
+    """(whether the document has an event at this time, the time of its latest one, LONG_AGO if it has none); h: 0 is no history."""
+    if h == 0 or history_at(M, h).documents == 0:
         return False, w.LONG_AGO
     p = map_find(M, history_at(M, h).documents, code)
     if M[p] == EMPTY:
