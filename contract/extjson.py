@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from bson import Binary, DatetimeMS, Decimal128, ObjectId, json_util
+from bson import Binary, DatetimeMS, Decimal128, ObjectId, Regex, json_util
 from bson.errors import BSONError
 
 from contract.errors import Rejected
@@ -54,6 +54,22 @@ def bson_value(v: Any, depth: int = 0, strict: bool = False) -> Any:
             raise Rejected("type", "a field name holds a zero byte")
         return {k: e if type(e) is str or type(e) is float else bson_value(e, depth + 1, strict) for k, e in v.items()}
     return _native(v)
+
+
+def id_value(v: Any) -> Any:
+    """The same of a document's `_id`. Raises Rejected("type") also for what MongoDB takes for no `_id`: an array, a regular
+    expression, names in it that begin with `$`."""
+    found = bson_value(v)
+    if isinstance(found, (list, Regex)) or _operators(found):
+        raise Rejected("type", "an _id that MongoDB does not take: an array, a regular expression, or names that begin with $")
+    return found
+
+
+def _operators(v: Any) -> bool:
+    """Whether a name within begins with `$`."""
+    if isinstance(v, dict):
+        return any(name.startswith("$") or _operators(inner) for name, inner in v.items())
+    return isinstance(v, list) and any(map(_operators, v))
 
 
 def _named(v: dict[str, Any], depth: int) -> dict[str, Any]:

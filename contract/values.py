@@ -16,10 +16,10 @@ from typing import Any
 from bson import Binary, DatetimeMS, Decimal128, Int64, ObjectId
 
 from contract.errors import Rejected
-from contract.extjson import INT64, TAGS, bson_value, to_json
+from contract.extjson import INT64, TAGS, bson_value, id_value, to_json
 from contract.times import NUMBERS, date, date_ms, time_ms
 
-__all__ = ["bson_value", "date", "flag", "get", "number", "original", "time_ms", "to_json", "value"]
+__all__ = ["bson_value", "date", "flag", "get", "id_value", "number", "original", "time_ms", "to_json", "value"]
 UUID_SUBTYPE = 4
 
 

@@ -24,7 +24,7 @@ from contract.errors import Rejected
 from contract.event import Event, Heartbeat
 from contract.keys import kinesis_hash, partition_key, typed, untyped
 from contract.times import MAX_MS, MIN_MS
-from contract.values import bson_value, flag, get, number, value
+from contract.values import bson_value, flag, get, id_value, number, value
 from models.base import Happening
 from windows.engine import BY_HEARTBEAT, CHANGE, NEVER, TIME, VOID, Columns, Ints, Key
 from windows.law.expr import FieldKind, merge_fields
@@ -222,7 +222,7 @@ def happening(event: Event, key: Any, at: int) -> Happening:
         key=untyped(key),
         at=at,
         token=event.token,
-        doc_id=bson_value(event.doc_id),
+        doc_id=id_value(event.doc_id),
         document=bson_value(event.document),
     )
 

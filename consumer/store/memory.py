@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from bson import Decimal128
+from bson import Code, DBRef, Decimal128, Regex
 
 from config.specs import Pipeline
 from consumer.store.contract import Cursor, Doc, Effects, HashRange, KeyState, ShardId
@@ -136,6 +136,8 @@ def hashable(id: Any) -> Hashable:
         return "d", *((name, hashable(v)) for name, v in id.items())
     if isinstance(id, list):
         return "l", *map(hashable, id)
+    if isinstance(id, (Regex, Code, DBRef)):
+        return type(id).__name__, repr(id)
     if isinstance(id, Decimal128):
         number = id.to_decimal()
         return number if number.is_finite() else ("decimal", str(id))

@@ -18,7 +18,7 @@ from contract.errors import REASONS, Rejected
 from contract.extjson import TAGS
 from contract.keys import typed
 from contract.times import MAX_MS, MIN_MS
-from contract.values import bson_value, flag, get, number, original, time_ms, to_json, value
+from contract.values import bson_value, flag, get, id_value, number, original, time_ms, to_json, value
 from tests.contract.drawn import scalars, values
 
 OID = ObjectId("65a1b2c3d4e5f60718293a4b")
@@ -164,6 +164,18 @@ def test_what_only_looks_like_extended_json_is_a_document(v: Any) -> None:
     assert original(value(v)) == v
     with pytest.raises(Rejected):
         bson_value(v, strict=True)
+
+
+@pytest.mark.parametrize("v", [[], [1], {"$regex": "a"}, {"$oid": "order-17"}, {"$a": 1}, {"k": {"$oid": "z"}}, {"k": [{"$a": 1}]}])
+def test_what_no_document_can_have_as_its_id(v: Any) -> None:
+    assert rejected(id_value, v) == "type"
+
+
+@pytest.mark.parametrize(
+    "v", [None, {}, {"": 1}, {"a.b": 1}, {"k": [1]}, {"k": {"$regex": "a"}}, {"$oid": str(OID)}, {"$code": "x"}]
+)
+def test_what_a_document_may_have_as_its_id(v: Any) -> None:
+    assert id_value(v) == bson_value(v)
 
 
 @pytest.mark.parametrize("v", [{"a\0b": 1}, {"$oid": {"a\0b": 1}}, {"$date": {"a\0b": 1}}])

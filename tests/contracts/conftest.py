@@ -17,6 +17,7 @@ from config.specs import Abandonment, Fraud, Pipeline, Stream, Views
 from consumer.store.contract import Doc, Store
 from consumer.store.memory import MemoryStore
 from consumer.store.mongo import MongoStore
+from consumer.store.setup import connect
 from tests.conftest import die_with_parent, free_port, initiate, mongod_binary, stop
 from windows.law.expr import parse
 from windows.law.spec import Measure, Rolling, Tumbling, WindowSet
@@ -80,11 +81,11 @@ def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
         yield Stores(lambda: memory, lambda name: {str(d["_id"]): d for d in memory.collections[name].values()})
         return
     uri, name = request.getfixturevalue("database")
-    reader: MongoClient[Doc] = MongoClient(uri, tz_aware=True)
+    reader: MongoClient[Doc] = MongoClient(uri, tz_aware=True, datetime_conversion="DATETIME_AUTO")
     opened: list[Store] = []
 
     def new() -> Store:
-        opened.append(MongoStore(MongoClient(uri), pipeline(name), clock=lambda: AT))
+        opened.append(MongoStore(connect(uri), pipeline(name), clock=lambda: AT))
         return opened[-1]
 
     yield Stores(new, lambda collection: {str(d["_id"]): d for d in reader[name][collection].find()})

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from consumer.store.contract import Cursor, Effects, HashRange, KeyState, ShardId
-from contract.errors import Fenced
+from contract.errors import Fenced, Rejected
+from contract.values import id_value
 from tests.contracts.conftest import AT, Stores
 from windows.engine import NEVER
 
@@ -198,3 +199,26 @@ def test_a_snapshot_writes_states_and_nothing_else(stores: Stores) -> None:
     assert len(store.due(HashRange(), 3_000, 3_000)) == 2_500
     store.commit(put(cursor, "a"))
     assert stores.new().open(A).sequence == BIG
+
+
+LET_IN = [
+    None, "", "a", True, 0, 1.5, {"$numberDecimal": "NaN"}, {"$numberDecimal": "1E+6144"}, {"$numberDouble": "NaN"}, {}, {"": 1},
+    {"a.b": 1}, {"k": [1, {"a": []}]}, {"k": {"$regularExpression": {"pattern": "(", "options": ""}}}, {"$code": "x"},
+    {"$code": "x", "$scope": {"a": 1}}, {"$ref": "c", "$id": 1}, {"$ref": "c", "$id": {"a": 1}}, {"$minKey": 1}, {"$maxKey": 1},
+    {"$timestamp": {"t": 1, "i": 1}}, {"$oid": "64b64b64b64b64b64b64b64b"}, {"$uuid": "00112233-4455-6677-8899-aabbccddeeff"},
+    {"$date": {"$numberLong": "8640000000000000"}}, {"$binary": {"base64": "AA==", "subType": "00"}}, {"$undefined": True},
+]  # fmt: skip
+REFUSED = [[], {"$regularExpression": {"pattern": "a", "options": ""}}, {"$oid": "order-17"}, {"$a": 1}, {"k": [{"$a": 1}]}]
+
+
+@pytest.mark.parametrize("v", LET_IN, ids=str)
+def test_every_id_that_a_document_may_have_can_be_written(stores: Stores, v: object) -> None:
+    store = stores.new()
+    store.commit(put(store.open(A), id_value(v)))
+    assert len(stores.docs("minutes")) == 1
+
+
+@pytest.mark.parametrize("v", REFUSED, ids=str)
+def test_an_id_is_let_in_only_if_it_can_be_written(v: object) -> None:
+    with pytest.raises(Rejected):
+        id_value(v)

@@ -78,6 +78,8 @@ def test_a_missing_number_is_nan_and_all_kinds_of_numbers_are_numbers() -> None:
         (pay(amount={"$numberDouble": "NaN"}), "not_finite"),
         (pay(amount={"$numberDouble": "-Infinity"}), "not_finite"),
         (pay(amount={"$numberDecimal": "NaN"}), "not_finite"),
+        (change(1, "pay", "card", "a", S, "insert", None, {"$oid": "not one"}), "type"),  # no _id of a document, nor of its score
+        (change(1, "pay", "card", "a", S, "insert", None, [1]), "type"),
         (pay(amount={"$numberDouble": "many"}), "type"),  # which looks like a number, and is a document
         (b'{"kind":"heartbeat","v":1,"cluster":253402300800000}', "time"),
         (encode(Event("1/card", "pay", "card", "insert", "a", S, S, 1)), "envelope"),
