@@ -3,7 +3,8 @@
 1. Records that the cursor has passed are dropped.
 2. The rest is read into a batch, and the saved states of its keys are loaded.
 3. Keys that are due on the way are loaded, page by page; where they are too many for memory, the rows in front of them go first.
-4. One part is stepped, and committed with the changed key states and the cursor. This is done until the batch is in.
+4. One part is stepped, and committed with the changed key states and the cursor. This is done until the batch is in. Where the
+   store will not take a document, memory becomes what is committed, and smaller parts are tried: consumer.halving.
 5. Keys that were not used for long are forgotten; their states are saved.
 
 A crash between any two of these loses nothing and repeats nothing: a new Runner takes cursor and states up where the last commit
@@ -13,17 +14,17 @@ left them, and the records behind the cursor come again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import TypeVar
 
 from config.specs import Pipeline
+from consumer.halving import Halving
 from consumer.intake.batch import Budget, Work
 from consumer.intake.records import Listed, Raw, Records
 from consumer.step.pipeline import Part, Seen, ShardPipeline
 from consumer.store.contract import Cursor, HashRange, KeyState, ShardId, Store
-from contract.errors import Misconfigured
+from contract.errors import Misconfigured, Unstorable
 from edge.patience import patiently
 from windows.columnar.engine import ColumnarEngine
 from windows.engine import BY_END, BY_IDLE, END, Engine, Key, StateMismatch
@@ -34,6 +35,11 @@ CAP = 50_000  # keys in memory
 PAGE = 5_000  # keys loaded at once because something of theirs is due
 EVERYTHING = HashRange()
 A_FEW_THOUSAND = Budget()
+
+
+def columnar(spec: Pipeline) -> Engine:
+    """The engine of a pipeline's window sets. Of the values in a batch it knows all but Decimals by itself."""
+    return ColumnarEngine(spec.windows, pack=lambda v: str(v).encode(), unpack=lambda data: Decimal(data.decode()))
 
 
 class Runner:
@@ -51,7 +57,7 @@ class Runner:
         hashes: HashRange = EVERYTHING,
         parents: Sequence[ShardId] = (),
         *,
-        engine: Engine | None = None,
+        engine: Callable[[Pipeline], Engine] = columnar,
         budget: Budget = A_FEW_THOUSAND,
         cap: int = CAP,
         page: int = PAGE,
@@ -63,48 +69,57 @@ class Runner:
         self._cap, self._page, self._wait = cap, page, wait
         self._durable, self._observe = durable, observe
         self._bare, self._settle = spec.stream.format == "document", spec.stream.settle
-        self._used: dict[Key, None] = {}  # in order of use
+        self._spec, self._engine, self._budget = spec, engine, budget
         self._usable = True
         self.cursor = self._patiently(lambda: store.open(shard, parents))
-        engine = engine or engine_of(spec)
+        self._start_over()
+
+    def _start_over(self) -> None:
+        """Nothing is in memory but where the shard stands."""
+        self._used: dict[Key, None] = {}  # in order of use
+        engine = self._engine(self._spec)
         engine.watermark = self.cursor.watermark
-        self._pipeline = ShardPipeline(spec, engine, budget, durable, observe is not None)
+        self._pipeline = ShardPipeline(self._spec, engine, self._durable, self._observe is not None)
 
     def feed(self, raws: Sequence[Raw]) -> Cursor:
         """Takes records in the order of the stream; the cursor behind them, all of it committed. Raises Fenced."""
-        fresh = raws if isinstance(raws, Records) else Listed(raws)
-        if self.cursor.sequence is not None:
-            fresh = fresh.after(self.cursor.sequence, self.cursor.sub)
-        if not len(fresh):
-            return self.cursor
-        with self._whole():
-            batch = self._pipeline.reader.read(fresh)
-            self._load(batch.columns.keys)
-            work, begin = self._pipeline.begin(batch), 0
-            while begin < batch.n:
-                end = self._reach(work, begin)
-                if end == begin:
-                    self._pass(int(work.watermarks[begin]), int(batch.columns.cause[begin]), self.cursor, batch.columns.keys)
-                while begin < end:
-                    begin = self._commit(self._pipeline.step(work, begin, end, self.cursor))
-            self._forget(())
+        records = raws if isinstance(raws, Records) else Listed(raws)
+        if len(self._fresh(records)):
+            self._whole(lambda: self._take(self._fresh(records)))
         return self.cursor
+
+    def _fresh(self, records: Records) -> Records:
+        """Those whose effects are not in the views yet."""
+        return records if self.cursor.sequence is None else records.after(self.cursor.sequence, self.cursor.sub)
+
+    def _take(self, fresh: Records) -> None:
+        batch = self._pipeline.reader.read(fresh)
+        self._halving.mark(batch)
+        self._load(batch.columns.keys)
+        work, begin = self._pipeline.begin(batch), 0
+        while begin < batch.n:
+            end = self._reach(work, begin)
+            if end == begin:
+                self._pass(int(work.watermarks[begin]), int(batch.columns.cause[begin]), self.cursor, batch.columns.keys)
+            while begin < end:
+                part = self._pipeline.step(work, begin, end, self.cursor, self._halving.budget)
+                self._halving.trying(batch, begin, part.done)
+                begin = self._commit(part)
+        self._forget(())
 
     def idle(self, now_ms: int) -> Cursor:
         """A stream of bare documents has nothing to read: time follows the wall clock, less `settle`. A stream with heartbeats
         needs no clock, and is left alone."""
         watermark = now_ms - self._settle
         if self._bare and watermark > self.cursor.watermark:
-            with self._whole():
-                moved = self.cursor.moved(self.cursor.sequence, self.cursor.sub, watermark, self.cursor.counters)
-                self._pass(watermark, BY_IDLE, moved, ())
-                self._forget(())
+            moved = self.cursor.moved(self.cursor.sequence, self.cursor.sub, watermark, self.cursor.counters)
+            self._whole(lambda: self._pass(watermark, BY_IDLE, moved, ()))
+            self._forget(())
         return self.cursor
 
     def finish(self) -> Cursor:
         """The end of a file: every window closes, every silence is judged. The watermark stays the last true one."""
-        with self._whole():
-            self._pass(END, BY_END, self.cursor, ())
+        self._whole(lambda: self._pass(END, BY_END, self.cursor, ()))
         return self.cursor
 
     def _reach(self, work: Work, begin: int) -> int:
@@ -121,8 +136,11 @@ class Runner:
             page, last = self._load_due(watermark)
             if last is not None and page == before:
                 raise RuntimeError("what was due has been done, and is still due: an engine's fault")
-            while not self._commit(self._pipeline.pass_time(watermark, cause, self.cursor, moved if last is None else self.cursor)):
-                pass
+            self._halving.trying(None, 0, 0)
+            done = 0
+            while not done:
+                to = moved if last is None else self.cursor
+                done = self._commit(self._pipeline.pass_time(watermark, cause, self.cursor, to, self._halving.budget))
             if last is None:
                 return
             self._forget(keep)
@@ -158,9 +176,10 @@ class Runner:
 
     def _commit(self, part: Part) -> int:
         """Makes a part last, and gives its `done`."""
-        effects = part.effects
+        effects = self._halving.without(part.effects)
         if effects.cursor != effects.expected or effects.puts or effects.removes or effects.states:
             self.cursor = self._patiently(lambda: self._store.commit(effects))
+        self._halving.committed()
         if self._observe is not None and part.seen:
             self._observe(part.seen)
         return part.done
@@ -180,16 +199,18 @@ class Runner:
         """What the store says, once it is there."""
         return patiently(f"{self._shard}: the store", ask, self._wait)
 
-    @contextmanager
-    def _whole(self) -> Iterator[None]:
-        """What happens in here is done to its end, or this Runner is done for: memory and store may differ then."""
+    def _whole(self, work: Callable[[], None]) -> None:
+        """Done to its end, or this Runner is done for: memory and store may differ then. Where the store will not take a document,
+        it is begun again from what is committed, with fewer rows at once or without the document."""
         if not self._usable:
             raise RuntimeError("this Runner has failed before; make a new one, which takes up what is committed")
         self._usable = False
-        yield
+        self._halving = Halving(self._budget)
+        while True:
+            try:
+                work()
+                break
+            except Unstorable as error:
+                self._halving.failed(error)
+                self._start_over()
         self._usable = True
-
-
-def engine_of(spec: Pipeline) -> Engine:
-    """The engine of a pipeline's window sets. Of the values in a batch it knows all but Decimals by itself."""
-    return ColumnarEngine(spec.windows, pack=lambda v: str(v).encode(), unpack=lambda data: Decimal(data.decode()))

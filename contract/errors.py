@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class Retryable(Exception):
     """Wait and do the same again. `after` is the least wait in seconds; None leaves it to the caller's back-off."""
@@ -23,7 +25,16 @@ class Rejected(Exception):
         self.why = why
 
 
-REASONS = ("json", "envelope", "key", "time", "future", "type", "not_finite", "late", "trigger", "size")
+REASONS = ("json", "envelope", "key", "time", "future", "type", "not_finite", "late", "trigger", "size", "refused")
+
+
+class Unstorable(Exception):
+    """Among the documents that were to be written at once is one that the store will never take, or they are too many. Write
+    fewer; of a single record make a dead letter. place: (collection, _id) of the document, where it is known."""
+
+    def __init__(self, what: str, place: tuple[str, Any] | None = None) -> None:
+        super().__init__(what)
+        self.place = place
 
 
 class Fatal(SystemExit):

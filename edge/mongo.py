@@ -36,9 +36,14 @@ def reaction(error: PyMongoError, doing: str) -> Retryable | Fatal:
         return Misconfigured(f"MongoDB refused, {doing}: {said_of(error)}")
     if isinstance(error, (ConfigurationError, InvalidURI)):
         return Misconfigured(f"MONGODB_URI cannot be used: {error}")
-    if isinstance(error, PASSING) or code in AWAY | CONFLICTS or _labelled(error):
+    if passes(error):
         return Retryable(f"MongoDB is away or busy, {doing}: {said_of(error)}")
     return Fatal(f"MongoDB, {doing}: {said_of(error)}")
+
+
+def passes(error: PyMongoError) -> bool:
+    """Whether the same may succeed later."""
+    return isinstance(error, PASSING) or code_of(error) in AWAY | CONFLICTS or _labelled(error)
 
 
 @contextmanager

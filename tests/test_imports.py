@@ -55,6 +55,7 @@ EDGES: Mapping[str, tuple[str, ...]] = {
     "producer/kinesis.py": AWS,
     "consumer/__main__.py": ("pymongo", *AWS),
     "consumer/store/mongo.py": ("pymongo",),
+    "consumer/store/refusals.py": ("pymongo",),
     "consumer/store/setup.py": ("pymongo",),
     "consumer/kcl/lifecycle.py": ("amazon_kclpy",),
     "consumer/kcl/channel.py": ("amazon_kclpy",),

@@ -79,6 +79,13 @@ class Batch:
         self.verdict[row] = verdict
         self.columns.kind[row], self.columns.mark[row] = VOID, NEVER
 
+    def condemn(self, row: int, cause: Rejected) -> None:
+        """A row that can be read, and yet is a dead letter: the store does not take what it brings. Its time counts."""
+        if self.verdict[row] == NONE:
+            self.event(row)  # what the letter says of it
+            self.verdict[row], self.columns.kind[row], self.columns.put[row] = DEAD, TIME, False
+            self.rejected, self.tokens[row] = {**self.rejected, row: cause}, ""
+
 
 @dataclass(frozen=True, slots=True)
 class _Reading:

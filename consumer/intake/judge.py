@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from config.specs import Trigger
 from consumer.intake.records import Raw
-from consumer.store.contract import Doc, ShardId
+from consumer.store.contract import Cursor, Doc, ShardId
 from consumer.store.layout import DEAD_LETTERS, shard_key
-from contract.errors import Rejected
+from contract.errors import Rejected, Unstorable
 from contract.event import Event
 from contract.times import date, time_ms
 from contract.values import get
 
+MOST = 200  # characters of an _id that are shown
 TOO_LATE = Rejected("late", "every window set that reads it had closed its windows, and no longer kept them")
 
 
@@ -57,4 +60,21 @@ def letter(shard: ShardId, raw: Raw, event: Event | None, cause: Rejected) -> tu
         "binary": binary,
         "partition_key": raw.partition_key,
         "arrived_at": None if raw.arrived is None else date(raw.arrived),
+    }
+
+
+def refusal(cursor: Cursor, collection: str, document: Doc, cause: Unstorable) -> tuple[str, Doc]:
+    """The dead letter of a document that belongs to no one record, and that the store does not take: what stands in its place."""
+    name = repr(document["_id"])
+    told = hashlib.sha256(f"{collection} {name}".encode(errors="replace")).hexdigest()[:32]
+    return DEAD_LETTERS, {
+        "_id": {**shard_key(cursor.shard), "sequence": str(cursor.sequence), "sub": cursor.sub, "document": told},
+        "reason": "refused",
+        "why": f"{cause}; its _id: {name[:MOST]}".encode(errors="replace").decode(),
+        "trigger": None,
+        "route": None,
+        "record": None,
+        "binary": None,
+        "partition_key": None,
+        "arrived_at": None,
     }

@@ -58,9 +58,8 @@ class ShardPipeline:
     durable=False leaves key states out of the effects; observed=True gives the events of each part with their features.
     """
 
-    def __init__(self, spec: Pipeline, engine: Engine, budget: Budget, durable: bool = True, observed: bool = False) -> None:
-        self._engine, self._budget = engine, budget
-        self._durable, self._observed = durable, observed
+    def __init__(self, spec: Pipeline, engine: Engine, durable: bool = True, observed: bool = False) -> None:
+        self._engine, self._durable, self._observed = engine, durable, observed
         self._scorers: list[Scorer] = [RuleScorer(spec.fraud)] if spec.fraud is not None else []
         self._watching = Watching([AbandonmentWatcher(spec.abandonment)] if spec.abandonment is not None else [])
         self.book = KeyBook(engine, self._watching)
@@ -84,14 +83,14 @@ class ShardPipeline:
                     latest[name] = token
         return Work(batch, np.maximum.accumulate(np.maximum(columns.mark, self._engine.watermark)))
 
-    def step(self, work: Work, begin: int, end: int, cursor: Cursor) -> Part:
+    def step(self, work: Work, begin: int, end: int, cursor: Cursor, budget: Budget) -> Part:
         """Takes rows from `begin` on, at most to `end`, as far as the budget goes. All keys due on the way are in memory."""
-        end = self._room(work, begin, min(end, begin + self._budget.rows))
+        end = self._room(work, begin, min(end, begin + budget.rows), budget.judged)
         if end == begin:
             changes = Changes()
-            changes.signals(self._watching.time(int(work.watermarks[begin]), self._budget.judged))
+            changes.signals(self._watching.time(int(work.watermarks[begin]), budget.judged))
             return Part(begin, self._effects(changes, set(), cursor, cursor))
-        result = self._engine.step(work.upto(end), begin, self._budget.windows)
+        result = self._engine.step(work.upto(end), begin, budget.windows)
         rows = range(begin, result.done)
         changes, touched = Changes(), set(result.changed)
         changes.windows(result)
@@ -100,15 +99,15 @@ class ShardPipeline:
         touched |= self._remember(work, rows)
         return Part(result.done, self._effects(changes, touched, cursor, moved), seen)
 
-    def pass_time(self, watermark: int, cause: int, cursor: Cursor, moved: Cursor) -> Part:
+    def pass_time(self, watermark: int, cause: int, cursor: Cursor, moved: Cursor, budget: Budget) -> Part:
         """What silence brings up to a watermark, for the keys in memory; cause is windows.engine's. Once all of it has happened the
         cursor is `moved`. With END every window closes and every silence is judged."""
         changes = Changes()
-        result = self._engine.advance(watermark, cause, self._budget.windows)
+        result = self._engine.advance(watermark, cause, budget.windows)
         changes.windows(result)
         done = bool(result.done)
         if done:
-            changes.signals(self._watching.time(watermark, self._budget.judged))
+            changes.signals(self._watching.time(watermark, budget.judged))
             done = self._watching.next_due(watermark) is None
         touched = set(result.changed)
         over = done and watermark == END
@@ -116,9 +115,9 @@ class ShardPipeline:
             touched |= self.book.waiting()  # to be saved as waiting no more
         return Part(int(done), self._effects(changes, touched, cursor, moved if done else cursor, over))
 
-    def _room(self, work: Work, begin: int, end: int) -> int:
+    def _room(self, work: Work, begin: int, end: int, judged: int) -> int:
         """Where to end, so that not too many silences are judged in one part; `begin` if they are too many in front of that row."""
-        crowd = self._watching.crowded(self._budget.judged, int(work.watermarks[end - 1]))
+        crowd = self._watching.crowded(judged, int(work.watermarks[end - 1]))
         return end if crowd is None else begin + int(np.searchsorted(work.watermarks[begin:end], crowd))
 
     def _effects(self, changes: Changes, touched: set[Key], cursor: Cursor, moved: Cursor, over: bool = False) -> Effects:

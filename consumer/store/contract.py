@@ -116,7 +116,8 @@ class Store(Protocol):
         ...
 
     def commit(self, effects: Effects) -> Cursor:
-        """All or nothing; an unknown result is settled by reading the cursor again."""
+        """All or nothing; an unknown result is settled by reading the cursor again. Raises Unstorable, and has written nothing,
+        where a document of it will never be taken."""
         ...
 
     def snapshot(self, cursor: Cursor, states: Iterable[KeyState]) -> None:

@@ -26,6 +26,7 @@ from config.specs import Pipeline
 from consumer.store.contract import CLASSES, Counters, Cursor, Doc, Effects, HashRange, KeyState, ShardId
 from consumer.store.layout import CURSORS, HEALTH, KEYS, health_doc, shard_key
 from consumer.store.memory import now
+from consumer.store.refusals import named, not_too_much
 from consumer.store.setup import check, prepare
 from contract.errors import Fenced
 from contract.keys import dump_key, load_key
@@ -115,7 +116,7 @@ class MongoStore:
         at = self._clock()
         health = (HEALTH, health_doc(self._spec, effects.cursor))
         puts = _by_collection((name, {**doc, "updated_at": at}) for name, doc in (*effects.puts, health))
-        puts[KEYS] = list(_latest(map(_state_doc, effects.states)))
+        puts[KEYS] = list(_latest(KEYS, map(_state_doc, effects.states)))
         removes = _grouped(effects.removes)
 
         def work(session: ClientSession) -> None:
@@ -127,7 +128,7 @@ class MongoStore:
             for name, docs in puts.items():
                 _replace(self._db[name], docs, session)
 
-        with in_our_words("committing"):
+        with in_our_words("committing"), not_too_much():
             self._in_transaction(self._session(effects.expected), work)
         return effects.cursor
 
@@ -155,7 +156,7 @@ class MongoStore:
 
         with in_our_words("saving key states"):
             for some in _chunks(states, SNAPSHOT_CHUNK):
-                docs = list(_latest(map(_state_doc, some)))
+                docs = list(_latest(KEYS, map(_state_doc, some)))
                 self._in_transaction(session, work)
 
     def close(self) -> None:
@@ -185,11 +186,12 @@ class MongoStore:
 
 def _replace(table: Table[Doc], docs: Sequence[Doc], session: ClientSession) -> None:
     if docs:
-        table.bulk_write([ReplaceOne({"_id": doc["_id"]}, doc, upsert=True) for doc in docs], ordered=False, session=session)
+        with named(table.name, docs):
+            table.bulk_write([ReplaceOne({"_id": doc["_id"]}, doc, upsert=True) for doc in docs], ordered=False, session=session)
 
 
 def _by_collection(puts: Iterable[tuple[str, Doc]]) -> dict[str, Sequence[Doc]]:
-    return {name: list(_latest(docs)) for name, docs in _grouped(puts).items()}
+    return {name: list(_latest(name, docs)) for name, docs in _grouped(puts).items()}
 
 
 def _grouped(pairs: Iterable[tuple[str, T]]) -> dict[str, list[T]]:
@@ -205,9 +207,11 @@ def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield some
 
 
-def _latest(docs: Iterable[Doc]) -> Collection[Doc]:
+def _latest(name: str, docs: Iterable[Doc]) -> Collection[Doc]:
     """The last document of each `_id`: an unordered bulk write promises no order between two of them."""
-    return {encode({"": doc["_id"]}): doc for doc in docs}.values()
+    docs = list(docs)
+    with named(name, docs):
+        return {encode({"": doc["_id"]}): doc for doc in docs}.values()
 
 
 def _state_doc(state: KeyState) -> Doc:

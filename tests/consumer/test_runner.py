@@ -217,7 +217,7 @@ def test_an_observer_sees_each_event_once_and_after_its_commit() -> None:
 def test_states_of_the_engine_of_before_stop_the_start_and_say_what_to_do() -> None:
     store, lines = MemoryStore(SPEC), [change(n, "pay", "card", "a", n * S, amount=2, shop="x") for n in (1, 2)]
     pack, unpack = (lambda v: str(v).encode()), (lambda data: data.decode())
-    feed(Runner(SPEC, store, SHARD, engine=NaiveEngine(SPEC.windows, pack, unpack)), raws(lines[:1]))
+    feed(Runner(SPEC, store, SHARD, engine=lambda spec: NaiveEngine(spec.windows, pack, unpack)), raws(lines[:1]))
     runner = Runner(SPEC, store, SHARD)
     with pytest.raises(Misconfigured, match=r"state of version 01, this engine reads .*drop the views database") as stopped:
         feed(runner, raws(lines))

@@ -14,7 +14,7 @@ from bson import json_util
 from pymongo import MongoClient
 
 from config.specs import Pipeline
-from consumer.runner import engine_of
+from consumer.runner import columnar
 from consumer.step.keys import unpack
 from consumer.store.mongo import MongoStore
 from contract.codec import decode, encode
@@ -155,7 +155,7 @@ def lines(file: Path) -> Iterator[Document]:
 
 def the_rolling_values_are_the_same(client: MongoClient[Document], out: Path, spec: Pipeline, as_of: int) -> None:
     """The states that the stack saved, asked for their values as of the end of the replay."""
-    store, engine = MongoStore(client, spec), engine_of(spec)
+    store, engine = MongoStore(client, spec), columnar(spec)
     replayed = {s.name: by_id(lines(out / f"{s.name}.jsonl")) for s in spec.windows if isinstance(s.kind, Rolling)}
     keys = {("card_id", typed(d["key"])) for view in replayed.values() for d in view.values()}
     engine.load({key: windows for key, state in store.load(keys).items() if (windows := unpack(state.data).windows) is not None})

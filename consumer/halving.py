@@ -1,0 +1,86 @@
+"""Which record brings the document that the store never takes: fewer and fewer go at once, until it is one.
+
+The suspect's time alone is tried then. If that goes, the record is a dead letter. If it does not, the document is none of the
+record's: time closes a window of others, say. The record goes in after all, and of the document a letter is kept in its place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from consumer.intake.batch import Batch, Budget
+from consumer.intake.judge import refusal
+from consumer.store.contract import Doc, Effects
+from consumer.store.layout import CURSORS, DEAD_LETTERS, HEALTH, KEYS
+from contract.errors import Misconfigured, Rejected, Unstorable
+
+Position = tuple[int, int]  # sequence, sub
+LEAST = Budget(1, 1, 1)
+OURS = (CURSORS, DEAD_LETTERS, HEALTH, KEYS)
+
+
+class Halving:
+    """What is known so far, in one call of the Runner. budget: of the next part."""
+
+    def __init__(self, whole: Budget) -> None:
+        self._whole = self.budget = whole
+        self._letters: dict[Position | None, Rejected] = {}
+        self._suspect: Position | None = None
+        self._left_out: dict[tuple[str, str], Unstorable] = {}
+        self._rows = 0
+        self._first: Position | None = None
+
+    def mark(self, batch: Batch) -> None:
+        """Of the records that were found only the time goes in."""
+        if self._letters:
+            for row in range(batch.n):
+                cause = self._letters.get(_position(batch, row))
+                if cause is not None:
+                    batch.condemn(row, cause)
+
+    def trying(self, batch: Batch | None, begin: int, done: int) -> None:
+        """What is committed next: rows begin .. done - 1, no row where it is time alone."""
+        self._rows = done - begin
+        self._first = _position(batch, begin) if batch is not None and done > begin else None
+
+    def failed(self, error: Unstorable) -> None:
+        """That was not taken. Raises Misconfigured where there is nothing that could be left out."""
+        if self._rows > 1 or (error.place is None and self.budget != LEAST):
+            rows, windows, judged = min(self.budget.rows, self._rows), self.budget.windows, self.budget.judged
+            self.budget = Budget(max(rows // 2, 1), max(windows // 2, 1), max(judged // 2, 1))
+        elif self._first is not None and self._first not in self._letters:
+            self._suspect = self._first
+            self._letters[self._suspect] = Rejected("refused", str(error))
+        else:
+            self._letters.pop(self._first, None)
+            self._leave_out(error)
+
+    def _leave_out(self, error: Unstorable) -> None:
+        if error.place is None or error.place[0] in OURS or _name(error.place) in self._left_out:
+            raise Misconfigured(f"{error}; nothing was written, and there is nothing that could be left out") from error
+        self._left_out[_name(error.place)] = error
+
+    def committed(self) -> None:
+        """If this was the record that was looked for, all that follow go at once again."""
+        if self._suspect is not None:
+            self._suspect, self.budget = None, self._whole
+
+    def without(self, effects: Effects) -> Effects:
+        """Effects with a letter in the place of each document that is left out."""
+        if not self._left_out:
+            return effects
+        puts: list[tuple[str, Doc]] = []
+        for name, document in effects.puts:
+            error = self._left_out.get(_name((name, document["_id"])))
+            puts.append((name, document) if error is None else refusal(effects.cursor, name, document, error))
+        return replace(effects, puts=puts)
+
+
+def _name(place: tuple[str, Any]) -> tuple[str, str]:
+    return place[0], repr(place[1])  # of an `_id` that perhaps nothing else can be made of
+
+
+def _position(batch: Batch, row: int) -> Position:
+    raw = batch.raws[row]
+    return raw.sequence, raw.sub
