@@ -3,8 +3,9 @@
 1. The configuration, the environment, Java and KCL's jars: whatever is wrong is said together, and nothing is started.
 2. MongoDB, Kinesis, DynamoDB: waited for where they are away; complained of together where they will not have us.
 3. The views' collections and indexes.
-4. The worker's name on this machine, its run directory, KCL's files in it.
-5. The supervisor.
+4. Meanwhile, kernels: compiled where that is not yet done.
+5. The worker's name on this machine, its run directory, KCL's files in it.
+6. The supervisor.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import structlog
 from config.environment import Environment
 from config.specs import Pipeline
 from consumer import kinesis
-from consumer.host import jvm
+from consumer.host import jvm, kernels
 from consumer.host.kcl_files import LAUNCHER, LOGBACK, PROPERTIES, Worker, launcher, logback, properties
 from consumer.host.supervisor import Asked, Supervisor
 from consumer.store.mongo import MongoStore
@@ -81,9 +82,20 @@ def main(asking: Asking, services: Services) -> int:
     """Run until told to end: the exit status. Raises Misconfigured."""
     asked = Asked()
     try:
-        info = _ready(asking, services, asked)
+        return _run(asking, services, asked)
     except Ended:
         return 0
+
+
+def _run(asking: Asking, services: Services, asked: Asked) -> int:
+    def wait(seconds: float) -> None:
+        asked.wait(seconds)
+        if asked.times:
+            raise Ended
+
+    with kernels.compiling(wait) as compiled:
+        info = _ready(asking, services, wait)
+        compiled()
     worker = Worker(worker_id(asking.slot), info, asking.env.region, asking.env.kinesis_endpoint, asking.env.dynamodb_endpoint)
     with closing(hold(worker)):
         run = run_directory(worker)
@@ -101,14 +113,9 @@ def main(asking: Asking, services: Services) -> int:
         return Supervisor(lambda: jvm.start(argv, run, env), run, asked).run()
 
 
-def _ready(asking: Asking, services: Services, asked: Asked) -> kinesis.StreamInfo:
+def _ready(asking: Asking, services: Services, wait: Callable[[float], None]) -> kinesis.StreamInfo:
     """Wait for all services, and complain of all of them at once."""
     name, found = asking.spec.stream.name, list[kinesis.StreamInfo]()
-
-    def wait(seconds: float) -> None:
-        asked.wait(seconds)
-        if asked.times:
-            raise Ended
 
     def mongodb() -> None:
         with closing(services.store()) as store:
