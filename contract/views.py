@@ -98,8 +98,9 @@ class DeadLetterDoc(TypedDict):
 
 
 class Health(TypedDict):
-    """Where every record went: each is in exactly one class, and the classes add up to `records`."""
+    """A shard's line, `_id` "stream/shard". Each record went into exactly one class, and the classes add up to `records`."""
 
+    _id: str
     records: int
     counted: int
     repeat: int
@@ -110,3 +111,4 @@ class Health(TypedDict):
     late_by_set: dict[str, int]
     dead_letters_by_reason: dict[str, int]
     watermark: datetime | None
+    updated_at: datetime

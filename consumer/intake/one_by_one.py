@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from models.base import Happening
-from windows.engine import BY_EVENT, NEVER, Columns, Key
+from windows.engine import BY_EVENT, NEVER, VOID, Columns, Key
 from windows.law.expr import FieldKind
 
 
@@ -40,23 +40,21 @@ class Rows:
     def of(cls, n: int, fields: Sequence[tuple[str, FieldKind]]) -> Rows:
         """n rows that are VOID."""
         empty: dict[FieldKind, Any] = {"number": nan, "flag": -1, "value": None}
-        columns = {(path, kind): [empty[kind]] * n for path, kind in fields}
-        no, zero = [False], [0]
         return cls(
-            n,
-            zero * n,
-            [BY_EVENT] * n,
-            [NEVER] * n,
-            [-1] * n,
-            [-1] * n,
-            zero * n,
-            zero * n,
-            no * n,
-            no * n,
-            [None] * n,
-            [-1] * n,
-            [""] * n,
-            columns,
+            n=n,
+            kind=[VOID] * n,
+            cause=[BY_EVENT] * n,
+            mark=[NEVER] * n,
+            stream=[-1] * n,
+            key=[-1] * n,
+            at=[0] * n,
+            old_at=[0] * n,
+            put=[False] * n,
+            take=[False] * n,
+            doc=[None] * n,
+            pair=[-1] * n,
+            tokens=[""] * n,
+            fields={(path, kind): [empty[kind]] * n for path, kind in fields},
         )
 
     def columns(self) -> Columns:

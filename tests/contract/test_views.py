@@ -1,0 +1,61 @@
+"""What readers rely on: every document that is written has the shape that contract.views gives it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from config.load import parse
+from consumer.intake.batch import Budget
+from consumer.runner import Runner
+from consumer.store.memory import MemoryStore
+from contract.views import DeadLetterDoc, Health, RollingDoc, ScoreDoc, SignalDoc, WindowDoc
+from tests.consumer.stream import SHARD, TOML, S, beat, change, raws
+
+SHAPES: dict[str, Any] = {
+    "minute": WindowDoc,
+    "load": WindowDoc,
+    "visits": WindowDoc,
+    "moves": WindowDoc,
+    "recent": RollingDoc,
+    "habit": RollingDoc,
+    "fraud_scores": ScoreDoc,
+    "abandoned_carts": SignalDoc,
+    "dead_letters": DeadLetterDoc,
+    "health": Health,
+}
+LINES = [
+    *(change(n, "pay", route, "a", n * S, amount=n, shop="x", card="c") for n in range(1, 5) for route in ("card", "shop")),
+    *(change(n, "carts", "cart", "k", n * S, action="add", items=["sku"], n=n) for n in (5, 6)),
+    change(7, "stock", "sku", "s", 7 * S, amount=1.5),
+    beat(40 * S),
+    change(8, "carts", "cart", "k", 41 * S, action="purchase", items=["sku"], n=1),  # after the signal, which it retracts
+    change(9, "pay", "card", None, S),
+    b"\xff",
+]
+
+
+@pytest.fixture(scope="module")
+def store() -> MemoryStore:
+    spec = parse(TOML)
+    kept = MemoryStore(spec)
+    for cut in range(0, len(LINES), 3):
+        Runner(spec, kept, SHARD, budget=Budget(rows=2)).feed(raws(LINES)[cut : cut + 3])
+    return kept
+
+
+def test_every_view_has_a_shape(store: MemoryStore) -> None:
+    assert set(store.collections) == set(SHAPES)
+
+
+@pytest.mark.parametrize("view", SHAPES)
+def test_every_document_has_its_shape(store: MemoryStore, view: str) -> None:
+    documents = list(store.collections[view].values())
+    assert documents
+    own = set(SHAPES[view].__annotations__)
+    for document in documents:
+        msgspec.convert(document, SHAPES[view])
+        more = set(document) - own
+        assert not more or SHAPES[view] in (WindowDoc, RollingDoc), f"{more} are nowhere told of"
