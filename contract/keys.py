@@ -57,7 +57,7 @@ def partition_key(route: str, key: Hashable) -> str:
     if isinstance(key, str):
         text = f"{route}:t:{key}"
     elif isinstance(key, Decimal):
-        text = f"{route}:m:{key}"
+        text = f"{route}:m:{EXACT.normalize(key)}"
     elif isinstance(key, tuple):
         text = f"{route}:{key[0]}:{str(key[1]).lower()}"
     else:
@@ -92,4 +92,8 @@ def _whole(v: float | int | Decimal) -> Hashable:
     if v == int(v) and -INT64 <= v < INT64:
         return int(v)
     near = float(v)
-    return near if near == v else EXACT.normalize(Decimal(v))
+    if near == v:
+        return near
+    plain = EXACT.normalize(Decimal(v))
+    whole = plain.as_tuple().exponent > 0 and plain.adjusted() < EXACT.prec  # type: ignore[operator]
+    return plain.quantize(Decimal(1), context=EXACT) if whole else plain  # 12345678901234567890 is not shown as 1.2E+19

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,7 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.errors import Rejected
-from contract.keys import MAX_PARTITION_KEY, dump_key, kinesis_hash, load_key, partition_key, stray_partition_key, typed, untyped
+from contract.keys import (
+    EXACT,
+    MAX_PARTITION_KEY,
+    dump_key,
+    kinesis_hash,
+    load_key,
+    partition_key,
+    stray_partition_key,
+    typed,
+    untyped,
+)
 from contract.values import to_json
 from tests.contract.drawn import dates, integers, oids, texts, uuids
 
@@ -118,3 +129,19 @@ def test_numbers_that_mongodb_holds_equal_are_one_key(numbers: list[Any]) -> Non
     keys = [typed(n) for n in numbers]
     assert len(set(keys)) == 1
     assert len({(type(key), partition_key("k", key)) for key in keys}) == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("12345678901234567890", "12345678901234567890"),
+        ("12345678901234567890.00", "12345678901234567890"),
+        ("1.234567890123456789E+19", "12345678901234567890"),
+        ("0.10", "0.1"),
+        ("1E+400", "1E+400"),
+    ],
+)
+def test_a_decimal_is_shown_as_people_write_it_and_lies_where_it_always_did(written: str, shown: str) -> None:
+    key = typed({"$numberDecimal": written})
+    assert str(untyped(key)) == shown
+    assert partition_key("k", key) == f"k:m:{EXACT.normalize(Decimal(written))}"
