@@ -45,6 +45,7 @@ def columnar(spec: Pipeline) -> Engine:
 class Runner:
     """Owns a shard from its first claim on. After any error it is of no more use: make a new one.
 
+    Beside the shard there are only options here, each by name and with a default, so that a test can turn one of them.
     observe: called after each commit with the events that went in, and their features. durable=False never saves key states and
     never forgets keys, for a run that is not to be taken up again.
     """
