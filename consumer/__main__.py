@@ -45,11 +45,10 @@ def main(argv: Sequence[str]) -> int:
 
 def supervise(argv: Sequence[str]) -> int:
     """The consumer as a whole."""
-    from consumer import kinesis
     from consumer.host import jvm, start
     from consumer.store.mongo import MongoStore
-    from consumer.store.setup import connect
-    from edge import logs
+    from edge import aws, logs
+    from edge.mongo import connect
 
     parser = argparse.ArgumentParser(usage=USAGE)
     parser.add_argument("--config", type=Path, help="the configuration (default: EDDY_CONFIG, else pipeline.toml)")
@@ -62,9 +61,9 @@ def supervise(argv: Sequence[str]) -> int:
     start.together(lambda: specs.append(load(config)), lambda: envs.append(_environment()), lambda: jvm.command(os.environ))
     spec, env = specs[0], envs[0]
     services = start.Services(
-        store=lambda: MongoStore(connect(_uri(env)), spec),
-        kinesis=partial(kinesis.connect, env),
-        leases=partial(kinesis.connect_leases, env),
+        store=lambda: MongoStore(connect(_uri(env), "consumer"), spec),
+        kinesis=partial(aws.kinesis, env),
+        leases=partial(aws.dynamodb, env),
     )
     return start.main(start.Asking(spec, env, config, given.slot), services)
 
@@ -78,15 +77,15 @@ def shard() -> NoReturn:
     run = os.environ.get(process.RUN)
 
     def begin() -> tuple[process.Claim, int | None]:
-        from consumer import kinesis
         from consumer.kcl.process import Claims
         from consumer.store.mongo import MongoStore
-        from consumer.store.setup import connect
+        from edge import aws
+        from edge.mongo import connect
 
         env = _environment()
         spec = load(env.config)
         seldom_garbage()
-        claims = Claims(spec, kinesis.connect(env), lambda: MongoStore(connect(_uri(env)), spec))
+        claims = Claims(spec, aws.kinesis(env), lambda: MongoStore(connect(_uri(env), "consumer"), spec))
         return claims.claim, claims.idle
 
     process.main(begin, Path(run) if run else None)

@@ -1,10 +1,12 @@
-"""What MongoDB's errors ask of us: sorted by class, label and code, never by message text."""
+"""MongoDB from our side: its clients, and what its errors ask of us: sorted by class, label and code, never by message text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from pymongo import MongoClient
 from pymongo.errors import (
     BulkWriteError,
     ConfigurationError,
@@ -18,24 +20,37 @@ from pymongo.errors import (
 
 from contract.errors import Fatal, Misconfigured, Retryable
 
+Client = MongoClient[dict[str, Any]]
+# An absent server is given up on after seconds, so that we wait ourselves and say so; and an answer may never come. In ms.
+WAITS = {"serverSelectionTimeoutMS": 5_000, "connectTimeoutMS": 5_000, "socketTimeoutMS": 120_000}
 PASSING = (ConnectionFailure, WaitQueueTimeoutError, ExecutionTimeout)
-LABELS = ("TransientTransactionError", "UnknownTransactionCommitResult", "RetryableWriteError")
+LABELS = ("TransientTransactionError", "UnknownTransactionCommitResult", "RetryableWriteError", "ResumableChangeStreamError")
 # lock timeout, write conflict, no such transaction, snapshot gone, two upserts that met
 CONFLICTS = frozenset({24, 112, 246, 251, 11000})
-# a primary that steps down, shuts down or cannot reach the others; limits of time; a full disk
-AWAY = frozenset({6, 7, 50, 63, 64, 79, 89, 91, 133, 134, 150, 189, 202, 216, 234, 262, 290, 317, 358, 384, 9001, 10107})
+# a primary that steps down, shuts down or cannot reach the others; limits of time; a cursor that is gone; a full disk
+AWAY = frozenset({6, 7, 43, 50, 63, 64, 79, 89, 91, 133, 134, 136, 150, 189, 202, 216, 234, 262, 290, 317, 358, 384, 9001, 10107})
 AWAY |= frozenset({11600, 11602, 13388, 13435, 13436, 14031})
-# no rights, wrong credentials, no replica set; 8000 is what Atlas says to all of these
-REFUSED = frozenset({13, 18, 20, 26, 115, 263, 8000})
+NO_RIGHTS = frozenset({13, 18, 33, 8000})  # or wrong credentials; 8000 is what Atlas says to all of these
+STANDALONE = frozenset({20, 40573})  # no transactions, no change streams
+REFUSED = NO_RIGHTS | STANDALONE | {26, 115, 263}  # what this server does not do
+
+
+def connect(uri: str, who: str, **own: Any) -> Client:
+    """A client, not yet connected. `who` we are in the server's log; what the URI says of times goes before `own`, and that before
+    ours. Dates beyond Python's come as DatetimeMS. Raises Misconfigured."""
+    waits = {name: ms for name, ms in {**WAITS, **own}.items() if name.lower() not in uri.lower()}
+    try:
+        return MongoClient(uri, appname=f"eddy-{who}", tz_aware=True, datetime_conversion="DATETIME_AUTO", **waits)
+    except (ConfigurationError, ValueError) as error:
+        raise Misconfigured(f"MONGODB_URI: cannot be used: {error}") from None
 
 
 def reaction(error: PyMongoError, doing: str) -> Retryable | Fatal:
     """Retryable: away or busy. Misconfigured: will not have us. Fatal: neither, so nobody should guess."""
-    code = code_of(error)
-    if code in REFUSED:
+    if code_of(error) in REFUSED:
         return Misconfigured(f"MongoDB refused, {doing}: {said_of(error)}")
     if isinstance(error, (ConfigurationError, InvalidURI)):
-        return Misconfigured(f"MONGODB_URI cannot be used: {error}")
+        return Misconfigured(f"MONGODB_URI: cannot be used: {error}")
     if passes(error):
         return Retryable(f"MongoDB is away or busy, {doing}: {said_of(error)}")
     return Fatal(f"MongoDB, {doing}: {said_of(error)}")

@@ -19,10 +19,13 @@ from config.environment import Environment, environment
 from config.load import load
 from config.specs import Pipeline
 from contract.errors import Fatal, Misconfigured
+from edge import aws, logs
+from edge.mongo import Client
+from edge.patience import patiently
 from producer import images, kinesis, mongo
 from producer.bookmark import Bookmark, Bookmarks, first_positions
 from producer.pump import Pump
-from producer.reader import Stopped, patiently
+from producer.reader import SOON, Stopped, waiting
 from producer.source import Source, groups, now
 
 log = structlog.get_logger("producer")
@@ -30,7 +33,7 @@ log = structlog.get_logger("producer")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run; the exit status."""
-    logs()
+    logs.configure()
     parser = argparse.ArgumentParser(prog="python -m producer", description="Relays MongoDB changes into Kinesis.")
     parser.add_argument("--config", type=Path, help="the pipeline (default: EDDY_CONFIG, else pipeline.toml)")
     given = parser.parse_args(argv)
@@ -55,12 +58,13 @@ def run(spec: Pipeline, env: Environment, stop: threading.Event) -> None:
     if env.mongodb_uri is None:
         raise Misconfigured("MONGODB_URI: not set; set it to the replica set to watch, or use `make run-producer` for the sandbox")
     client = mongo.connect(env.mongodb_uri)
-    target = kinesis.Kinesis(kinesis.connect(env), spec.stream, env)
+    target = kinesis.Kinesis(aws.kinesis(env, kinesis.ONE_TRY), spec.stream, env)
     bookmarks = Bookmarks(client, spec.views.database, spec.stream.name)
     try:
-        shards = patiently(lambda: target.shards(time.monotonic()), stop)
-        patiently(lambda: images.ensure(client, spec.triggers), stop)
-        marks, sources = patiently(lambda: begin(spec, client, bookmarks), stop)
+        wait = waiting(stop)
+        shards = patiently("Kinesis", lambda: target.shards(time.monotonic()), wait, longest=SOON)
+        patiently("MongoDB", lambda: images.ensure(client, spec.triggers), wait, longest=SOON)
+        marks, sources = patiently("MongoDB", lambda: begin(spec, client, bookmarks), wait, longest=SOON)
         log.info(
             "ready", stream=spec.stream.name, shards=len(shards), mongodb=env.mongodb, kinesis=env.kinesis_endpoint or env.region,
             watching={s.group.name: [f"{db}.{name}" for db, name in s.group.namespaces] for s in sources},
@@ -71,7 +75,7 @@ def run(spec: Pipeline, env: Environment, stop: threading.Event) -> None:
         client.close()
 
 
-def begin(spec: Pipeline, client: mongo.Client, bookmarks: Bookmarks) -> tuple[dict[str, Bookmark], list[Source]]:
+def begin(spec: Pipeline, client: Client, bookmarks: Bookmarks) -> tuple[dict[str, Bookmark], list[Source]]:
     """Open the streams where the bookmarks stand, the first time from now on, and save at once where that is."""
     found = bookmarks.load()
     watched = groups(spec.triggers)
@@ -88,18 +92,6 @@ def begin(spec: Pipeline, client: mongo.Client, bookmarks: Bookmarks) -> tuple[d
 def moment(seconds: int) -> str:
     """A cluster time for people."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
-
-
-def logs() -> None:
-    """JSON lines on stderr."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ from bson import Timestamp
 from pymongo import UpdateOne, WriteConcern
 from pymongo.database import Database
 
+from edge.mongo import Client
 from producer.changes import Record
-from producer.mongo import Client, Document, in_our_words
+from producer.mongo import Document, in_our_words
 from producer.relay import Position
 
 BOOKMARKS, DEAD_LETTERS = "_bookmarks", "dead_letters"

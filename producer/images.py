@@ -9,7 +9,8 @@ from pymongo.errors import CollectionInvalid, OperationFailure
 
 from config.specs import Trigger
 from contract.errors import Misconfigured
-from producer.mongo import NO_RIGHTS, Client, in_our_words
+from edge.mongo import NO_RIGHTS, Client
+from producer.mongo import in_our_words
 
 log = structlog.get_logger("producer")
 ON = {"enabled": True}

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 
-from contract.errors import Retryable
+from edge.patience import patiently
 from producer.bookmark import Bookmarks
 from producer.changes import Record, records
-from producer.relay import Position, backoff
+from producer.relay import Position
 from producer.source import Source
 
 log = structlog.get_logger("producer")
-T = TypeVar("T")
+SOON = 5.0  # s between two looks at a stream at most: views wait for it
 
 
 class Stopped(Exception):
@@ -72,12 +71,13 @@ class Reader:
     ) -> None:
         self.name = source.group.name
         self._source, self._letters, self._limit, self._room, self._inbox, self._stop = source, letters, limit, room, inbox, stop
+        self._wait = waiting(stop)
         self.thread = threading.Thread(target=self._run, name=f"reader-{self.name}", daemon=True)
 
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
-                read = patiently(self._read, self._stop)
+                read = patiently("MongoDB", self._read, self._wait, longest=SOON)
                 self._room.enter(sum(r.size for r in read.records), self._stop)
                 self._inbox.put(read)
         except Stopped:
@@ -100,23 +100,15 @@ class Reader:
 
     def _keep(self, record: Record) -> None:
         """Before the position moves over it. If the process ends first, the change is read again."""
-        patiently(lambda: self._letters.too_large(record, self._limit), self._stop)
+        patiently("MongoDB", lambda: self._letters.too_large(record, self._limit), self._wait, longest=SOON)
         log.error("change too large for Kinesis, kept in dead_letters", id=record.id, trigger=record.trigger, bytes=record.size)
 
 
-def patiently(work: Callable[[], T], stop: threading.Event) -> T:
-    """Do it until it is done, with back-off on Retryable. Raises Stopped when told to stop before that."""
-    failures = 0
-    while not stop.is_set():
-        try:
-            result = work()
-        except Retryable as away:
-            failures += 1
-            pause = max(away.after or 0.0, backoff(failures, random.random()))
-            log.warning("waiting", why=str(away), seconds=round(pause, 2), failures=failures)
-            stop.wait(pause)
-            continue
-        if failures:
-            log.info("going on", failures=failures)
-        return result
-    raise Stopped
+def waiting(stop: threading.Event) -> Callable[[float], None]:
+    """How to wait between two tries. Raises Stopped when told to stop before the time is over."""
+
+    def wait(seconds: float) -> None:
+        if stop.wait(seconds):
+            raise Stopped
+
+    return wait

@@ -17,9 +17,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from edge.patience import backoff
 from producer.changes import Record
 
 MIB = 1 << 20
+WAITS = 0.1, 5.0  # seconds before records that were not taken are put again: after the first failure, and at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +80,6 @@ class Batch:
     def records(self) -> list[Record]:
         """What to put, in this order."""
         return [item.record for item in self.items]
-
-
-def backoff(failures: int, spread: float, base: float = 0.1, most: float = 5.0) -> float:
-    """Seconds to wait after so many failures in a row; spread in [0, 1) keeps many from coming back at once.
-
-    >>> backoff(1, 0.0), backoff(30, 0.999) <= 5.0
-    (0.1, True)
-    """
-    return min(most, base * 2.0 ** min(failures - 1, 20) * (1.0 + spread))
 
 
 @dataclass(slots=True)
@@ -159,7 +152,7 @@ class Relay:
             if place in failed:
                 item.failures += 1
                 self.retries += 1
-                heapq.heappush(self._later, (now + backoff(item.failures, spread), self.retries, key))
+                heapq.heappush(self._later, (now + backoff(item.failures, spread, *WAITS), self.retries, key))
                 continue
             done += item.record.size
             self.acknowledged[item.chunk.group] += 1
@@ -182,7 +175,7 @@ class Relay:
         self._ready.extendleft(item.record.key for item in reversed(batch.items))
         if now >= self._closed_until:
             self._refusals += 1
-            self._closed_until = now + max(least or 0.0, backoff(self._refusals, spread))
+            self._closed_until = now + max(least or 0.0, backoff(self._refusals, spread, *WAITS))
         return self._closed_until - now
 
     def wake_at(self) -> float | None:

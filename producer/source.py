@@ -16,15 +16,17 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from config.specs import Trigger
 from contract.errors import Fatal, Misconfigured, Retryable
+from edge.mongo import NO_RIGHTS, STANDALONE, Client
 from producer.changes import Change
 from producer.match import stages, under, unsure
-from producer.mongo import HISTORY_LOST, NO_REPLICA_SET, NO_RIGHTS, Client, Document, in_our_words, reaction
+from producer.mongo import HISTORY_LOST, Document, in_our_words, reaction
 from producer.relay import Position
 
 log = structlog.get_logger("producer")
 AWAIT_MS = 200  # how long one look for changes waits for some: until then an idle stream's time stands still
 BATCH = 1_000
 DATA = ("insert", "update", "replace", "delete")
+NO_CHANGE_STREAMS = 40573  # of a standalone
 FATAL_STREAM = 280  # ChangeStreamFatalError: also where the event of the resume token is not in the stream any more
 BAD_FILTER = frozenset({2, 9})
 
@@ -87,7 +89,7 @@ def now(client: Client) -> Position:
     with in_our_words("asking for the cluster time"):
         time = client.admin.command("ping").get("operationTime")
     if not isinstance(time, Timestamp):
-        raise reaction(OperationFailure("no cluster time", NO_REPLICA_SET), "asking for the cluster time")
+        raise reaction(OperationFailure("no cluster time", NO_CHANGE_STREAMS), "asking for the cluster time")
     return Position(None, (time.time, time.inc + 1))
 
 
@@ -111,7 +113,7 @@ class Source:
             self._stream = self._watch(start_after=self.position.token) if self.position.token else self._watch_at()
         except OperationFailure as error:
             told = reaction(error, doing)
-            if isinstance(told, Retryable) or error.code in (HISTORY_LOST, NO_REPLICA_SET, *NO_RIGHTS):
+            if isinstance(told, Retryable) or error.code in (HISTORY_LOST, *STANDALONE, *NO_RIGHTS):
                 raise told from error
             if self.position.token is None:
                 raise self._filter_refused(error) if error.code in BAD_FILTER else told from error

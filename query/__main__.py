@@ -7,21 +7,19 @@ import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
-from pymongo import MongoClient
-from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure
+from pymongo.errors import ConnectionFailure, OperationFailure
 from rich.console import Console
 
 from config.environment import environment, shape
 from config.load import load
 from contract.errors import Fatal, Misconfigured
+from edge.mongo import NO_RIGHTS, connect
 from query.arguments import keys, moment, parser
 from query.tables import json_lines, show
 from query.views import Found, Reader, Span
 
 AWAY, REFUSED = 69, 77  # sysexits: the service is unavailable; permission denied
-NO_ENTRY = (13, 18, 8000)  # codes of MongoDB: unauthorized, authentication failed, Atlas' own of the same
 EMPTY = {
     "risks": "nothing is scored yet",
     "card": "nothing is known of this card",
@@ -41,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return error.status
     except OperationFailure as error:
-        refused = error.code in NO_ENTRY
+        refused = error.code in NO_RIGHTS
         what = "refuses these credentials" if refused else f"refuses the query (code {error.code}: {_details(error)})"
         print(f"MongoDB at {_address()} {what}", file=sys.stderr)
         return REFUSED if refused else 1
@@ -59,14 +57,7 @@ def _answer(args: argparse.Namespace) -> int:
         raise Misconfigured("MONGODB_URI: is not set; `make query` sets it where the sandbox runs")
     pipeline = load(args.config or env.config)
     now = datetime.now(UTC)
-    try:
-        own = "timeoutms" in env.mongodb_uri.lower()
-        waits: dict[str, Any] = {} if own else {"serverSelectionTimeoutMS": 5_000, "connectTimeoutMS": 5_000}
-        client: MongoClient[dict[str, Any]] = MongoClient(
-            env.mongodb_uri, tz_aware=True, datetime_conversion="DATETIME_AUTO", appname="eddy-query", **waits
-        )
-    except (InvalidURI, ConfigurationError, ValueError) as error:
-        raise Misconfigured(f"MONGODB_URI: cannot be used: {error}") from None
+    client = connect(env.mongodb_uri, "query")
     with client:
         reader = Reader(client[pipeline.views.database], pipeline, now)
         found = _read(reader, args, now)

@@ -12,22 +12,19 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from config.environment import Environment, environment
 from contract.errors import Fatal
+from edge import aws
+from edge.aws import DynamoDBClient, KinesisClient
 from sandbox.processes import Known, find, known, spawn, tail
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_kinesis import KinesisClient
 
 REGION = "us-east-1"
 READY_WITHIN = 60.0
-QUICK = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 5})
+PATIENT = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 5})
 
 
 def start(home: Path, port: int, leashed: bool = False, more: Mapping[str, str] | None = None) -> Known:
@@ -80,18 +77,16 @@ def settings(port: int) -> dict[str, str]:
 
 def kinesis(port: int) -> KinesisClient:
     """A client of the sandbox's Kinesis."""
-    client: KinesisClient = _session().client("kinesis", endpoint_url=url(port), config=QUICK)
-    return client
+    return aws.kinesis(_here(port), PATIENT)
 
 
 def dynamodb(port: int) -> DynamoDBClient:
     """A client of the sandbox's DynamoDB."""
-    client: DynamoDBClient = _session().client("dynamodb", endpoint_url=url(port), config=QUICK)
-    return client
+    return aws.dynamodb(_here(port), PATIENT)
 
 
-def _session() -> boto3.Session:
-    return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
+def _here(port: int) -> Environment:
+    return environment(settings(port))
 
 
 def make_stream(port: int, name: str, shards: int) -> bool:
@@ -100,7 +95,7 @@ def make_stream(port: int, name: str, shards: int) -> bool:
     try:
         client.create_stream(StreamName=name, ShardCount=shards)
     except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceInUseException":
+        if aws.code_of(error) != "ResourceInUseException":
             raise
         return False
     client.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})

@@ -5,23 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from config.specs import Pipeline
+from edge.aws import MISSING, NO_CREDENTIALS, REFUSED, DynamoDBClient, KinesisClient, code_of
 from sandbox.check_mongo import judged
 from sandbox.finding import Check, Finding, ok, wrong
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_kinesis import KinesisClient
-
-REFUSED = frozenset(
-    "AccessDeniedException UnrecognizedClientException InvalidClientTokenId SignatureDoesNotMatch ExpiredTokenException "
-    "InvalidSignatureException MissingAuthenticationTokenException IncompleteSignature ExpiredToken InvalidToken".split()
-)
 CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run where a role is; AWS_REGION too"
 POLICY = "check the credentials, and grant the policy in docs/operations.md"
 ADDRESS = "check AWS_REGION, the network, and AWS_ENDPOINT_URL if it is set"
@@ -51,7 +44,7 @@ def stream(client: KinesisClient, spec: Pipeline) -> Finding:
     try:
         found = client.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
     except ClientError as error:
-        if code(error) == "ResourceNotFoundException":
+        if code_of(error) == MISSING:
             make = f"aws kinesis create-stream --stream-name {name} --shard-count {spec.stream.shards}"
             return wrong(
                 "stream",
@@ -72,7 +65,7 @@ def leases(client: DynamoDBClient, spec: Pipeline) -> Finding:
     try:
         state = client.describe_table(TableName=table)["Table"]["TableStatus"]
     except ClientError as error:
-        if code(error) == "ResourceNotFoundException":
+        if code_of(error) == MISSING:
             return ok("DynamoDB", f"answers; KCL will make the table {table}")
         return refused("DynamoDB", error)
     except BotoCoreError as error:
@@ -94,18 +87,13 @@ def clock(client: KinesisClient) -> Finding:
     return judged("AWS's clock", there - (begin + time.time()) / 2)
 
 
-def code(error: ClientError) -> str:
-    """The service's code."""
-    return str(error.response["Error"]["Code"])
-
-
 def refused(name: str, error: ClientError) -> Finding:
     """What the service refused, by code."""
-    return wrong(name, f"refused: {code(error)}", POLICY if code(error) in REFUSED else ADDRESS)
+    return wrong(name, f"refused: {code_of(error)}", POLICY if code_of(error) in REFUSED else ADDRESS)
 
 
 def away(name: str, error: BotoCoreError) -> Finding:
     """What did not come to an answer."""
-    if isinstance(error, NoCredentialsError):
-        return wrong(name, "no credentials", CREDENTIALS)
+    if isinstance(error, NO_CREDENTIALS):
+        return wrong(name, str(error)[:200], CREDENTIALS)
     return wrong(name, f"no answer: {str(error)[:200]}", ADDRESS)

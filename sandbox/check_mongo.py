@@ -12,10 +12,10 @@ from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 
 from config.environment import shape
 from config.specs import Pipeline, Trigger
+from edge.mongo import NO_RIGHTS, STANDALONE
 from sandbox.finding import Check, Finding, ok, skipped, wrong
 
 Document = dict[str, Any]
-WRONG_PASSWORD, NO_RIGHT, NOT_REPLICA_SET, ATLAS_WRONG_PASSWORD = 18, 13, 40573, 8000
 SKEW = 2.0  # seconds
 ADDRESS = "check MONGODB_URI, that the cluster runs, and that this machine may reach it (Atlas: Network Access)"
 PASSWORD = "check user and password in MONGODB_URI (special characters must be percent-encoded), and authSource"
@@ -99,9 +99,9 @@ def change_stream(client: MongoClient[Document], trigger: Trigger) -> Finding:
         with client[trigger.database][trigger.collection].watch(max_await_time_ms=100) as stream:
             stream.try_next()
     except OperationFailure as error:
-        if error.code == NOT_REPLICA_SET:
+        if error.code in STANDALONE:
             return wrong(name, f"{place} cannot be watched: no replica set", "see `replica set` above")
-        if error.code in (NO_RIGHT, ATLAS_WRONG_PASSWORD):
+        if error.code in NO_RIGHTS:
             return wrong(name, f"{place} must not be watched", f"grant the user `read` on the database {trigger.database}")
         raise
     return ok(name, f"{place} opens")

@@ -20,7 +20,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from pymongo import MongoClient
 from rich.console import Console
 from rich.live import Live
 
@@ -28,6 +27,7 @@ from config.load import load
 from config.specs import Pipeline
 from contract.errors import Fatal
 from contract.times import date_ms
+from edge.mongo import connect
 from sandbox import aws, stack, state, verify
 from sandbox.observe import Observer, Seen
 from sandbox.page import Phase, line, page
@@ -100,8 +100,7 @@ def _run(home: Path, spec: Pipeline, seconds: float, asked: Asked) -> int:
 
 def perform(stage: Stage, seconds: float, asked: Asked) -> bool:
     """Steps 3 to 6. True if nothing differs."""
-    client: MongoClient[Document]
-    with MongoClient(stage.running.uri, tz_aware=True, datetime_conversion="DATETIME_AUTO") as client:
+    with connect(stage.running.uri, "demo") as client:
         kinesis = aws.kinesis(stage.running.aws_port)
         ranges = hash_ranges(kinesis, stage.spec.stream.name)
         observer = Observer(client, stage.spec, Tap(kinesis, stage.spec.stream.name).begin())

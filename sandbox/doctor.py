@@ -9,15 +9,14 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import boto3
 from botocore.config import Config
-from pymongo import MongoClient
-from pymongo.errors import ConfigurationError, InvalidURI
 
 from config.environment import environment, shape
 from config.load import load
 from config.specs import Pipeline
 from contract.errors import Misconfigured
+from edge import aws
+from edge.mongo import connect
 from sandbox import check_aws, check_machine, check_mongo, stack, state
 from sandbox.finding import Finding, run, skipped, wrong
 from sandbox.run import has_aws
@@ -65,8 +64,8 @@ def of_mongo(uri: str | None, spec: Pipeline | None) -> Iterator[Finding]:
         yield skipped("MongoDB", NOT_RUNNING)
         return
     try:
-        client = MongoClient[check_mongo.Document](uri, serverSelectionTimeoutMS=WAIT, connectTimeoutMS=WAIT, tz_aware=True)
-    except (ConfigurationError, InvalidURI) as error:
+        client = connect(uri, "doctor", serverSelectionTimeoutMS=WAIT, connectTimeoutMS=WAIT)
+    except Misconfigured as error:
         yield wrong("MongoDB", f"{shape(uri)}: {error}", check_mongo.ADDRESS)
         return
     with client:
@@ -85,10 +84,5 @@ def of_aws(env: Mapping[str, str], spec: Pipeline | None) -> Iterator[Finding]:
         where = environment(env)
     except Misconfigured:
         return  # a finding already
-    session = boto3.Session(
-        aws_access_key_id=where.access_key_id, aws_secret_access_key=where.secret_access_key,
-        aws_session_token=where.session_token, region_name=where.region, profile_name=where.profile,
-    )  # fmt: skip
-    kinesis = session.client("kinesis", endpoint_url=where.kinesis_endpoint, config=QUICK)
-    dynamodb = session.client("dynamodb", endpoint_url=where.dynamodb_endpoint, config=QUICK)
-    yield from run(check_aws.checks(session, kinesis, dynamodb, spec))
+    kinesis, dynamodb = aws.kinesis(where, QUICK), aws.dynamodb(where, QUICK)
+    yield from run(check_aws.checks(aws.session(where), kinesis, dynamodb, spec))

@@ -21,6 +21,7 @@ from consumer.store.layout import CURSORS
 from contract.codec import decode
 from contract.errors import Rejected
 from contract.event import Heartbeat
+from edge.aws import Missing, in_our_words
 from producer.bookmark import BOOKMARKS, Bookmark, Bookmarks
 from producer.relay import Position
 from producer.source import groups, now
@@ -80,8 +81,9 @@ def consumed(running: Running, client: MongoClient[Document], spec: Pipeline) ->
     """Whether no shard has a change behind its cursor."""
     kinesis, stream = aws.kinesis(running.aws_port), spec.stream.name
     try:
-        summary = kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]
-    except kinesis.exceptions.ResourceNotFoundException:
+        with in_our_words(f"stream {stream}"):
+            summary = kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]
+    except Missing:
         return False
     created = round(summary["StreamCreationTimestamp"].timestamp() * 1_000)
     of_stream = {"_id.stream": summary["StreamARN"], "_id.created": created}

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
 from contract.codec import decode
 from contract.errors import Rejected
 from contract.event import Event
-
-if TYPE_CHECKING:
-    from mypy_boto3_kinesis import KinesisClient
-    from mypy_boto3_kinesis.type_defs import RecordTypeDef
+from edge.aws import KinesisClient
 
 Ranges = dict[str, tuple[int, int]]
 
@@ -47,7 +44,7 @@ class Tap:
         """Everything up to this cluster time is on every shard; None before the first one."""
         return min(self._beat.values()) if len(self._beat) == len(self.iterators) else None
 
-    def read(self) -> Iterator[tuple[str, RecordTypeDef]]:
+    def read(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """What has come since the last time, shard by shard, in each one's order."""
         for shard, iterator in list(self.iterators.items()):
             behind = 1

@@ -20,7 +20,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -32,11 +31,8 @@ from consumer.host.kcl_files import LAUNCHER, LOGBACK, PROPERTIES, Worker, launc
 from consumer.host.supervisor import Asked, Supervisor
 from consumer.store.mongo import MongoStore
 from contract.errors import Misconfigured
+from edge.aws import DynamoDBClient, KinesisClient
 from edge.patience import patiently
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_kinesis import KinesisClient
 
 EMULATED = {"CBOR_ENABLED": "false"}  # for the AWS SDK: ministack's times in CBOR are seconds where milliseconds are meant
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NoReturn
+from typing import IO, NoReturn
 
 import structlog
 
@@ -33,6 +33,7 @@ from consumer.kcl.lifecycle import Feedable, Shard
 from consumer.runner import Runner
 from consumer.store.contract import Cursor, Store
 from contract.errors import Fatal
+from edge.aws import KinesisClient
 from edge.patience import patiently
 
 UNHANDLED = 70
@@ -149,15 +150,11 @@ def _nothing() -> None:
     pass
 
 
-# How a child comes to own a shard: Kinesis says where it lies, the store opens it, a runner takes it up.
-if TYPE_CHECKING:
-    from mypy_boto3_kinesis import KinesisClient
-
-Release = Callable[[], None]
-
-
 class Claims:
-    """Makes runners. new_store: a store with a connection of its own."""
+    """How a child comes to own a shard: Kinesis says where it lies, the store opens it, a runner takes it up.
+
+    new_store: a store with a connection of its own.
+    """
 
     def __init__(self, spec: Pipeline, client: KinesisClient, new_store: Callable[[], Store]) -> None:
         self._spec, self._client, self._new_store = spec, client, new_store
@@ -167,7 +164,7 @@ class Claims:
         """After how many ms of silence time follows the clock: only where there are no heartbeats."""
         return self._spec.stream.idle if self._spec.stream.format == "document" else None
 
-    def claim(self, shard: str, wait: Callable[[float], None]) -> tuple[Runner, Release]:
+    def claim(self, shard: str, wait: Callable[[float], None]) -> tuple[Runner, Callable[[], None]]:
         """The runner of a shard, and what lets go of it. Raises Misconfigured, Fatal; waits where something is away."""
         name = self._spec.stream.name
         info = patiently("Kinesis", partial(kinesis.describe, self._client, name), wait)

@@ -18,17 +18,6 @@ from edge.mongo import in_our_words
 THERE_ALREADY = 48
 THEIRS = (85, 86)  # the same index under a person's own name or options: it serves as well
 AGE = "expireAfterSeconds"
-TIMES = {"serverSelectionTimeoutMS": 5_000, "connectTimeoutMS": 5_000, "socketTimeoutMS": 120_000}  # an answer may never come
-
-
-def connect(uri: str) -> MongoClient[Doc]:
-    """A client of MongoDB, not yet connected. What the URI says of times goes before ours. Raises Misconfigured if it is none."""
-    own: dict[str, Any] = {name: ms for name, ms in TIMES.items() if name.lower() not in uri.lower()}
-    try:
-        with in_our_words("reading MONGODB_URI"):
-            return MongoClient(uri, appname="eddy-consumer", tz_aware=True, datetime_conversion="DATETIME_AUTO", **own)
-    except ValueError as error:
-        raise Misconfigured(f"MONGODB_URI cannot be used: {error}") from error
 
 
 def check(client: MongoClient[Doc]) -> None:

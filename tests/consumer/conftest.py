@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from pymongo import MongoClient
@@ -22,10 +22,6 @@ from sandbox import aws
 from sandbox.processes import stop
 from tests.conftest import free_port, start_mongod, until
 from tests.conftest import stop as stop_mongod
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_kinesis import KinesisClient
 
 T = TypeVar("T")
 NOW = 1_700_000_000_000
@@ -59,8 +55,8 @@ class Place:
 
     stream: str
     database: Database[Doc]
-    kinesis: KinesisClient
-    dynamodb: DynamoDBClient
+    kinesis: Any
+    dynamodb: Any
     env: dict[str, str]
     run: Path
 

@@ -15,7 +15,8 @@ from consumer import kinesis
 from consumer.store.contract import HashRange, ShardId
 from contract.errors import Misconfigured, Retryable
 from contract.times import date_ms
-from sandbox import aws
+from edge import aws
+from sandbox.aws import settings, url
 from tests.conftest import free_port
 from tests.consumer.conftest import Place
 
@@ -28,14 +29,14 @@ def environment(endpoint: str) -> Environment:
 
 @pytest.fixture(autouse=True)
 def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in aws.settings(1).items():
+    for name, value in settings(1).items():
         monkeypatch.setenv(name, value)
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL_DYNAMODB"):
         monkeypatch.delenv(name)
 
 
 def test_a_stream_and_its_shards(place: Place) -> None:
-    client = kinesis.connect(environment(place.env["AWS_ENDPOINT_URL"]))
+    client = aws.kinesis(environment(place.env["AWS_ENDPOINT_URL"]))
     info = kinesis.describe(client, place.stream)
     summary = place.kinesis.describe_stream_summary(StreamName=place.stream)["StreamDescriptionSummary"]
     assert (info.arn, info.created) == (summary["StreamARN"], date_ms(summary["StreamCreationTimestamp"]))
@@ -48,7 +49,7 @@ def test_a_stream_and_its_shards(place: Place) -> None:
 
 
 def test_shards_of_a_reshard_name_their_parents(place: Place) -> None:
-    client = kinesis.connect(environment(place.env["AWS_ENDPOINT_URL"]))
+    client = aws.kinesis(environment(place.env["AWS_ENDPOINT_URL"]))
     info = kinesis.describe(client, place.stream)
     first, second = (ShardId(info.arn, info.created, f"shardId-00000000000{n}") for n in (0, 1))
     client.merge_shards(StreamName=place.stream, ShardToMerge=first.shard, AdjacentShardToMerge=second.shard)
@@ -57,21 +58,21 @@ def test_shards_of_a_reshard_name_their_parents(place: Place) -> None:
 
 
 def test_a_missing_stream_is_misconfigured_and_says_what_to_do(ministack: int) -> None:
-    client = kinesis.connect(environment(aws.url(ministack)))
+    client = aws.kinesis(environment(url(ministack)))
     with pytest.raises(Misconfigured, match=r"nowhere.*create-stream"):
         kinesis.describe(client, "nowhere")
 
 
 def test_a_lease_table_that_is_not_there_yet_is_fine(ministack: int) -> None:
-    kinesis.reachable(kinesis.connect_leases(environment(aws.url(ministack))), "eddy-nowhere")
+    kinesis.reachable(aws.dynamodb(environment(url(ministack))), "eddy-nowhere")
 
 
 def test_a_port_where_nobody_listens_is_retryable() -> None:
     env = environment(f"http://127.0.0.1:{free_port()}")
     with pytest.raises(Retryable, match="cannot be reached"):
-        kinesis.describe(kinesis.connect(env), "s")
+        kinesis.describe(aws.kinesis(env), "s")
     with pytest.raises(Retryable):
-        kinesis.reachable(kinesis.connect_leases(env), "eddy-s")
+        kinesis.reachable(aws.dynamodb(env), "eddy-s")
 
 
 @contextmanager
@@ -110,16 +111,16 @@ def answering(status: int, code: str) -> Iterator[str]:
     ],
 )
 def test_wrong_credentials_are_misconfigured(status: int, code: str) -> None:
-    with answering(status, code) as url:
+    with answering(status, code) as address:
         with pytest.raises(Misconfigured, match=code) as told:
-            kinesis.describe(kinesis.connect(environment(url)), "s")
+            kinesis.describe(aws.kinesis(environment(address)), "s")
         assert "test" not in str(told.value).split(code)[1], "no credentials in the text"
 
 
 @pytest.mark.parametrize(("status", "code"), [(400, "LimitExceededException"), (500, "InternalFailure"), (503, "Whatever")])
 def test_a_busy_service_is_retryable(status: int, code: str) -> None:
-    with answering(status, code) as url, pytest.raises(Retryable, match=code):
-        kinesis.describe(kinesis.connect(environment(url)), "s")
+    with answering(status, code) as address, pytest.raises(Retryable, match=code):
+        kinesis.describe(aws.kinesis(environment(address)), "s")
 
 
 def test_no_credentials_and_an_unknown_profile_are_misconfigured(monkeypatch: pytest.MonkeyPatch, ministack: int) -> None:
@@ -128,6 +129,6 @@ def test_no_credentials_and_an_unknown_profile_are_misconfigured(monkeypatch: py
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, "/nowhere")
     with pytest.raises(Misconfigured, match="credentials"):
-        kinesis.describe(kinesis.connect(environment(aws.url(ministack))), "s")
+        kinesis.describe(aws.kinesis(Environment(kinesis_endpoint=url(ministack))), "s")
     with pytest.raises(Misconfigured, match="no-such-profile"):
-        kinesis.connect(Environment(profile="no-such-profile"))
+        aws.kinesis(Environment(profile="no-such-profile"))

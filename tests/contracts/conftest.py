@@ -17,7 +17,7 @@ from config.specs import Abandonment, Fraud, Pipeline, Stream, Views
 from consumer.store.contract import Doc, Store
 from consumer.store.memory import MemoryStore
 from consumer.store.mongo import MongoStore
-from consumer.store.setup import connect
+from edge.mongo import connect
 from tests.conftest import die_with_parent, free_port, initiate, mongod_binary, stop
 from windows.law.expr import parse
 from windows.law.spec import Measure, Rolling, Tumbling, WindowSet
@@ -85,7 +85,7 @@ def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
     opened: list[Store] = []
 
     def new() -> Store:
-        opened.append(MongoStore(connect(uri), pipeline(name), clock=lambda: AT))
+        opened.append(MongoStore(connect(uri, "test"), pipeline(name), clock=lambda: AT))
         return opened[-1]
 
     yield Stores(new, lambda collection: {str(d["_id"]): d for d in reader[name][collection].find()})

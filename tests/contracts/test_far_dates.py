@@ -13,8 +13,8 @@ from config.load import parse
 from consumer.runner import Runner
 from consumer.store.contract import Doc
 from consumer.store.mongo import MongoStore
-from consumer.store.setup import connect
 from contract.times import MAX_MS, MIN_MS
+from edge.mongo import connect
 from query.__main__ import main
 from tests.consumer.stream import SHARD, TOML, S, beat, change, raws
 
@@ -49,7 +49,7 @@ def test_a_far_date_as_a_key_as_an_id_and_as_a_value_is_kept_and_read(
         change(2, "carts", "cart", bson_date(far), S, action="add", items=[bson_date(far)], n=1),
         beat(60 * S),
     ]
-    store = MongoStore(connect(uri), spec)
+    store = MongoStore(connect(uri, "test"), spec)
     store.prepare()
     for record in raws(lines):  # each key is evicted and loaded between two records, and its state read again
         Runner(spec, store, SHARD, cap=0).feed([record])

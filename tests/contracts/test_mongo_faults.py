@@ -16,8 +16,9 @@ from pymongo.collection import Collection
 from consumer.store.contract import Cursor, Doc, Effects
 from consumer.store.layout import internals, views
 from consumer.store.mongo import MongoStore
-from consumer.store.setup import check, connect
+from consumer.store.setup import check
 from contract.errors import Fenced, Misconfigured, Retryable
+from edge.mongo import connect
 from tests.conftest import die_with_parent, free_port, mongod_binary, stop, until
 from tests.contracts.conftest import pipeline
 from tests.contracts.test_store import BIG, A, moved, put, state
@@ -124,7 +125,7 @@ def test_a_port_where_nobody_listens_is_retryable() -> None:
 @pytest.mark.parametrize("uri", ["http://127.0.0.1", "mongodb://", "mongodb://127.0.0.1:none"])
 def test_an_uri_that_is_none_is_misconfigured(uri: str) -> None:
     with pytest.raises(Misconfigured, match="MONGODB_URI"):
-        connect(uri)
+        connect(uri, "test")
 
 
 class MongoStore_of:  # noqa: N801 -- reads as a function
@@ -228,7 +229,7 @@ def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 @pytest.mark.parametrize(("who", "said"), [("", "standalone"), ("eddy:wrong@", "AuthenticationFailed")])
 def test_a_server_that_will_not_do_is_misconfigured(standalone: int, who: str, said: str) -> None:
-    client = connect(f"mongodb://{who}127.0.0.1:{standalone}/")
+    client = connect(f"mongodb://{who}127.0.0.1:{standalone}/", "test")
     with pytest.raises(Misconfigured, match=said) as told:
         check(client)
     assert "wrong" not in str(told.value)

@@ -15,8 +15,8 @@ from consumer.runner import Runner
 from consumer.store.contract import Doc, Effects
 from consumer.store.layout import KEYS
 from consumer.store.mongo import MongoStore
-from consumer.store.setup import connect
 from contract.errors import Unstorable
+from edge.mongo import connect
 from tests.consumer.stream import SHARD, TOML, S, beat, change, raws
 from tests.contracts.conftest import AT, pipeline
 from tests.contracts.test_mongo_faults import fail
@@ -32,7 +32,7 @@ def views(database: tuple[str, str]) -> Iterator[Database[Doc]]:
 
 @pytest.fixture
 def store(database: tuple[str, str]) -> Iterator[MongoStore]:
-    one = MongoStore(connect(database[0]), pipeline(database[1]), clock=lambda: AT, wait=lambda seconds: None)
+    one = MongoStore(connect(database[0], "test"), pipeline(database[1]), clock=lambda: AT, wait=lambda seconds: None)
     one.prepare()
     yield one
     one.close()
@@ -103,7 +103,7 @@ def test_what_is_too_much_at_once_may_be_written_in_parts(store: MongoStore, dat
 
 def test_a_shard_goes_on_past_records_that_the_views_do_not_take(database: tuple[str, str], views: Database[Doc]) -> None:
     spec: Pipeline = parse(f"{TOML}\n[views]\ndatabase = '{database[1]}'\n")
-    store = MongoStore(connect(database[0]), spec, wait=lambda seconds: None)
+    store = MongoStore(connect(database[0], "test"), spec, wait=lambda seconds: None)
     store.prepare()
     views.command("collMod", "fraud_scores", validator={"_id": {"$nin": [3, 11]}})
     lines = [change(n, "pay", "card", n % 4, n * S, amount=n, shop="x") for n in range(20)]

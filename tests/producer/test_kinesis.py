@@ -10,10 +10,10 @@ from contract.codec import encode
 from contract.errors import Fatal, Misconfigured, Retryable
 from contract.event import Event, Heartbeat
 from contract.keys import kinesis_hash
-from producer import kinesis
+from edge import aws
 from producer.changes import Record
-from producer.kinesis import Kinesis
-from sandbox import aws
+from producer.kinesis import ONE_TRY, Kinesis
+from sandbox.aws import settings
 from tests.conftest import free_port
 from tests.producer.conftest import Stream, client, soon
 from tests.producer.gate import Fault, Gate, lost, refused, some_fail
@@ -25,13 +25,13 @@ def at(url: str) -> Environment:
 
 @pytest.fixture(autouse=True)
 def credentials(monkeypatch: pytest.MonkeyPatch, kinesis_port: int) -> None:
-    for name, value in aws.settings(kinesis_port).items():
+    for name, value in settings(kinesis_port).items():
         monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
 def target(gate: Gate, stream: Stream) -> Kinesis:
-    return Kinesis(kinesis.connect(at(gate.url)), Spec(stream.name), at(gate.url))
+    return Kinesis(aws.kinesis(at(gate.url), ONE_TRY), Spec(stream.name), at(gate.url))
 
 
 def records(*keys: str) -> list[Record]:
@@ -66,7 +66,7 @@ def test_a_part_that_fails_is_told_by_place_and_code(target: Kinesis, gate: Gate
     ],
 )
 def test_each_error_asks_for_its_reaction(gate: Gate, fault: Fault, reaction: type[BaseException]) -> None:
-    target = Kinesis(kinesis.connect(at(gate.url)), Spec("any"), at(gate.url))
+    target = Kinesis(aws.kinesis(at(gate.url), ONE_TRY), Spec("any"), at(gate.url))
     gate.faults["PutRecords"] = [fault]
     with pytest.raises(reaction) as raised:
         target.put(records("a"))
@@ -75,13 +75,13 @@ def test_each_error_asks_for_its_reaction(gate: Gate, fault: Fault, reaction: ty
 
 def test_nobody_at_the_address_is_retryable() -> None:
     nobody = at(f"http://127.0.0.1:{free_port()}")
-    target = Kinesis(kinesis.connect(nobody), Spec("any"), nobody)
+    target = Kinesis(aws.kinesis(nobody, ONE_TRY), Spec("any"), nobody)
     with pytest.raises(Retryable):
         target.shards(0.0)
 
 
 def test_a_missing_stream_is_told_with_the_command_that_makes_it(gate: Gate) -> None:
-    target = Kinesis(kinesis.connect(at(gate.url)), Spec("nowhere", shards=3), at(gate.url))
+    target = Kinesis(aws.kinesis(at(gate.url), ONE_TRY), Spec("nowhere", shards=3), at(gate.url))
     with pytest.raises(Misconfigured) as raised:
         target.shards(0.0)
     assert f"aws kinesis create-stream --stream-name nowhere --shard-count 3 --region us-east-1 --endpoint-url {gate.url}" in str(
@@ -92,7 +92,7 @@ def test_a_missing_stream_is_told_with_the_command_that_makes_it(gate: Gate) -> 
 def test_a_profile_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(Misconfigured, match="nobody"):
-        kinesis.connect(environment({"AWS_PROFILE": "nobody"}))
+        aws.kinesis(environment({"AWS_PROFILE": "nobody"}))
 
 
 def test_a_heartbeat_reaches_every_open_shard_also_after_a_split(target: Kinesis, stream: Stream) -> None:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from edge.patience import backoff
 from producer.changes import Record
-from producer.relay import Batch, Limits, Position, Relay, backoff
+from producer.relay import WAITS, Batch, Limits, Position, Relay
 
 LIMITS = Limits(records=4, request=100, record=60, flying=3, eager=2, spread=1)
 GROUPS = ("images", "lookup")
@@ -218,7 +219,7 @@ def test_the_whole_service_is_left_alone_for_longer_each_time_until_it_answers()
     assert batch is not None
     relay.answered(batch, {0}, now)
     batch = relay.take(now + 1)
-    assert batch is not None and relay.unanswered(batch, now + 1) == pytest.approx(backoff(1, 0.0))
+    assert batch is not None and relay.unanswered(batch, now + 1) == pytest.approx(backoff(1, 0.0, *WAITS))
 
 
 def test_a_service_that_says_how_long_to_wait_is_believed() -> None:

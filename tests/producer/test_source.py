@@ -12,8 +12,9 @@ from bson.raw_bson import RawBSONDocument
 
 from config.specs import Trigger
 from contract.errors import HistoryLost, Misconfigured
+from edge.mongo import Client
 from producer import images
-from producer.mongo import Client, connect
+from producer.mongo import connect
 from producer.relay import Position
 from producer.source import Captured, Source, cluster_of, groups, now
 

@@ -55,11 +55,12 @@ def test_a_database_that_is_away_is_waited_for_and_sigterm_ends_the_waiting(plac
     uri = f"mongodb://me:secret@127.0.0.1:{free_port()}/?replicaSet=rs0&serverSelectionTimeoutMS=300"
     with log.open("wb") as err:
         process = subprocess.Popen([sys.executable, "-m", "consumer"], cwd=ROOT, env={**place.env, "MONGODB_URI": uri}, stderr=err)
-    eventually(lambda: log.read_text().count("cannot be used yet") >= 2, 40)
+    eventually(lambda: log.read_text().count('"waiting"') >= 2, 40)
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
     told = [json.loads(line) for line in log.read_text().splitlines()]
-    assert all("MongoDB (mongodb://127.0.0.1" in line["event"] for line in told) and "secret" not in log.read_text()
+    waits = [line for line in told if line["event"] == "waiting"]
+    assert all("MongoDB (mongodb://127.0.0.1" in line["of"] for line in waits) and "secret" not in log.read_text()
 
 
 def test_a_second_worker_of_the_same_name_is_refused(place: Place) -> None:
