@@ -10,6 +10,7 @@ from config.specs import Stream, Trigger
 from config.table import Table, shown
 from contract.errors import Rejected
 from contract.event import Op
+from contract.extjson import INT64
 from contract.values import bson_value
 
 OPERATIONS: tuple[Op, ...] = ("insert", "update", "replace", "delete")
@@ -17,6 +18,7 @@ REFUSED = frozenset({"$expr", "$where", "$text", "$near", "$nearSphere", "$jsonS
 JOINING = frozenset({"$and", "$or", "$nor"})
 TYPES = frozenset("$oid $date $numberDecimal $numberLong $numberInt $numberDouble $uuid $binary $timestamp".split())
 MAX_SHARDS = 10_000
+DEEPEST = 50  # levels of a filter; the server takes twice as many, and ours stands within others
 
 
 def stream(table: Table) -> Stream:
@@ -115,22 +117,35 @@ def _bare(table: Table, t: Trigger, bare: bool) -> None:
 
 def _match(table: Table) -> dict[str, Any]:
     given = table.read("match", dict, {})
-    return {name: _filter(table, name, value, top=True) for name, value in given.items()}
+    return {name: _filter(table, name, value, DEEPEST, top=True) for name, value in given.items()}
 
 
-def _filter(table: Table, name: str, value: Any, top: bool) -> Any:
-    """A MongoDB filter with BSON's types in it, as the server is to run it over a change's document."""
+def _filter(table: Table, name: str, value: Any, levels: int, top: bool) -> Any:
+    """A MongoDB filter with BSON's types in it, as the server runs it over a change's document. top: where fields are named."""
     if name in REFUSED or (top and name.startswith("$") and name not in JOINING):
         table.problem("match", f"{name} cannot be used in a trigger; only fields, their operators and {', '.join(sorted(JOINING))}")
+    elif "\0" in name:
+        table.problem("match", f"{name!r} has a zero byte, which no name in MongoDB has")
+    if top and name in JOINING and not (isinstance(value, list) and value and all(isinstance(part, dict) for part in value)):
+        table.problem("match", f"{name} takes a list of filters, [{{ ... }}, ...]")
+        return []
+    if isinstance(value, (list, dict)) and not levels:
+        table.problem("match", f"is nested deeper than {DEEPEST} levels")
+        return None
     if isinstance(value, list):
-        return [_filter(table, "", v, top=name in JOINING) for v in value]
+        return [_filter(table, "", part, levels - 1, top=top and name in JOINING) for part in value]
     if isinstance(value, dict):
         if TYPES.intersection(value):
             return _typed(table, value)
-        return {k: _filter(table, k, v, top=top and name in ("", *JOINING)) for k, v in value.items()}
-    if isinstance(value, (str, int, float, bool, datetime)):
-        return value
-    table.problem("match", f"{value} is a local date or time; write a date with its time and zone")
+        return {k: _filter(table, k, v, levels - 1, top=top and name in ("", *JOINING)) for k, v in value.items()}
+    return _single(table, value)
+
+
+def _single(table: Table, value: Any) -> Any:
+    if isinstance(value, int) and not -INT64 <= value < INT64:
+        table.problem("match", f"holds {shown(value)}, and MongoDB's have 64 at most")
+    elif not isinstance(value, (str, int, float, datetime)) or (isinstance(value, datetime) and value.tzinfo is None):
+        table.problem("match", f"{value} is a local date or time; write a date with its time and zone")
     return value
 
 

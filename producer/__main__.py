@@ -22,7 +22,7 @@ from contract.errors import Fatal, Misconfigured
 from edge import aws, logs
 from edge.mongo import Client
 from edge.patience import patiently
-from producer import images, kinesis, mongo
+from producer import filters, images, kinesis, mongo
 from producer.bookmark import Bookmark, Bookmarks, first_positions
 from producer.pump import Pump
 from producer.reader import SOON, Stopped, waiting
@@ -63,6 +63,7 @@ def run(spec: Pipeline, env: Environment, stop: threading.Event) -> None:
     try:
         wait = waiting(stop)
         shards = patiently("Kinesis", lambda: target.shards(time.monotonic()), wait, longest=SOON)
+        patiently("MongoDB", lambda: filters.check(client, spec.triggers), wait, longest=SOON)
         patiently("MongoDB", lambda: images.ensure(client, spec.triggers), wait, longest=SOON)
         marks, sources = patiently("MongoDB", lambda: begin(spec, client, bookmarks), wait, longest=SOON)
         log.info(

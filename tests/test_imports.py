@@ -51,6 +51,7 @@ EDGES: Mapping[str, tuple[str, ...]] = {
     "producer/source.py": ("pymongo",),
     "producer/mongo.py": ("pymongo",),
     "producer/images.py": ("pymongo",),
+    "producer/filters.py": ("pymongo",),
     "producer/bookmark.py": ("pymongo",),
     "producer/kinesis.py": ("botocore",),
     "consumer/store/mongo.py": ("pymongo",),

@@ -61,7 +61,7 @@ def test_no_uri_and_wrong_credentials_are_told(env: Env, stream: Stream, gate: G
 
 def test_a_refused_match_is_told(env: Env, stream: Stream, database_name: str) -> None:
     text = refusal(stream.name, database_name, env(), 'match = { n = { "$nope" = 1 } }')
-    assert "pay" in text and "$nope" in text
+    assert text.startswith("trigger[0].match: ") and "$nope" in text
 
 
 def test_a_stream_that_goes_away_ends_it(start: Start, gate: Gate, mongo: Client, database_name: str) -> None:
@@ -77,3 +77,41 @@ def test_it_can_be_stopped_while_it_waits_for_mongodb_and_for_kinesis(start: Sta
         running = start(**away)
         soon(lambda running=running: running.said("waiting"))  # type: ignore[misc]
         assert running.end() == 0
+
+
+def test_filters_that_the_server_refuses_are_told_each_by_its_place(
+    env: Env, stream: Stream, mongo: Client, database_name: str
+) -> None:
+    text = refusal(
+        stream.name,
+        database_name,
+        env(),
+        """match = { amount = { "$between" = [1, 2] } }
+
+[[trigger]]
+name = "fine"
+database = "shop"
+collection = "pay"
+routes = ["card"]
+match = { "$or" = [ { a = { "$gte" = 1 } }, { tags = { "$elemMatch" = { x = 1 } } } ] }
+
+[[trigger]]
+name = "bad"
+database = "shop"
+collection = "pay"
+routes = ["card"]
+match = { x = { "$type" = "nothing" } }
+""",
+    )
+    first, second = text.splitlines()
+    assert first.startswith("trigger[0].match: MongoDB refuses it (code 2): ") and "$between" in first
+    assert second.startswith("trigger[2].match: MongoDB refuses it (code ")
+
+
+def test_a_filter_is_tried_where_there_are_documents_and_where_there_are_none(
+    env: Env, stream: Stream, mongo: Client, database_name: str
+) -> None:
+    wrong = 'match = { amount = { "$in" = 5 } }'
+    assert "trigger[0].match" in refusal(stream.name, database_name, env(), wrong)
+    mongo[database_name].payments.insert_one({"_id": 1})
+    assert "trigger[0].match" in refusal(stream.name, database_name, env(), wrong)
