@@ -80,7 +80,8 @@ def member(p: int, i: int, layout: int, names: int, first: int, last: int) -> tu
         step = layout + 8 * S_SIZE * i
         need = get8(step + 8 * S_NEED)
         if need != 0 and equal(p, step + 8 * S_TEXT) & need == need:
-            return p + get8(step + 8 * S_LENGTH), get8(step + 8 * S_FOUND)
+            p += get8(step + 8 * S_LENGTH)
+            return (p if load1(p) > 32 else spaces(p)), get8(step + 8 * S_FOUND)  # where more space stands than did last time
     if i > 0 and load1(p) == 125:
         return p + 1, END
     return unforeseen(p, i, layout, names, first, last)

@@ -4,12 +4,16 @@ A table is a hash map from (tag, bytes) to codes 0, 1, 2 .. in order of first si
 entry has 32 bytes, so that one look at memory is enough for a short spelling: code + 1 with the tag above it (0: free), the hash,
 and two words that are the spelling itself, its length in the last byte, or, where that is longer than 15 bytes, the place where it
 is kept and its length.
+
+Whoever writes documents must not be able to choose spellings that all hash alike: each would be compared with all before it.
+So each table has a seed and a factor that nobody knows, and no difference of two words gets through both products to the next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from itertools import pairwise
+from os import urandom
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
@@ -20,35 +24,37 @@ from reading.documents import below, same
 from reading.kernels import Ints, Words, address, get8, load8, set8, store8
 
 T = TypeVar("T", bound=Hashable)
-MASK, SLOTS, PLACES, NAMES, COUNT, USED, FIRST, BAD, ALIASED, ANY_BAD, HEAD = range(11)  # of a table's head, 8 bytes each
+MASK, SLOTS, PLACES, NAMES, COUNT, USED, FIRST, BAD, ALIASED, ANY_BAD, SEED, FACTOR, HEAD = range(13)  # of a head, 8 bytes each
 MANY = 1 << 18  # spellings that are remembered; with more, a table starts anew between two batches
-SEED, STEP, NEXT = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93), np.uint64(1)
+STEP, NEXT = np.uint64(0xD6E8FEB86659FD93), np.uint64(1)
 HALF, NONE, LONG = np.uint64(32), np.uint64(0), np.uint64(0xFF00000000000000)
 INLINE = 15  # bytes of a spelling that stands in its entry
 QUOTE, SLASH = b'"', b"\\"
 
 
 @kernel
-def hashed(h: np.uint64, word: np.uint64) -> np.uint64:
+def hashed(h: np.uint64, word: np.uint64, factor: np.uint64) -> np.uint64:
     """A hash that has one more word in it."""
-    return (h ^ (h >> HALF) ^ word) * STEP
+    h = (h ^ word) * STEP
+    h = (h ^ (h >> HALF)) * factor
+    return h ^ (h >> HALF)
 
 
 @kernel
 def code(head: int, p: int, length: int, tag: int) -> int:
     """The code of some bytes in the table at `head`, a new one if need be. The table has room: see Table.room."""
-    h, low, high = SEED ^ np.uint64(tag << 8 | length), NONE, np.uint64(length << 56)
+    h, factor = load8(head + 8 * SEED) ^ np.uint64(tag << 8 | length), load8(head + 8 * FACTOR)
+    low, high = NONE, np.uint64(length << 56)
     if length <= INLINE:
         low = load8(p) if length >= 8 else below(p, length) if length > 0 else NONE
         high |= below(p + 8, length - 8) if length > 8 else NONE
-        h = hashed(hashed(h, low), high)
+        h = hashed(hashed(h, low, factor), high, factor)
     else:
         high, i = LONG, 0
         while i + 8 <= length:
-            h, i = hashed(h, load8(p + i)), i + 8
-        h = hashed(h, below(p + i, length - i)) if i < length else h
+            h, i = hashed(h, load8(p + i), factor), i + 8
+        h = hashed(h, below(p + i, length - i), factor) if i < length else h
         low = h
-    h ^= h >> HALF
     mask, slots = load8(head), get8(head + 8 * SLOTS)
     at = h & mask
     while True:
@@ -201,6 +207,7 @@ class Table(Generic[T]):
         self._codes: dict[Any, int] = {}
         self._escaped = False
         self._head[:] = 0
+        self._head[[SEED, FACTOR]] = np.frombuffer(urandom(16), np.int64) | [0, 1]
         self._places[0] = 0
         self._slots.fill(0)
         self._bad.fill(0)

@@ -122,6 +122,14 @@ def test_tables_grow_and_start_anew_and_batches_do_not_show() -> None:
         assert "odd" not in agree(rows, BARE, AS, scanner)
 
 
+def test_what_was_read_once_is_read_again_after_any_other_spacing() -> None:
+    rows = [bare(), bare().replace(b":", b": "), bare().replace(b",", b" , "), bare().replace(b'"amount":', b'"amount"  :  ')]
+    scanner = Scanner(BARE, AS)
+    for first in rows:
+        for second in rows:
+            assert "odd" not in agree([first, second, first], BARE, AS, scanner)
+
+
 def cut(rows: Sequence[bytes], at: int) -> list[Any]:
     scanner = Scanner(PAIRS)
     return agree(rows[:at], PAIRS, None, scanner) + agree(rows[at:], PAIRS, None, scanner)
