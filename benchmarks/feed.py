@@ -1,65 +1,53 @@
-"""Files to columns for the benchmarks, by the product's own reading: reading.scanner, and KCL's lines by consumer.kcl.channel."""
+"""Files to columns for the benchmarks, by the consumer's own reading: consumer.intake, and KCL's lines by consumer.kcl.channel."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from reading.scanner import EVENT, HEARTBEAT, Bare, Scanned, Scanner, lines
-from windows.columnar.codes import Codes
-from windows.engine import BY_EVENT, BY_HEARTBEAT, CHANGE, TIME, Bools, Columns, Ints
-from windows.law.expr import merge_fields
+from config.specs import Pipeline, Stream, Trigger
+from consumer.intake.in_place import Reader
+from consumer.intake.records import UNKNOWN, Raw, Records
+from reading.scanner import lines
+from windows.engine import CHANGE, TIME, Columns, Ints
 from windows.law.spec import WindowSet, streams
 
 BLOCK = 1 << 20
-SETTLE = 5_000
-assert (EVENT, HEARTBEAT, BY_EVENT, BY_HEARTBEAT) == (CHANGE, TIME, False, True)  # so kinds and causes are taken as they come
 
 
-def scanner(sets: Sequence[WindowSet], bare: bool) -> Scanner:
+class Lines(Records):
+    """Records of which nobody knows when they arrived, nor where in a stream they lie."""
+
+    def __init__(self, data: bytes, places: Ints) -> None:
+        self.data, self.places, self.format = data, places, "stream"
+
+    @property
+    def arrived(self) -> Ints:
+        return np.full(len(self), UNKNOWN)
+
+    def raw(self, i: int) -> Raw:
+        return Raw(self.bytes_of(i), None, i)
+
+    def after(self, sequence: int, sub: int) -> Records:
+        raise NotImplementedError("a benchmark reads everything once")
+
+
+def reader(sets: Sequence[WindowSet], bare: bool) -> Reader:
     """What reads records for these sets. Bare documents have their time in `ts`."""
-    needs: dict[Any, list[Any]] = {}
-    for pair in streams(sets):
-        fields = merge_fields(s.fields() for s in sets if (s.trigger, s.key) == pair)
-        needs[pair] = [(path, kind) for path, kinds in fields.items() for kind in sorted(kinds)]
-    return Scanner(needs, Bare(0, "ts") if bare else None)
+    routes = tuple(dict.fromkeys(key for _, key in streams(sets)))
+    trigger = Trigger("payments", "shop", "payments", routes[:1] if bare else routes, time="ts")
+    return Reader(Pipeline(Stream("bench", format="document" if bare else "event"), (trigger,), tuple(sets)))
 
 
-@cache
-def nothing(n: int) -> Bools:
-    """No truth in so many rows; nobody writes there."""
-    return np.zeros(n, np.bool_)
-
-
-def columns(scanned: Scanned) -> Columns:
+def columns(reader: Reader, records: Records) -> Columns:
     """A batch for the engine. Every record of the workload is plain; one that is not would show here."""
-    kind, mark, cause = scanned.kind, scanned.at, nothing(scanned.n).view(np.int8)
-    if kind.tobytes().count(EVENT) < scanned.n:
-        beat = kind == HEARTBEAT
-        mark, cause = np.where(beat, scanned.cluster - SETTLE, mark), beat.view(np.int8)
-        if not kind.all():
-            raise RuntimeError("a record of the workload was not read in place")
-    return Columns(
-        n=scanned.n,
-        kind=kind,
-        cause=cause,
-        mark=mark,
-        stream=scanned.pair,
-        key=scanned.key,
-        keys=scanned.keys,
-        at=scanned.at,
-        old_at=scanned.at,
-        put=scanned.document,
-        take=nothing(scanned.n),
-        doc=None,
-        number=scanned.number,
-        flag=scanned.flag,
-        value={path: Codes(codes, scanned.table) for path, codes in scanned.value.items()},
-    )
+    batch = reader.read(records)
+    kinds = batch.columns.kind.tobytes()
+    if kinds.count(CHANGE) + kinds.count(TIME) < batch.n or batch.rejected or batch.events:
+        raise RuntimeError("a record of the workload was not read in place")
+    return batch.columns
 
 
 def slices(path: Path, size: int, most: int) -> Iterator[tuple[bytes, Ints]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import feed, sets, workload
-from consumer.kcl.channel import FastIO, Lines
+from consumer.kcl.channel import FastIO, Line, Lines
 from windows.engine import BY_END, END, Columns, Engine, StepResult
 from windows.law.spec import WindowSet
 
@@ -51,18 +51,18 @@ def run(engine: Engine, batches: Iterator[Columns]) -> tuple[int, float, float]:
 
 def of_file(path: Path, specs: list[WindowSet], bare: bool, size: int, most: int) -> Iterator[Columns]:
     """A file's lines in batches."""
-    scanner = feed.scanner(specs, bare)
-    return (feed.columns(scanner.read(data, places)) for data, places in feed.slices(path, size, most))
+    reader = feed.reader(specs, bare)
+    return (feed.columns(reader, feed.Lines(data, places)) for data, places in feed.slices(path, size, most))
 
 
 def of_kcl(path: Path, specs: list[WindowSet]) -> Iterator[Columns]:
     """MultiLang lines, a batch a line."""
-    scanner, protocol = feed.scanner(specs, True), FastIO(io.StringIO(), io.StringIO(), io.StringIO())
+    reader, protocol = feed.reader(specs, True), FastIO(io.StringIO(), io.StringIO(), io.StringIO())
     with path.open("rb", buffering=0) as file:
         lines = Lines(file.fileno())
         while line := lines.readline():
             batch = protocol.load_action(line).batch
-            yield feed.columns(scanner.read(batch.data, batch.offsets))
+            yield feed.columns(reader, Line(batch))
 
 
 def windows(engines: Engines, ask: dict[str, Any]) -> dict[str, Any]:

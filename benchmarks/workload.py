@@ -66,7 +66,7 @@ def kcl_lines(n: int) -> Path:
                 message = {"action": "processRecords", "records": records, "millisBehindLatest": 0}
                 out.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
 
-    return kept(f"kcl-{n}.jsonl", make)
+    return kept(f"kcl-lines-{n}.jsonl", make)
 
 
 def relayed(n: int) -> Path:
@@ -102,7 +102,7 @@ def _record(line: bytes, number: int) -> dict[str, Any]:
         "data": base64.b64encode(line).decode(),
         "partitionKey": hashlib.md5(line, usedforsecurity=False).hexdigest()[:8],
         "sequenceNumber": str(FIRST + number),
-        "approximateArrivalTimestamp": T0,
+        "approximateArrivalTimestamp": json.loads(line)["ts"],
         "subSequenceNumber": 0,
         "action": "record",
     }

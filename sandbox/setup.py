@@ -33,7 +33,7 @@ PYTHON = VENV / "bin" / "python"
 LOCK = ROOT / "requirements.lock"
 STAMP = VENV / "setup-done"
 WARM_STAMP = ROOT / "windows" / "__pycache__" / "setup-warm"  # goes when what numba keeps goes
-WARM = ("reading.warm", "windows.columnar.warm")  # at the same time
+WARM = ("consumer.intake.warm", "windows.columnar.warm")  # at the same time
 JARS = 79  # of amazon_kclpy 3.1.3, by its pom.xml
 BUILDERS = ("setuptools", "wheel", "packaging")
 HELP_DOWNLOAD = """\
@@ -202,7 +202,9 @@ def kernels() -> None:
 
 def kernel_sources() -> Iterator[bytes]:
     """The sources that numba compiles, and those beside them that say how."""
-    for path in sorted(path for room in ("compiled", "windows", "reading") for path in (ROOT / room).rglob("*.py")):
+    for path in sorted(
+        path for room in ("compiled", "windows", "reading", "consumer/intake") for path in (ROOT / room).rglob("*.py")
+    ):
         source = path.read_bytes()
         if b"kernel" in source:
             yield source

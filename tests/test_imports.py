@@ -38,7 +38,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "edge": ("contract", "structlog"),
     "models": ("contract", "config", "msgspec", "pandas", "river", *SPECS),
     "producer": ("contract", "config", "edge", "msgspec", "structlog", "bson"),
-    "consumer": ("contract", "config", "edge", "reading", "windows", "models", "msgspec", "structlog", "numpy", "bson"),
+    "consumer": ("compiled", "contract", "config", "edge", "reading", "windows", "models", "msgspec", "structlog", "numpy", "bson"),
     "query": ("contract", "config", "edge", "pymongo", "bson", "rich", *SPECS),
 }
 # Libraries at an edge: each lives in few files.

@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 
 ROOT = Path(__file__).resolve().parents[2]
-WARMERS = tuple((sys.executable, "-m", module) for module in ("reading.warm", "windows.columnar.warm"))  # at the same time
+WARMERS = tuple((sys.executable, "-m", module) for module in ("consumer.intake.warm", "windows.columnar.warm"))  # at the same time
 QUICK = 5.0  # s; what takes longer is compiling
 LOOK = 0.05  # s
 log = structlog.get_logger("consumer")

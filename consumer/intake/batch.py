@@ -253,9 +253,10 @@ NO_LIMIT = Budget(1 << 40, 1 << 40, 1 << 40)
 
 @dataclass(slots=True)
 class Work:
-    """A batch whose repeats are found. watermarks[i] is the watermark once row i is in."""
+    """A batch whose repeats are found. keys: of its columns. watermarks[i] is the watermark once row i is in."""
 
     batch: Batch
+    keys: Sequence[Key]
     watermarks: Ints
 
     def put_in(self, rows: range) -> list[int]:

@@ -6,8 +6,7 @@ the general way alone says why.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import compress
+from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 import msgspec
@@ -16,21 +15,46 @@ import numpy.typing as npt
 
 from config.specs import Pipeline
 from consumer.intake import batch
-from consumer.intake.batch import CONTROL, IGNORED, NONE, Batch, Pair
-from consumer.intake.records import UNKNOWN, Format, Ints, Listed, Raw, Records
+from consumer.intake.batch import Batch, Pair
+from consumer.intake.judged import (
+    AT,
+    CAUSE,
+    KIND,
+    MARK,
+    MUST,
+    NARROW,
+    NOT,
+    ODD,
+    OLD_AT,
+    PAIR,
+    PUT,
+    PUTS,
+    PUTS_IN,
+    SHORT,
+    STREAM,
+    TAKES_OUT,
+    VERDICT,
+    WIDE,
+    Found,
+    Made,
+    Rules,
+    judge,
+    judge_and_settle,
+    settle,
+)
+from consumer.intake.records import Format, Ints, Listed, Raw, Records
 from contract.errors import Rejected
 from contract.event import Event
 from contract.keys import kinesis_hash, partition_key
-from contract.times import MAX_MS, MIN_MS
 from contract.values import value
 from models.base import Happening
-from reading.scanner import EVENT, HEARTBEAT, ODD, OPS, Bare, Scanned, Scanner
+from reading.kernels import Bytes, Halves
+from reading.scanner import OPS, Bare, Scanned, Scanner
+from reading.spellings import Picked
 from windows.columnar.codes import Codes
-from windows.engine import BY_EVENT, BY_HEARTBEAT, CHANGE, NEVER, TIME, VOID, Columns, Key
-from windows.law.lives import event_mark, heartbeat_mark
+from windows.engine import Columns, Key
 
-Bools = npt.NDArray[np.bool_]
-NOT, PUTS, MUST = 0, 1, 2  # what an operation does with the document it has; MUST: without one it is no event of ours
+Settle = Callable[[Found, Rules, Bytes, Ints, Halves, Made], tuple[int, int]]
 
 
 class Reader:
@@ -42,10 +66,12 @@ class Reader:
         self._needs = {pair: list(r.fields) for pair, r in zip(self.general.pairs, self.general.readings, strict=True)}
         self._scanners: dict[Format, Scanner | None] = {}
         readings = [*self.general.readings, None]  # the last one is for rows of no pair
-        self._number = np.array([-1 if r is None else r.number for r in readings], np.int16)
+        number = np.array([-1 if r is None else r.number for r in readings], np.int16)
         self._modelled = np.array([r is not None and r.modelled for r in readings])
         self._retracts = np.array([r is not None and r.retracts for r in readings])
-        self._asks = np.array([[NOT if r is None else _asks(r, op) for op in OPS] for r in readings])
+        self._looks = bool(self._modelled.any() or self._retracts.any())  # whether Python looks at rows
+        asks = np.array([[NOT if r is None else _asks(r, op) for op in OPS] for r in readings], np.int8)
+        self._rules = Rules(spec.stream.max_future, spec.stream.out_of_order, spec.stream.settle, asks, number)
 
     def read(self, raws: Sequence[Raw]) -> Batch:
         """One batch of all those records, in their order."""
@@ -54,17 +80,19 @@ class Reader:
         if scanner is None:
             return self.general.read(records)
         scanned = scanner.read(records.data, records.places)
-        put, odd = self._judged(scanned, records)
-        happenings: dict[int, Happening] = {}
-        docs = self._docs(scanned, put, odd)
-        tokens = _tokens(scanned, put)
-        for row in np.flatnonzero(put & self._modelled[scanned.pair]).tolist():
-            self._show(scanned, records, row, happenings, odd)
-        put &= ~odd
-        made = self._batch(scanned, records, put, odd, docs)
-        made.tokens, made.happenings = tokens, happenings
-        rows = np.flatnonzero(odd)
-        if len(rows):
+        found = Found(scanned.small, scanned.words, scanned.pair, scanned.key, records.arrived)
+        fate = np.empty(scanned.n, np.int8)
+        if self._looks:
+            judge(found, self._rules, fate)
+            docs, happenings = self._docs(scanned, fate), self._happenings(scanned, records, fate)
+            made, odd = self._made(records, scanned, found, fate, settle)
+            made.columns.doc, made.happenings = docs, happenings
+        else:
+            made, odd = self._made(records, scanned, found, fate, judge_and_settle)
+        bare = records.format is not None and self._format(records.format) == "document"
+        made.tokens = [""] * made.n if bare else self._tokens(scanned, fate)
+        if odd:
+            rows = np.flatnonzero(fate == ODD)
             merge(made, rows, self.general.read([records.raw(row) for row in rows.tolist()]))
         made.hashes = Hashes(made.columns.key, made.columns.keys, records, self._stream.format == "event")
         return made
@@ -73,7 +101,7 @@ class Reader:
         """What reads records of a format; None: nothing does at once."""
         if format is None:
             return None
-        format = self._stream.format if format == "stream" else format
+        format = self._format(format)
         if format not in self._scanners:
             time = self.general.readings[0].trigger.time if self.general.readings else None
             bare = Bare(0, time) if format == "document" and time is not None else None
@@ -81,72 +109,69 @@ class Reader:
             self._scanners[format] = Scanner(self._needs, bare) if known else None
         return self._scanners[format]
 
-    def _judged(self, scanned: Scanned, records: Records) -> tuple[Bools, Bools]:
-        """(rows that are put in, rows for the general way)."""
-        event, odd = scanned.kind == EVENT, scanned.kind == ODD
-        asks = np.where(event, self._asks[scanned.pair, scanned.op], NOT)
-        odd |= (asks == MUST) & ~scanned.document
-        put = (asks != NOT) & scanned.document
-        arrived = records.arrived
-        since = np.where(arrived == UNKNOWN, scanned.cluster, arrived)
-        known = (arrived != UNKNOWN) | (scanned.spans[0] < scanned.spans[1])
-        odd |= put & known & (scanned.at - self._stream.max_future > since)
-        beat = scanned.kind == HEARTBEAT
-        odd |= beat & ((scanned.cluster < MIN_MS) | (scanned.cluster > MAX_MS))
-        odd |= beat & (arrived != UNKNOWN) & (scanned.cluster - self._stream.max_future > arrived)
-        return put & ~odd, odd
+    def _format(self, format: Format) -> Format:
+        return self._stream.format if format == "stream" else format
 
-    def _docs(self, scanned: Scanned, put: Bools, odd: Bools) -> list[Any]:
-        """The ids of documents, of the rows that a set may take out again."""
+    def _docs(self, scanned: Scanned, fate: Bytes) -> list[Any] | None:
+        """The ids of documents, of the rows that a set may take out again. One that is none makes its row odd."""
+        if not self._retracts.any():
+            return None
         docs: list[Any] = [None] * scanned.n
-        for row in np.flatnonzero(put & self._retracts[scanned.pair]).tolist():
+        for row in np.flatnonzero((fate == PUT) & self._retracts[scanned.pair]).tolist():
             try:
                 docs[row] = value(msgspec.json.decode(scanned.doc_id(row)))
             except (Rejected, msgspec.DecodeError):
-                odd[row] = True
+                fate[row] = ODD
         return docs
 
-    def _show(self, scanned: Scanned, records: Records, row: int, happenings: dict[int, Happening], odd: Bools) -> None:
-        """What models see of a row; one that cannot be shown is odd."""
-        try:
-            message = self.general.opener.open(records.raw(row))
-            if isinstance(message, Event):
-                happenings[row] = batch.happening(message, scanned.keys[scanned.key[row]][1], int(scanned.at[row]))
-        except Rejected:
-            odd[row] = True
+    def _happenings(self, scanned: Scanned, records: Records, fate: Bytes) -> dict[int, Happening]:
+        """What models see of rows. One that cannot be shown is odd."""
+        happenings: dict[int, Happening] = {}
+        for row in np.flatnonzero((fate == PUT) & self._modelled[scanned.pair]).tolist():
+            try:
+                message = self.general.opener.open(records.raw(row))
+                if isinstance(message, Event):
+                    happenings[row] = batch.happening(message, scanned.keys[scanned.key[row]][1], int(scanned.at[row]))
+            except Rejected:
+                fate[row] = ODD
+        return happenings
 
-    def _batch(self, scanned: Scanned, records: Records, put: Bools, odd: Bools, docs: list[Any]) -> Batch:
-        """All rows but the odd ones, which are VOID."""
-        beat, nothing = (scanned.kind == HEARTBEAT) & ~odd, np.zeros(scanned.n, np.int64)
-        key, keys = _used(scanned, put)
+    def _tokens(self, scanned: Scanned, fate: Bytes) -> list[str]:
+        """The resume tokens of the rows that are put in; "" for all others."""
+        tokens, spans = [""] * scanned.n, scanned.spans[:2]
+        begin, end = (spans - scanned.begin).tolist()
+        data = scanned.data.decode() if scanned.data.isascii() else None  # else places in the text are not those in the bytes
+        for row in np.flatnonzero((fate == PUT) & (spans[0] < spans[1])).tolist():
+            text = scanned.data[begin[row] : end[row]].decode() if data is None else data[begin[row] : end[row]]
+            tokens[row] = text.rsplit("/", 1)[0]
+        return tokens
+
+    def _made(self, records: Records, scanned: Scanned, found: Found, fate: Bytes, settle: Settle) -> tuple[Batch, int]:
+        """(all rows but the odd ones, which are VOID; how many are odd). The keys stay codes into the scanner's table, by which the
+        engine finds what it knows of them without looking at the keys themselves."""
+        n, order = scanned.n, scanned.keys.codes
+        narrow, short, wide = np.empty((NARROW, n), np.int8), np.empty((SHORT, n), np.int16), np.empty((WIDE, n), np.int64)
+        key = np.empty(n, np.int32)
+        keys, odd = settle(found, self._rules, fate, order, np.empty(len(order), np.int32), Made(narrow, short, wide, key))
         columns = Columns(
-            n=scanned.n,
-            kind=np.where(put, CHANGE, np.where(beat, TIME, VOID)).astype(np.int8),
-            cause=np.where(beat, BY_HEARTBEAT, BY_EVENT).astype(np.int8),
-            mark=self._marks(scanned, records, put, beat),
-            stream=np.where(put, self._number[scanned.pair], -1).astype(np.int16),
+            n=n,
+            kind=narrow[KIND],
+            cause=narrow[CAUSE],
+            mark=wide[MARK],
+            stream=short[STREAM],
             key=key,
-            keys=keys,
-            at=np.where(put, scanned.at, 0),
-            old_at=nothing,
-            put=put,
-            take=nothing.astype(np.bool_),
-            doc=docs,
+            keys=Picked(order[:keys], scanned.keys.table),
+            at=wide[AT],
+            old_at=wide[OLD_AT],
+            put=narrow[PUTS_IN].view(np.bool_),
+            take=narrow[TAKES_OUT].view(np.bool_),
+            doc=None,
             number=scanned.number,
             flag=scanned.flag,
             value={path: Codes(codes, scanned.table) for path, codes in scanned.value.items()},
         )
-        verdict = np.where(put, NONE, np.where(beat, CONTROL, IGNORED)).astype(np.int8)
-        pair = np.where(put, scanned.pair, -1).astype(np.int16)
-        return Batch(records, columns, verdict, self.general.pairs, pair, [], {}, {}, {}, (), self.general.opener)
-
-    def _marks(self, scanned: Scanned, records: Records, put: Bools, beat: Bools) -> Ints:
-        """What each row vouches for. An event of ours has an id; of when a bare document was written only its arrival tells."""
-        arrived = np.where(records.arrived == UNKNOWN, scanned.at, records.arrived)
-        written = np.where(scanned.spans[0] < scanned.spans[1], scanned.cluster, arrived)
-        events = event_mark(scanned.at, written, self._stream.out_of_order)
-        marks: Ints = np.where(put, events, np.where(beat, heartbeat_mark(scanned.cluster, self._stream.settle), NEVER))
-        return marks
+        opener = self.general.opener
+        return Batch(records, columns, narrow[VERDICT], self.general.pairs, short[PAIR], [], {}, {}, {}, (), opener), odd
 
 
 def _asks(reading: Any, op: str) -> int:
@@ -156,30 +181,6 @@ def _asks(reading: Any, op: str) -> int:
     if op == "delete":
         return NOT
     return PUTS if reading.trigger.before or reading.trigger.updates == "new_event" else NOT
-
-
-def _tokens(scanned: Scanned, put: Bools) -> list[str]:
-    """The resume tokens of the rows that are put in; "" for all others."""
-    tokens = [""] * scanned.n
-    begin, end = (scanned.spans[:2] - scanned.begin).tolist()
-    data = scanned.data.decode() if scanned.data.isascii() else None  # else places in the text are not those in the bytes
-    for row in compress(range(scanned.n), (put & (scanned.spans[0] < scanned.spans[1])).tolist()):
-        text = scanned.data[begin[row] : end[row]].decode() if data is None else data[begin[row] : end[row]]
-        tokens[row] = text.rsplit("/", 1)[0]
-    return tokens
-
-
-def _used(scanned: Scanned, put: Bools) -> tuple[npt.NDArray[np.int32], list[Any]]:
-    """(which key a row has, the keys), of the rows that are put in."""
-    key = np.where(put, scanned.key, -1)
-    used = np.zeros(len(scanned.keys) + 1, np.bool_)
-    used[key] = True
-    used[-1] = False
-    if used[:-1].all():
-        return key.astype(np.int32), list(scanned.keys)
-    place = np.cumsum(used) - 1
-    place[-1] = -1
-    return place[key].astype(np.int32), list(compress(scanned.keys, used.tolist()))
 
 
 # Rows that were read one by one, put among those that were read in place.
@@ -225,7 +226,7 @@ def merge(whole: Batch, rows: Ints, part: Batch) -> None:
     places = {key: place for place, key in enumerate(into.keys)} if len(given.keys) else {}
     table = np.array([*(places.setdefault(key, len(places)) for key in given.keys), -1], np.int32)
     into.key[rows] = table[given.key]
-    into.keys = list(places) or into.keys
+    into.keys = list(places) if len(given.keys) else into.keys
     for path, numbers in given.number.items():
         into.number[path][rows] = numbers
     for path, flags in given.flag.items():

@@ -68,7 +68,7 @@ class ShardPipeline:
     def begin(self, batch: Batch) -> Work:
         """Finds the repeats of a batch, whose keys are all in memory, and how its watermark moves."""
         self.book.meet(batch.columns.keys, batch.hashes)
-        columns, known = batch.columns, self.book.known
+        columns, known, keys = batch.columns, self.book.known, list(batch.columns.keys)
         slots, pairs, triggers = columns.key.tolist(), batch.pair.tolist(), [trigger for trigger, _ in batch.pairs]
         latest = dict[tuple[int, int], str]()
         for row, token in enumerate(batch.tokens):
@@ -76,12 +76,12 @@ class ShardPipeline:
                 name = (slots[row], pairs[row])
                 last = latest.get(name)
                 if last is None:
-                    last = known[columns.keys[name[0]]].tokens.get(triggers[name[1]], "")
+                    last = known[keys[name[0]]].tokens.get(triggers[name[1]], "")
                 if token <= last:
                     batch.void(row, REPEAT)
                 else:
                     latest[name] = token
-        return Work(batch, np.maximum.accumulate(np.maximum(columns.mark, self._engine.watermark)))
+        return Work(batch, keys, np.maximum.accumulate(np.maximum(columns.mark, self._engine.watermark)))
 
     def step(self, work: Work, begin: int, end: int, cursor: Cursor, budget: Budget) -> Part:
         """Takes rows from `begin` on, at most to `end`, as far as the budget goes. All keys due on the way are in memory."""
@@ -128,7 +128,7 @@ class ShardPipeline:
 
     def _remember(self, work: Work, rows: range) -> set[Key]:
         """Notes the last change of each key; the keys of these rows."""
-        batch, keys = work.batch, work.batch.columns.keys
+        batch, keys = work.batch, work.keys
         taken = np.flatnonzero(batch.verdict[rows.start : rows.stop] == NONE) + rows.start
         slots, pairs = batch.columns.key[taken], batch.pair[taken]
         _, last = np.unique((slots.astype(np.int64) * len(batch.pairs) + pairs)[::-1], return_index=True)
@@ -179,7 +179,7 @@ class ShardPipeline:
                 changes.signals(self._watching.time(watermark))
                 due = self._watching.first_due()
             if row in shown and row in happenings:
-                key = columns.keys[columns.key[row]]
+                key = work.keys[columns.key[row]]
                 changes.signals(self._watching.event(key, self.book.known[key].hash, happenings[row], watermark))
                 due = self._watching.first_due()
 
@@ -188,4 +188,4 @@ def _seen(work: Work, row: int, features: Mapping[str, Mapping[str, Any]]) -> Se
     batch, columns = work.batch, work.batch.columns
     event = batch.event(row)
     assert event is not None  # only a change is put in
-    return Seen(event.id or event.doc_id, event.trigger, untyped(columns.keys[columns.key[row]][1]), int(columns.at[row]), features)
+    return Seen(event.id or event.doc_id, event.trigger, untyped(work.keys[columns.key[row]][1]), int(columns.at[row]), features)

@@ -54,7 +54,7 @@ def test_kernels_are_compiled_when_a_source_of_theirs_changes_and_else_not(
     sources = [b"one"]
     monkeypatch.setattr(setup, "WARM_STAMP", tmp_path / "made" / "stamp")
     monkeypatch.setattr(setup, "kernel_sources", lambda: iter(sources))
-    monkeypatch.setattr(setup, "WARM", ("reading.warm",))
+    monkeypatch.setattr(setup, "WARM", ("consumer.intake.warm",))
     for changed in (True, False, True, False):
         setup.kernels()
         said = capsys.readouterr().out

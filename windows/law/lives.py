@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ def event_mark(at: T, written: T, out_of_order: int) -> T:
     >>> int(event_mark(10_000, 11_000, out_of_order=2_000)), int(event_mark(300_000, 11_000, out_of_order=0))
     (8000, 11000)
     """
-    return cast("T", np.minimum(at, np.maximum(written, LONG_AGO)) - out_of_order)
+    return np.minimum(at, np.maximum(written, LONG_AGO)) - out_of_order  # type: ignore[no-any-return]
 
 
 def heartbeat_mark(cluster: T, settle: int) -> T:

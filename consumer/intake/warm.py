@@ -1,4 +1,4 @@
-"""`python -m reading.warm`: have numba compile what reads KCL's lines and records ahead of a child's first batch, and keep it."""
+"""`python -m consumer.intake.warm`: have numba compile what reads KCL's lines and records ahead of a first batch, and keep it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import base64
 import json
 import sys
 import time
+from typing import Literal
 
-import numpy as np
-
+from config.specs import Pipeline, Stream, Trigger
+from consumer.intake.in_place import Reader as InPlace
+from consumer.intake.records import Raw
 from contract.codec import encode
 from contract.event import Event, Heartbeat
 from reading.lines import Reader
-from reading.scanner import EVENT, HEARTBEAT, Bare, Scanner
+from windows.engine import CHANGE, TIME
+from windows.law.spec import Measure, Tumbling, WindowSet
 
 FIRST = 49590338271490256608559692538361571095921575989136588898  # a sequence number as Kinesis writes them
 
@@ -34,14 +37,18 @@ def line(n: int) -> str:
 
 
 def scan() -> None:
-    """Records of both formats, to columns."""
-    document = {"k": 1, "n": 1.5, "at": 1}
+    """Records of both formats, to batches."""
+    document = {"k": 1, "n": 1.5, "v": "a", "at": 1}
     message = Event("1/k", "t", "k", "insert", 1, 1, 1, 1, document)
-    for bare, lines in ((None, [encode(message), encode(Heartbeat(1))]), (Bare(0, "at"), [json.dumps(document).encode()])):
-        data = b"".join(line + b"\n" for line in lines)
-        places = np.cumsum([0, *(len(line) + 1 for line in lines)])
-        found = Scanner({("t", "k"): [("n", "number"), ("k", "value")]}, bare).read(data, places)
-        assert found.kind.tolist() == [EVENT, HEARTBEAT][: len(lines)]
+    events, documents = [encode(message), encode(Heartbeat(1))], [json.dumps(document).encode()]
+    formats: tuple[tuple[Literal["event", "document"], list[bytes]], ...] = (("event", events), ("document", documents))
+    for format, data in formats:
+        trigger = Trigger("t", "d", "c", ("k",), time="at")
+        measures = (Measure("n", "sum", "n"), Measure("v", "distinct", "v"))
+        spec = Pipeline(Stream("s", format=format), (trigger,), (WindowSet("w", "t", "k", Tumbling(60_000), measures),))
+        for modelled in ((), (("t", "k"),)):
+            batch = InPlace(spec, modelled).read([Raw(line, None, n) for n, line in enumerate(data)])
+            assert batch.columns.kind.tolist() == [CHANGE, TIME][: len(data)]
 
 
 def warm() -> float:
