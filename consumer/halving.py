@@ -15,7 +15,6 @@ from consumer.store.contract import Doc, Effects
 from consumer.store.layout import CURSORS, DEAD_LETTERS, HEALTH, KEYS
 from contract.errors import Misconfigured, Rejected, Unstorable
 
-Position = tuple[int, int]  # sequence, sub
 LEAST = Budget(1, 1, 1)
 OURS = (CURSORS, DEAD_LETTERS, HEALTH, KEYS)
 
@@ -25,35 +24,28 @@ class Halving:
 
     def __init__(self, whole: Budget) -> None:
         self._whole = self.budget = whole
-        self._letters: dict[Position | None, Rejected] = {}
-        self._suspect: Position | None = None
-        self._left_out: dict[tuple[str, str], Unstorable] = {}
         self._rows = 0
-        self._first: Position | None = None
+        self._suspect: Rejected | None = None  # why the first record that is not in yet may be one
+        self._left_out: dict[tuple[str, str], Unstorable] = {}
 
     def mark(self, batch: Batch) -> None:
-        """Of the records that were found only the time goes in."""
-        if self._letters:
-            for row in range(batch.n):
-                cause = self._letters.get(_position(batch, row))
-                if cause is not None:
-                    batch.condemn(row, cause)
+        """Of a suspect, which a batch that is read again begins with, only the time goes in."""
+        if self._suspect is not None:
+            batch.condemn(0, self._suspect)
 
-    def trying(self, batch: Batch | None, begin: int, done: int) -> None:
-        """What is committed next: rows begin .. done - 1, no row where it is time alone."""
-        self._rows = done - begin
-        self._first = _position(batch, begin) if batch is not None and done > begin else None
+    def trying(self, rows: int) -> None:
+        """So many rows are committed next; none where it is time alone."""
+        self._rows = rows
 
     def failed(self, error: Unstorable) -> None:
         """That was not taken. Raises Misconfigured where there is nothing that could be left out."""
         if self._rows > 1 or (error.place is None and self.budget != LEAST):
             rows, windows, judged = min(self.budget.rows, self._rows), self.budget.windows, self.budget.judged
             self.budget = Budget(max(rows // 2, 1), max(windows // 2, 1), max(judged // 2, 1))
-        elif self._first is not None and self._first not in self._letters:
-            self._suspect = self._first
-            self._letters[self._suspect] = Rejected("refused", str(error))
+        elif self._rows and self._suspect is None:
+            self._suspect = Rejected("refused", str(error))
         else:
-            self._letters.pop(self._first, None)
+            self._suspect = None
             self._leave_out(error)
 
     def _leave_out(self, error: Unstorable) -> None:
@@ -63,7 +55,7 @@ class Halving:
 
     def committed(self) -> None:
         """If this was the record that was looked for, all that follow go at once again."""
-        if self._suspect is not None:
+        if self._rows and self._suspect is not None:
             self._suspect, self.budget = None, self._whole
 
     def without(self, effects: Effects) -> Effects:
@@ -79,8 +71,3 @@ class Halving:
 
 def _name(place: tuple[str, Any]) -> tuple[str, str]:
     return place[0], repr(place[1])  # of an `_id` that perhaps nothing else can be made of
-
-
-def _position(batch: Batch, row: int) -> Position:
-    raw = batch.raws[row]
-    return raw.sequence, raw.sub

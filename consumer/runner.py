@@ -85,15 +85,14 @@ class Runner:
     def feed(self, raws: Sequence[Raw]) -> Cursor:
         """Takes records in the order of the stream; the cursor behind them, all of it committed. Raises Fenced."""
         records = raws if isinstance(raws, Records) else Listed(raws)
-        if len(self._fresh(records)):
-            self._whole(lambda: self._take(self._fresh(records)))
+        self._whole(lambda: self._take(records))
         return self.cursor
 
-    def _fresh(self, records: Records) -> Records:
-        """Those whose effects are not in the views yet."""
-        return records if self.cursor.sequence is None else records.after(self.cursor.sequence, self.cursor.sub)
-
-    def _take(self, fresh: Records) -> None:
+    def _take(self, records: Records) -> None:
+        """Takes those whose effects are not in the views yet."""
+        fresh = records if self.cursor.sequence is None else records.after(self.cursor.sequence, self.cursor.sub)
+        if not len(fresh):
+            return
         batch = self._pipeline.reader.read(fresh)
         self._halving.mark(batch)
         self._load(batch.columns.keys)
@@ -104,7 +103,7 @@ class Runner:
                 self._pass(int(work.watermarks[begin]), int(batch.columns.cause[begin]), self.cursor, batch.columns.keys)
             while begin < end:
                 part = self._pipeline.step(work, begin, end, self.cursor, self._halving.budget)
-                self._halving.trying(batch, begin, part.done)
+                self._halving.trying(part.done - begin)
                 begin = self._commit(part)
         self._forget(())
 
@@ -114,8 +113,12 @@ class Runner:
         watermark = now_ms - self._settle
         if self._bare and watermark > self.cursor.watermark:
             moved = self.cursor.moved(self.cursor.sequence, self.cursor.sub, watermark, self.cursor.counters)
-            self._whole(lambda: self._pass(watermark, BY_IDLE, moved, ()))
-            self._forget(())
+
+            def work() -> None:
+                self._pass(watermark, BY_IDLE, moved, ())
+                self._forget(())
+
+            self._whole(work)
         return self.cursor
 
     def finish(self) -> Cursor:
@@ -137,7 +140,7 @@ class Runner:
             page, last = self._load_due(watermark)
             if last is not None and page == before:
                 raise RuntimeError("what was due has been done, and is still due: an engine's fault")
-            self._halving.trying(None, 0, 0)
+            self._halving.trying(0)
             done = 0
             while not done:
                 to = moved if last is None else self.cursor

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from consumer.intake.batch import Budget
 from consumer.runner import Runner
@@ -14,7 +16,7 @@ from consumer.store.contract import Cursor, Doc, Effects
 from consumer.store.memory import MemoryStore
 from contract.errors import Misconfigured, Unstorable
 from tests.consumer.stream import SHARD, SMALL, SPEC, Result, S, beat, change, feed, raws, result, whole
-from tests.consumer.test_batches import records
+from tests.consumer.test_batches import records, ways
 
 Refuses = Callable[[str, Doc], bool]
 SCORES = "fraud_scores"
@@ -74,6 +76,22 @@ def test_a_record_whose_score_is_refused_is_a_dead_letter_and_counts_nowhere(poi
 @given(lines=records)
 def test_commits_that_are_too_large_are_made_smaller_and_nothing_is_lost(lines: list[bytes]) -> None:
     assert run(lines, Picky(lambda name, document: False, most=9)) == whole(lines)
+
+
+@settings(max_examples=60)
+@given(lines=records, way=ways, every=st.integers(1, 4))
+def test_whatever_documents_are_refused_every_record_is_in_one_class_and_the_shard_goes_on(
+    lines: list[bytes], way: dict[str, Any], every: int
+) -> None:
+    def refuses(name: str, document: Doc) -> bool:
+        return name not in ("dead_letters", "health") and zlib.crc32(repr((name, document["_id"])).encode()) % every == 0
+
+    options = {name: value for name, value in way.items() if name != "cuts"}
+    found = run(lines, Picky(refuses), **options)
+    assert found.counters.records == len(lines)
+    assert not any(refuses(name, document) for name, documents in found.documents.items() for document in documents)
+    kept = [letter for letter in found.documents["dead_letters"] if letter["record"] is not None or letter["binary"] is not None]
+    assert len(kept) == sum(found.counters.dead_by_reason.values())
 
 
 def test_a_window_that_time_closes_is_no_fault_of_the_record_that_brought_the_time() -> None:
