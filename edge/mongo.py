@@ -38,9 +38,9 @@ REFUSED = NO_RIGHTS | STANDALONE | {26, 115, 263}  # what this server does not d
 def connect(uri: str, who: str, **own: Any) -> Client:
     """A client, not yet connected. `who` we are in the server's log; what the URI says of times goes before `own`, and that before
     ours. Dates beyond Python's come as DatetimeMS. Raises Misconfigured."""
-    waits = {name: ms for name, ms in {**WAITS, **own}.items() if name.lower() not in uri.lower()}
+    options = {name: v for name, v in {**WAITS, **own}.items() if name.lower() not in uri.lower()}
     try:
-        return MongoClient(uri, appname=f"eddy-{who}", tz_aware=True, datetime_conversion="DATETIME_AUTO", **waits)
+        return MongoClient(uri, appname=f"eddy-{who}", tz_aware=True, datetime_conversion="DATETIME_AUTO", **options)
     except (ConfigurationError, ValueError) as error:
         raise Misconfigured(f"MONGODB_URI: cannot be used: {error}") from None
 

@@ -9,7 +9,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from config.specs import Trigger
 from contract.errors import Fatal, Misconfigured
-from edge.mongo import NO_RIGHTS, Client
+from edge.mongo import Client
 from producer.match import under
 from producer.mongo import reaction
 
@@ -28,7 +28,7 @@ def _refusal(client: Client, trigger: Trigger) -> str | None:
         next(client[trigger.database][trigger.collection].aggregate(asked), None)
     except OperationFailure as error:
         told = reaction(error, f"trying the match of trigger {trigger.name}")
-        if type(told) is not Fatal or error.code in NO_RIGHTS:
+        if type(told) is not Fatal:
             raise told from error
         return f"MongoDB refuses it (code {error.code}): {(error.details or {}).get('errmsg', '')}"
     except PyMongoError as error:

@@ -12,14 +12,13 @@ from pymongo.errors import BulkWriteError, OperationFailure
 
 from consumer.store.contract import Doc
 from contract.errors import Unstorable
-from edge.mongo import code_of, passes, said_of
+from edge.mongo import REFUSED, code_of, passes, said_of
 
 NOT_BSON = (BSONError, OverflowError, UnicodeError, RecursionError)  # a number beyond 64 bits, more than 16 MB, far too deep
 LARGEST, DEEPEST = 16 << 20, 180  # of what MongoDB stores: bytes, levels
 TAKEN = 11000  # by another document, in an index that allows each value once
 BY_ONE = frozenset({15, 22, 10334})  # a document that is too deep, is none, or is too large
 BY_ALL = frozenset({257, 388, 10334, 17419, 17420})  # too much in one statement or one transaction; a part of it may do
-REFUSED = frozenset({13, 26})  # of a whole collection
 
 
 @contextmanager
