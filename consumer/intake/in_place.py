@@ -76,7 +76,8 @@ class Reader:
     def read(self, raws: Sequence[Raw]) -> Batch:
         """One batch of all those records, in their order."""
         records = raws if isinstance(raws, Records) else Listed(raws)
-        scanner = self._scanner(records.format)
+        format = self._stream.format if records.format == "stream" else records.format
+        scanner = self._scanner(format) if format is not None else None
         if scanner is None:
             return self.general.read(records)
         scanned = scanner.read(records.data, records.places)
@@ -89,28 +90,21 @@ class Reader:
             made.columns.doc, made.happenings = docs, happenings
         else:
             made, odd = self._made(records, scanned, found, fate, judge_and_settle)
-        bare = records.format is not None and self._format(records.format) == "document"
-        made.tokens = [""] * made.n if bare else self._tokens(scanned, fate)
+        made.tokens = [""] * made.n if format == "document" else self._tokens(scanned, fate)
         if odd:
             rows = np.flatnonzero(fate == ODD)
             merge(made, rows, self.general.read([records.raw(row) for row in rows.tolist()]))
         made.hashes = Hashes(made.columns.key, made.columns.keys, records, self._stream.format == "event")
         return made
 
-    def _scanner(self, format: Format | None) -> Scanner | None:
+    def _scanner(self, format: Format) -> Scanner | None:
         """What reads records of a format; None: nothing does at once."""
-        if format is None:
-            return None
-        format = self._format(format)
         if format not in self._scanners:
             time = self.general.readings[0].trigger.time if self.general.readings else None
             bare = Bare(0, time) if format == "document" and time is not None else None
             known = bool(self.general.readings) and (format == "event" or bare is not None)
             self._scanners[format] = Scanner(self._needs, bare) if known else None
         return self._scanners[format]
-
-    def _format(self, format: Format) -> Format:
-        return self._stream.format if format == "stream" else format
 
     def _docs(self, scanned: Scanned, fate: Bytes) -> list[Any] | None:
         """The ids of documents, of the rows that a set may take out again. One that is none makes its row odd."""
