@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Context, Decimal
 from typing import Any, overload
 
@@ -11,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from windows.engine import Ints
-from windows.kernels.slots import recode
+from windows.kernels.slots import UNKNOWN, recode
 
 CROWD = 50_000  # so many codes are no crowd
 A_LOOK = 256  # words that are looked through in the time that a new value takes
-UNKNOWN = -2  # no code yet
 INT64 = 1 << 63
+OTHER = 1 << 62  # a value that is none of some
 EXACT = Context(prec=64)  # more digits than a decimal of BSON's has
 IDLE = 256  # a table that was not asked for in so many asks is forgotten
 
@@ -77,12 +78,48 @@ class Beside:
 
 
 class _Known:
-    """numbers beside a table."""
+    """numbers beside a table. seen: how many of its entries somebody has looked at."""
 
-    __slots__ = ("asked", "numbers", "table")
+    __slots__ = ("asked", "numbers", "seen", "table")
 
     def __init__(self, table: Sequence[Hashable]) -> None:
-        self.table, self.numbers, self.asked = table, np.empty(0, np.int64), 0
+        self.table, self.numbers, self.asked, self.seen = table, np.empty(0, np.int64), 0, 0
+
+
+class Told:
+    """Which of a few texts a value is: their codes, OTHER for all other values, -1 for None. New values need no code of their own,
+    and are not even hashed.
+
+    >>> told, column = Told({"x": 7}), np.empty(3, np.int64)
+    >>> told.column(["x", None, "x"], column); column.tolist()
+    [7, -1, 7]
+    """
+
+    def __init__(self, texts: Mapping[str, int]) -> None:
+        self._codes = dict[Hashable, int]([(None, -1), *texts.items()])
+        self._tables = Beside(OTHER)
+
+    def column(self, values: Sequence[Hashable], out: Ints) -> None:
+        """The codes of a column, to `out`."""
+        if not isinstance(values, Codes):
+            out[:] = [self._codes.get(v, OTHER) if v is None or type(v) is str else OTHER for v in values]
+            return
+        known, count = self._tables.of(values.table), len(values.table)
+        if known.seen < count:
+            for value, code in self._codes.items():
+                self._tell(known, value, code, count)
+            known.seen = count
+        np.take(known.numbers, values.codes, out=out, mode="clip") if count else out.fill(-1)
+        out[values.codes < 0] = -1
+
+    def _tell(self, known: _Known, value: Hashable, code: int, count: int) -> None:
+        """Notes where a value stands among the new entries of a table."""
+        at, table = known.seen, known.table
+        with suppress(ValueError):
+            while at < count:
+                at = table.index(value, at, count)
+                known.numbers[at] = code
+                at += 1
 
 
 class Interner(dict[Any, int]):
@@ -107,7 +144,10 @@ class Interner(dict[Any, int]):
     def __missing__(self, value: Hashable) -> int:
         name = seeded(value)
         if name is value or name not in self:
-            self._take([value], [name])
+            code = self.free.pop() if self.free else len(self.values_by_code)
+            self.values_by_code += [None] * (code + 1 - len(self.values_by_code))
+            self.values_by_code[code] = value
+            self[name] = code
             self._renamed = self._renamed or name is not value
         return self[name]
 
@@ -122,8 +162,9 @@ class Interner(dict[Any, int]):
             self._missing = np.empty(2 * len(codes), np.int64)
         n = recode(codes, own, out, self._missing)
         if n:
-            places = list(dict.fromkeys(self._missing[:n].tolist()))
-            own[places] = self._coded([table[place] for place in places])
+            places = self._missing[:n].copy()
+            own[places] = UNKNOWN
+            own[places] = self._coded(list(map(table.__getitem__, places.tolist())))
             recode(codes, own, out, self._missing)
 
     def pin(self) -> None:
@@ -140,8 +181,13 @@ class Interner(dict[Any, int]):
         used[: self._pinned] = True
         used[self.free] = True
         table, codes = self.values_by_code, np.flatnonzero(~used).tolist()
-        values = map(table.__getitem__, codes)
-        deque(map(self.__delitem__, map(seeded, values) if self._renamed else values), maxlen=0)
+        if self._renamed or 2 * len(codes) < len(self):
+            deque(map(self.__delitem__, map(seeded, map(table.__getitem__, codes))), maxlen=0)
+        else:  # sooner made anew
+            kept = [(table[code], code) for code in np.flatnonzero(used).tolist()]
+            self.clear()
+            self.update(kept)
+            self[None] = -1  # also codes that are free have None
         for code in codes:
             table[code] = None
         self.free += codes
@@ -151,23 +197,33 @@ class Interner(dict[Any, int]):
             numbers[gone[numbers]] = UNKNOWN
 
     def _coded(self, values: Sequence[Hashable]) -> list[int]:
-        """The codes of values. Where all are new they are taken up together, at a fraction of what one by one costs."""
-        if Decimal not in set(map(type, values)) and self.keys().isdisjoint(values) and len(set(values)) == len(values):
-            return self._take(values, values)
-        return list(map(self.__getitem__, values))
-
-    def _take(self, values: Sequence[Hashable], names: Sequence[Hashable]) -> list[int]:
-        """Codes for values that have none, which are named so."""
+        """The codes of values. Most are new: so each is offered a free one as it is looked up, which it takes if it has none."""
+        if Decimal in set(map(type, values)):
+            return list(map(self.__getitem__, values))
         table, free = self.values_by_code, self.free
-        codes = free[len(free) - min(len(free), len(values)) :]
-        del free[len(free) - len(codes) :]
-        for code, value in zip(codes, values, strict=False):
-            table[code] = value
-        first = len(table)
-        table += values[len(codes) :]
-        codes += range(first, len(table))
-        self.update(zip(names, codes, strict=True))
+        again = max(len(free) - len(values), 0)
+        offered = free[again:]
+        offered += range(len(table), len(table) + len(values) - len(offered))
+        try:
+            codes = list(map(self.setdefault, values, offered))
+        except TypeError:  # one that cannot be hashed, and none behind it has been asked for
+            self._withdraw(values, offered)
+            raise
+        del free[again:]
+        table += [None] * (max(offered, default=-1) + 1 - len(table))
+        for value, code, offer in zip(values, codes, offered, strict=True):
+            if code == offer:
+                table[code] = value
+            else:
+                free.append(offer)
         return codes
+
+    def _withdraw(self, values: Sequence[Hashable], offered: Sequence[int]) -> None:
+        """Codes that values have taken, up to one that cannot be hashed, are as they were."""
+        with suppress(TypeError):
+            for value, offer in zip(values, offered, strict=True):
+                if self.get(value) == offer:
+                    del self[value]
 
 
 def seeded(value: Hashable) -> Hashable:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from windows.columnar.codes import Beside, Codes, Interner
+from windows.columnar.codes import Beside, Codes, Interner, Told
 from windows.engine import Columns, Key
 from windows.kernels.slots import find_slots
 from windows.law.expr import Expr, FieldKind
@@ -26,8 +26,10 @@ class Inputs:
         self._codes = codes
         self._missing = np.empty(0, np.int64)
         self._tables = Beside()
-        self._numbers, self._values = list(plan.columns.numbers), list(plan.columns.values)
-        self._flags = list(plan.columns.flags)
+        columns = plan.columns
+        self._numbers, self._values = list(columns.numbers), list(columns.values)
+        self._told = {path: Told(columns.known.get(path, {})) for path in self._values if path not in columns.kept}
+        self._flags = list(columns.flags)
         self._readers = {
             what: [n for n, m in enumerate(plan.streams) if what in _expressions([s for s in sets if (s.trigger, s.key) == m])]
             for what in self._flags
@@ -77,6 +79,8 @@ class Inputs:
         for i, path in enumerate(self._values):
             if path == DOCUMENT:
                 self._documents(batch, codes[i])
+            elif path in self._told:
+                self._told[path].column(batch.value[path], codes[i])
             else:
                 self._interned(batch.value[path], slot, codes[i])
         return numbers, flags, codes

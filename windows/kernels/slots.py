@@ -9,6 +9,7 @@ from compiled.kernel import kernel
 
 Ints = npt.NDArray[np.int64]
 CHANGE = 1  # as in windows.engine
+UNKNOWN, ASKED = -2, -3  # no number yet
 
 
 @kernel
@@ -40,12 +41,13 @@ def find_slots(
 
 @kernel
 def recode(codes: Ints, own: Ints, out: Ints, missing: Ints) -> int:
-    """own[code] for each code, -1 where it is negative. Gives how many have no number yet (own[code] is less than -1); their codes
-    go to `missing`."""
+    """own[code] for each code, -1 where it is negative. Gives how many codes have no number yet (own[code] is UNKNOWN): they go to
+    `missing`, each once, and are ASKED from then on."""
     n = 0
     for i in range(codes.size):
         out[i] = own[codes[i]] if codes[i] >= 0 else -1
-        if out[i] < -1:
+        if out[i] == UNKNOWN:
             missing[n] = codes[i]
+            own[codes[i]] = ASKED
             n += 1
     return n

@@ -81,7 +81,7 @@ class Cells:
         col = -1
         if m.field is not None:
             number = m.fn in NUMERIC
-            col = columns.number(m.field) if number else columns.value(m.field)
+            col = columns.number(m.field) if number else columns.keep(m.field)
             terms = (*terms, (tables.HAS_NUMBER if number else tables.HAS_VALUE, col))
         bit = row["bit"] = self._bit(terms)
         if col >= 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from windows.kernels import conditions as k
@@ -13,12 +13,18 @@ ARITHMETIC = {"+": 0, "-": 1, "*": 2, "/": 3, "%": 4}
 
 
 class Columns:
-    """The columns that an engine reads of a batch, numbered: numbers, flags (and expressions for Python to judge), values."""
+    """The columns that an engine reads of a batch, numbered: numbers, flags (and expressions for Python to judge), values.
+
+    known: the texts that a column of values is compared with. kept: the columns whose values are kept or compared with each other;
+    of any other one it only matters which of those texts a value is, if any.
+    """
 
     def __init__(self, intern: Callable[[Hashable], int]) -> None:
         self.numbers: dict[str, int] = {}
         self.flags: dict[str | Expr, int] = {}
         self.values: dict[str, int] = {}
+        self.known: dict[str, dict[str, int]] = {}
+        self.kept: set[str] = set()
         self.intern = intern
 
     def number(self, path: str) -> int:
@@ -32,6 +38,20 @@ class Columns:
     def value(self, path: str) -> int:
         """Number of a column of values."""
         return self.values.setdefault(path, len(self.values))
+
+    def keep(self, path: str) -> int:
+        """The same, of one whose values are kept."""
+        self.kept.add(path)
+        return self.value(path)
+
+    def know(self, sides: Sequence[Tree]) -> None:
+        """Values are compared with each other: fields and texts."""
+        paths = [side[1] for side in sides if side[0] == "field"]
+        texts = {side[1]: self.intern(side[1]) for side in sides if side[0] == "const"}
+        for path in paths:
+            self.known[path] = self.known.get(path, {}) | texts
+        if len(paths) > 1:
+            self.kept.update(paths)
 
 
 class Machine:
@@ -87,10 +107,13 @@ class Machine:
         a, b = self._tree(tree[2], kind), self._tree(tree[3], kind)
         if kind == "number":
             return self._op(k.O_CMP + COMPARISONS[tree[1]], a, b)
+        if kind == "value":
+            self._columns.know(tree[2:])
         return self._op(k.O_SAME + COMPARISONS[tree[1]], a, b)
 
     def _in(self, tree: Tree) -> int:
         if kind_of(tree[1]) == "value":
+            self._columns.know([tree[1], *(("const", v) for v in tree[2])])
             return self._op(k.O_IN_CODES, self._tree(tree[1], "value"), self._lists([self._columns.intern(v) for v in tree[2]]))
         return self._op(k.O_IN_NUMBERS, self._tree(tree[1], "number"), self._lists([float(v) for v in tree[2]]))
 

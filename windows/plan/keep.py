@@ -24,7 +24,7 @@ def keeps(spec: WindowSet) -> bool:
 
 def more_columns(spec: WindowSet, columns: Columns) -> list[int]:
     """Columns of a set's events beside its fields: the document, and how the event came (that one stands last)."""
-    document = [-1 - columns.value(DOCUMENT)] if spec.retract else []
+    document = [-1 - columns.keep(DOCUMENT)] if spec.retract else []
     return document + ([tables.RAW] if keeps(spec) else [])
 
 

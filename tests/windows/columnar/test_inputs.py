@@ -7,11 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reading.spellings import Picked
-from windows.columnar.codes import IDLE, Beside, Codes, Interner
+from windows.columnar.codes import IDLE, OTHER, Beside, Codes, Interner, Told
 from windows.columnar.inputs import Inputs
 from windows.engine import CHANGE, NEVER, Columns
 from windows.plan.plan import Plan
@@ -81,10 +82,38 @@ def test_values_get_codes_of_a_table_that_grows() -> None:
     interner, table = Interner(), ["a", None, "b"]
     assert coded(interner, Codes(np.array([2, -1, 0, 1]), table)) == [0, -1, 1, -1]
     table += ["c", "a"]
-    assert coded(interner, Codes(np.array([4, 3, 2]), table)) == [1, 2, 0]
+    a, c, b = coded(interner, Codes(np.array([4, 3, 2]), table))
+    assert (a, b) == (1, 0)
     assert coded(interner, Codes(np.array([], np.int64), [])) == []
-    assert coded(interner, ["c", None, "d"]) == [2, -1, 3]
-    assert interner.values_by_code == ["b", "a", "c", "d"]
+    assert coded(interner, ["c", None, "d"]) == [c, -1, interner["d"]]
+    assert [interner.values_by_code[interner[value]] for value in "abcd"] == list("abcd")
+    assert len(interner.values_by_code) == 4  # a code that was offered to a value which had one goes to the next
+
+
+def test_a_table_with_a_value_that_cannot_be_hashed_changes_nothing() -> None:
+    interner, table = Interner(), ["a", "b", ["c"], "d"]
+    with pytest.raises(TypeError):
+        coded(interner, Codes(np.arange(4), table))  # type: ignore[arg-type]
+    assert interner == {None: -1}
+    assert coded(interner, Codes(np.array([3, 1, 0]), table)) == [0, 1, 2]  # type: ignore[arg-type]
+    assert interner.values_by_code == ["d", "b", "a"]
+
+
+COMPARED = st.sampled_from(["x", "y", None, "other", 5, 5.0, Decimal("0.1"), ("d", 1), ("j", "x")])
+
+
+@given(st.lists(st.tuples(st.lists(COMPARED, max_size=6), st.booleans()), max_size=8))
+def test_which_of_a_few_texts_a_value_is(batches: list[tuple[list[Any], bool]]) -> None:
+    told, table, expected = Told({"x": 4, "y": 9}), list[Any](), {None: -1, "x": 4, "y": 9}
+    for values, listed in batches:
+        out = np.empty(len(values), np.int64)
+        places = np.arange(len(table), len(table) + len(values))
+        table += values
+        told.column(values if listed else Codes(places, table), out)
+        assert out.tolist() == [expected.get(value, OTHER) for value in values]
+        told.column(Codes(np.append(places[::-1], -1)[: len(values)], table), out)
+        again = [expected.get(value, OTHER) for value in reversed(values)]
+        assert out.tolist() == (again if len(places) else [])
 
 
 @given(st.lists(st.tuples(st.lists(st.integers(-1, 30), max_size=12), st.sets(st.integers(0, 30), max_size=6)), max_size=12))
