@@ -120,9 +120,11 @@ def dynamodb(env: Environment, how: Config = FEW_TRIES) -> DynamoDBClient:
 
 
 def session(env: Environment) -> boto3.Session:
-    """Credentials and region. A profile goes before keys; without either boto3 looks for a role."""
-    keys = (None, None, None) if env.profile else (env.access_key_id, env.secret_access_key, env.session_token)
-    return boto3.Session(*keys, region_name=env.region, profile_name=env.profile)
+    """Credentials and region. Keys go before a profile, as for KCL's SDK in Java, so that a consumer is one account; without either
+    boto3 looks for a role."""
+    if env.access_key_id is None:
+        return boto3.Session(region_name=env.region, profile_name=env.profile)
+    return boto3.Session(env.access_key_id, env.secret_access_key, env.session_token, region_name=env.region)
 
 
 def code_of(error: Exception) -> str:

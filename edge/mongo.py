@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from dns.exception import Timeout
+from dns.resolver import NoNameservers
 from pymongo import MongoClient
 from pymongo.errors import (
     BulkWriteError,
@@ -24,6 +26,7 @@ Client = MongoClient[dict[str, Any]]
 # An absent server is given up on after seconds, so that we wait ourselves and say so; and an answer may never come. In ms.
 WAITS = {"serverSelectionTimeoutMS": 5_000, "connectTimeoutMS": 5_000, "socketTimeoutMS": 120_000}
 PASSING = (ConnectionFailure, WaitQueueTimeoutError, ExecutionTimeout)
+NO_NAMES = (Timeout, NoNameservers, OSError)  # nobody says where mongodb+srv:// is; that there is no such name is an answer
 LABELS = ("TransientTransactionError", "UnknownTransactionCommitResult", "RetryableWriteError", "ResumableChangeStreamError")
 # lock timeout, write conflict, no such transaction, snapshot gone, two upserts that met
 CONFLICTS = frozenset({24, 112, 246, 251, 11000})
@@ -36,11 +39,13 @@ REFUSED = NO_RIGHTS | STANDALONE | {26, 115, 263}  # what this server does not d
 
 
 def connect(uri: str, who: str, **own: Any) -> Client:
-    """A client, not yet connected. `who` we are in the server's log; what the URI says of times goes before `own`, and that before
-    ours. Dates beyond Python's come as DatetimeMS. Raises Misconfigured."""
+    """A client, not yet connected: what its first command says of the address is sorted as all errors are. `who` we are in the
+    server's log; what the URI says of times goes before `own`, and that before ours. Dates beyond Python's come as DatetimeMS.
+    Raises Misconfigured."""
     options = {name: v for name, v in {**WAITS, **own}.items() if name.lower() not in uri.lower()}
+    how: dict[str, Any] = {"connect": False, "tz_aware": True, "datetime_conversion": "DATETIME_AUTO"}
     try:
-        return MongoClient(uri, appname=f"eddy-{who}", tz_aware=True, datetime_conversion="DATETIME_AUTO", **options)
+        return MongoClient(uri, appname=f"eddy-{who}", **how, **options)
     except (ConfigurationError, ValueError) as error:
         raise Misconfigured(f"MONGODB_URI: cannot be used: {error}") from None
 
@@ -49,7 +54,7 @@ def reaction(error: PyMongoError, doing: str) -> Retryable | Fatal:
     """Retryable: away or busy. Misconfigured: will not have us. Fatal: neither, so nobody should guess."""
     if code_of(error) in REFUSED:
         return Misconfigured(f"MongoDB refused, {doing}: {said_of(error)}")
-    if isinstance(error, (ConfigurationError, InvalidURI)):
+    if isinstance(error, (ConfigurationError, InvalidURI)) and not passes(error):
         return Misconfigured(f"MONGODB_URI: cannot be used: {error}")
     if passes(error):
         return Retryable(f"MongoDB is away or busy, {doing}: {said_of(error)}")
@@ -58,7 +63,8 @@ def reaction(error: PyMongoError, doing: str) -> Retryable | Fatal:
 
 def passes(error: PyMongoError) -> bool:
     """Whether the same may succeed later."""
-    return isinstance(error, PASSING) or code_of(error) in AWAY | CONFLICTS or _labelled(error)
+    unnamed = isinstance(error, ConfigurationError) and isinstance(error.__cause__, NO_NAMES)
+    return unnamed or isinstance(error, PASSING) or code_of(error) in AWAY | CONFLICTS or _labelled(error)
 
 
 @contextmanager
@@ -92,6 +98,6 @@ def said_of(error: PyMongoError) -> str:
     name = (error.details or {}).get("codeName", "") if isinstance(error, OperationFailure) else ""
     code = code_of(error)
     parts = [type(error).__name__, "" if code is None else f"code {code}", str(name)]
-    if isinstance(error, ConnectionFailure):
+    if isinstance(error, (ConnectionFailure, ConfigurationError)):
         parts.append(str(error).split(", Timeout:")[0])
     return " ".join(part for part in parts if part)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bson.errors import BSONError
 from pymongo.errors import OperationFailure, PyMongoError
 
 from config.specs import Trigger
@@ -33,4 +34,6 @@ def _refusal(client: Client, trigger: Trigger) -> str | None:
         return f"MongoDB refuses it (code {error.code}): {(error.details or {}).get('errmsg', '')}"
     except PyMongoError as error:
         raise reaction(error, f"trying the match of trigger {trigger.name}") from error
+    except BSONError as error:
+        return f"it cannot be sent to MongoDB: {error}"
     return None

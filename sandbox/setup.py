@@ -110,8 +110,8 @@ def packages(names: Sequence[str] | None) -> None:
 
 def pip(arguments: Sequence[str]) -> None:
     """pip install, once more if it fails; one line for each package that it fetches or builds."""
-    quiet = ("--no-input", "--disable-pip-version-check", "--progress-bar", "off")
-    command = [str(PYTHON), "-m", "pip", "install", *quiet, *arguments]
+    how = ("--no-input", "--disable-pip-version-check", "--progress-bar", "off", "--no-compile")  # most modules are never imported
+    command = [str(PYTHON), "-m", "pip", "install", *how, *arguments]
     for attempt in (1, 2):
         lines: list[str] = []
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT) as process:

@@ -46,7 +46,7 @@ EDGES: Mapping[str, tuple[str, ...]] = {
     "compiled/records.py": ("numpy",),
     "compiled/stamps.py": ("numpy",),
     "reading/kernels.py": ("numba", "llvmlite"),
-    "edge/mongo.py": ("pymongo",),
+    "edge/mongo.py": ("pymongo", "dns"),
     "edge/aws.py": ("config", *AWS),
     "producer/source.py": ("pymongo",),
     "producer/mongo.py": ("pymongo",),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import dns.resolver
 import pytest
 from botocore import exceptions as boto
 from botocore.exceptions import ClientError
 from pymongo import errors as pymongo
 
+from config.environment import environment
 from contract.errors import Fatal, Misconfigured, Retryable
 from edge import aws, mongo
 from edge.patience import patiently
@@ -60,12 +63,37 @@ def test_an_address_that_is_none(uri: str) -> None:
         mongo.connect(uri, "test").admin.command("ping")
 
 
+def test_an_address_that_no_name_server_answers_for_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    late = dns.resolver.LifetimeTimeout(timeout=5, errors=[])
+    answers: list[Exception] = [late, dns.resolver.NoNameservers(), OSError("no route")]
+
+    def resolve(*asked: Any, **how: Any) -> None:
+        raise answers.pop(0) if answers else dns.resolver.NXDOMAIN()
+
+    monkeypatch.setattr(dns.resolver, "resolve", resolve)
+    client = mongo.connect(f"mongodb+srv://me:{PASSWORD}@shop.example.net/", "test")
+    for asked in (Retryable, Retryable, Retryable, Misconfigured):
+        with pytest.raises(asked) as told, mongo.in_our_words("asking"):
+            client.admin.command("ping")
+        assert type(told.value) is asked and PASSWORD not in str(told.value)
+
+
 def test_what_the_address_says_of_times_goes_before_ours() -> None:
     client = mongo.connect("mongodb://h/?serverSelectionTimeoutMS=77", "test", socketTimeoutMS=1_500)
     assert client.options.server_selection_timeout == 0.077
     assert client.options.pool_options.socket_timeout == 1.5
     assert client.options.pool_options.connect_timeout == 5.0
     client.close()
+
+
+def test_keys_go_before_a_profile_as_for_kcl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "credentials"
+    file.write_text("[other]\naws_access_key_id = theirs\naws_secret_access_key = s\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    monkeypatch.setenv("AWS_PROFILE", "other")
+    keys = {"AWS_ACCESS_KEY_ID": "ours", "AWS_SECRET_ACCESS_KEY": "s"}
+    for given, expected in (({"AWS_PROFILE": "other"}, "theirs"), ({"AWS_PROFILE": "other", **keys}, "ours")):
+        assert aws.session(environment(given)).get_credentials().access_key == expected
 
 
 def answered(code: str, status: int = 400) -> ClientError:

@@ -64,6 +64,11 @@ def test_a_refused_match_is_told(env: Env, stream: Stream, database_name: str) -
     assert text.startswith("trigger[0].match: ") and "$nope" in text
 
 
+def test_a_match_that_no_message_can_hold_is_told(env: Env, stream: Stream, database_name: str) -> None:
+    text = refusal(stream.name, database_name, env(), f'match = {{ n = "{"x" * (17 << 20)}" }}')
+    assert text.startswith("trigger[0].match: it cannot be sent to MongoDB") and len(text) < 500
+
+
 def test_a_stream_that_goes_away_ends_it(start: Start, gate: Gate, mongo: Client, database_name: str) -> None:
     running = start(AWS_ENDPOINT_URL=gate.url, AWS_ENDPOINT_URL_KINESIS=gate.url).ready()
     gate.faults["PutRecords"] = [refused("ResourceNotFoundException")] * 2
