@@ -26,6 +26,17 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 READY_WITHIN = 60.0  # seconds
 Client = MongoClient[dict[str, Any]]
+# the longest first, in this order: else one processor runs on with them where the other has nothing left
+LONGEST = ("e2e/test_complete", "e2e/test_demo", "consumer/host/test_whole", "e2e/", "windows/columnar/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files run in the order of their tests (see `make test`)."""
+
+    def rank(item: pytest.Item) -> int:
+        return next((n for n, part in enumerate(LONGEST) if item.nodeid.startswith(f"tests/{part}")), len(LONGEST))
+
+    items.sort(key=rank)
 
 
 def mongod_binary() -> Path:
