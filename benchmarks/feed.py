@@ -30,7 +30,7 @@ class Lines(Records):
     def raw(self, i: int) -> Raw:
         return Raw(self.bytes_of(i), None, i)
 
-    def after(self, sequence: int, sub: int) -> Records:
+    def rest(self, first: int) -> Records:
         raise NotImplementedError("a benchmark reads everything once")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from config.names import MAX_NAMESPACE, database_name
 from config.signals import abandonment, distinct, fraud
-from config.specs import Abandonment, Fraud, Pipeline, Stream, Trigger, Views
+from config.specs import Abandonment, Consumer, Fraud, Pipeline, Stream, Trigger, Views
 from config.table import Problems, Table, close_to
 from config.triggers import stream, trigger
 from config.windows import window_set
@@ -77,8 +77,9 @@ def _pipeline(root: Table) -> Pipeline:
     scores, carts = _signals(root, triggers, sets)
     views = _views(root.table("views"), [*(s.name for s in sets), *(m.view for m in (scores, carts) if m is not None)])
     _clashes(root, set_tables, views.database)
+    consumer = _consumer(root.table("consumer"))
     root.finish()
-    return Pipeline(into, tuple(triggers), tuple(sets), scores, carts, views)
+    return Pipeline(into, tuple(triggers), tuple(sets), scores, carts, views, consumer)
 
 
 def _signals(root: Table, triggers: Sequence[Trigger], sets: Sequence[WindowSet]) -> tuple[Fraud | None, Abandonment | None]:
@@ -100,6 +101,12 @@ def _views(table: Table, names: Sequence[str]) -> Views:
             ttl.problem(name, f"there is no such view{close_to(name, names)}")
     table.finish()
     return Views(database, lengths)
+
+
+def _consumer(table: Table) -> Consumer:
+    result = Consumer(snapshot=table.duration("snapshot", 60_000, positive=True))
+    table.finish()
+    return result
 
 
 def _clashes(root: Table, set_tables: Sequence[Table], database: str) -> None:

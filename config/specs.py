@@ -94,6 +94,14 @@ class Views:
 
 
 @dataclass(frozen=True, slots=True)
+class Consumer:
+    """How the consumer works; nothing here changes a result. snapshot: time between two savings of what windows hold; about that
+    much of the stream is read again after a crash."""
+
+    snapshot: int = 60_000
+
+
+@dataclass(frozen=True, slots=True)
 class Pipeline:
     """The whole file."""
 
@@ -103,6 +111,7 @@ class Pipeline:
     fraud: Fraud | None = None
     abandonment: Abandonment | None = None
     views: Views = field(default_factory=Views)
+    consumer: Consumer = field(default_factory=Consumer)
 
     def trigger(self, name: str) -> Trigger | None:
         """The trigger of that name."""

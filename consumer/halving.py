@@ -24,25 +24,22 @@ class Halving:
 
     def __init__(self, whole: Budget) -> None:
         self._whole = self.budget = whole
-        self._rows = 0
         self._suspect: Rejected | None = None  # why the first record that is not in yet may be one
         self._left_out: dict[tuple[str, str], Unstorable] = {}
+        self.begun = False
 
-    def mark(self, batch: Batch) -> None:
-        """Of a suspect, which a batch that is read again begins with, only the time goes in."""
+    def mark(self, batch: Batch, row: int) -> None:
+        """Of a suspect, the first row that is not committed, only the time goes in."""
         if self._suspect is not None:
-            batch.condemn(0, self._suspect)
+            batch.condemn(row, self._suspect)
 
-    def trying(self, rows: int) -> None:
-        """So many rows are committed next; none where it is time alone."""
-        self._rows = rows
-
-    def failed(self, error: Unstorable) -> None:
-        """That was not taken. Raises Misconfigured where there is nothing that could be left out."""
-        if self._rows > 1 or (error.place is None and self.budget != LEAST):
-            rows, windows, judged = min(self.budget.rows, self._rows), self.budget.windows, self.budget.judged
+    def failed(self, error: Unstorable, tried: int) -> None:
+        """So many rows were not taken; none where it was time alone. Raises Misconfigured where nothing could be left out."""
+        self.begun = True
+        if tried > 1 or (error.place is None and self.budget != LEAST):
+            rows, windows, judged = min(self.budget.rows, tried), self.budget.windows, self.budget.judged
             self.budget = Budget(max(rows // 2, 1), max(windows // 2, 1), max(judged // 2, 1))
-        elif self._rows and self._suspect is None:
+        elif tried and self._suspect is None:
             self._suspect = Rejected("refused", str(error))
         else:
             self._suspect = None
@@ -53,9 +50,9 @@ class Halving:
             raise Misconfigured(f"{error}; nothing was written, and there is nothing that could be left out") from error
         self._left_out[_name(error.place)] = error
 
-    def committed(self) -> None:
-        """If this was the record that was looked for, all that follow go at once again."""
-        if self._rows and self._suspect is not None:
+    def committed(self, rows: int) -> None:
+        """So many rows are in. If this was the record that was looked for, all that follow go at once again."""
+        if rows and self._suspect is not None:
             self._suspect, self.budget = None, self._whole
 
     def without(self, effects: Effects) -> Effects:
@@ -63,10 +60,10 @@ class Halving:
         if not self._left_out:
             return effects
         puts: list[tuple[str, Doc]] = []
-        for name, document in effects.puts:
+        for name, document in (*effects.puts, *effects.new):
             error = self._left_out.get(_name((name, document["_id"])))
             puts.append((name, document) if error is None else refusal(effects.cursor, name, document, error))
-        return replace(effects, puts=puts)
+        return replace(effects, puts=puts, new=())
 
 
 def _name(place: tuple[str, Any]) -> tuple[str, str]:

@@ -79,6 +79,12 @@ class Batch:
         self.verdict[row] = verdict
         self.columns.kind[row], self.columns.mark[row] = VOID, NEVER
 
+    def passed(self, row: int) -> None:
+        """Of a row that its key's state holds already only the time goes in, which cannot go back."""
+        if self.verdict[row] == NONE:
+            self.verdict[row], self.columns.kind[row], self.columns.put[row] = CONTROL, TIME, False
+            self.tokens[row] = ""
+
     def condemn(self, row: int, cause: Rejected) -> None:
         """A row that can be read, and yet is a dead letter: the store does not take what it brings. Its time counts."""
         if self.verdict[row] == NONE:

@@ -58,9 +58,11 @@ class Relayed(Records):
         number, line = self._lines[i]
         return Raw(line, None, number, message=_read(line, decode))
 
-    def after(self, sequence: int, sub: int) -> Records:
-        kept = [line for line in self._lines if (line[0], 0) > (sequence, sub)]
-        return self if len(kept) == len(self._lines) else Relayed(kept)
+    def position(self, i: int) -> tuple[int, int]:
+        return self._lines[i][0], 0
+
+    def rest(self, first: int) -> Records:
+        return Relayed(self._lines[first:])
 
 
 def relayed(lines: Iterable[bytes], size: int) -> Iterator[Relayed]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, overload
@@ -54,8 +55,22 @@ class Records(Sequence[Raw]):
         """One record."""
 
     @abstractmethod
+    def rest(self, first: int) -> Records:
+        """Those from one of them on."""
+
+    def position(self, i: int) -> tuple[int, int]:
+        """(sequence, sub) of one record."""
+        raw = self.raw(i)
+        return raw.sequence, raw.sub
+
+    def passed(self, sequence: int, sub: int) -> int:
+        """How many lie at or before a position: they come in the order of the stream."""
+        return bisect_right(range(len(self)), (sequence, sub), key=self.position)
+
     def after(self, sequence: int, sub: int) -> Records:
         """Those behind a position."""
+        passed = self.passed(sequence, sub)
+        return self if passed == 0 else self.rest(passed)
 
     def bytes_of(self, i: int) -> bytes:
         """The bytes of one record."""
@@ -89,9 +104,8 @@ class Listed(Records):
     def raw(self, i: int) -> Raw:
         return self._raws[i]
 
-    def after(self, sequence: int, sub: int) -> Records:
-        kept = [raw for raw in self._raws if (raw.sequence, raw.sub) > (sequence, sub)]
-        return self if len(kept) == len(self._raws) else Listed(kept)
+    def rest(self, first: int) -> Records:
+        return Listed(self._raws[first:])
 
 
 def joined(lines: Sequence[bytes]) -> tuple[bytes, Ints]:

@@ -121,9 +121,11 @@ class Line(Records):
         sequence, sub = self._batch.position(row)
         return Raw(self.bytes_of(i), self._batch.text(KEY, row), sequence, sub, int(self._batch.arrived[row]))
 
-    def after(self, sequence: int, sub: int) -> Records:
-        first = max(self._batch.after(sequence, sub), self._first)
-        return self if first == self._first else Line(self._batch, first)
+    def position(self, i: int) -> tuple[int, int]:
+        return self._batch.position(self._first + i)
+
+    def rest(self, first: int) -> Records:
+        return Line(self._batch, self._first + first)
 
 
 class Readable(Protocol):

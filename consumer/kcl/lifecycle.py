@@ -2,10 +2,11 @@
 
 1. initialize: ask Kinesis where the shard lies; claim it in the store (older owners are fenced from here on); make sure that KCL
    does not begin behind a gap.
-2. process_records: feed the runner, which commits everything; then, and only then, move KCL's checkpoint to the cursor.
-3. shutdown_requested: checkpoint the cursor. Nothing is held back, so there is nothing else to save.
-4. shard_ended: everything fed is committed; checkpoint() without a position, which alone stores the end, so that KCL starts the
-   shards that continue this one. If that fails the process dies: KCL would wait for ever.
+2. process_records: feed the runner, whose commits may still be on their way when KCL is answered. KCL's checkpoint follows the
+   snapshot of the window states, once that is in: from there on KCL delivers again after a crash.
+3. shutdown_requested: commit everything, make a snapshot, checkpoint it.
+4. shard_ended: the same; checkpoint() without a position, which alone stores the end, so that KCL starts the shards that continue
+   this one, and find every key's state. If that fails the process dies: KCL would wait for ever.
 5. lease_lost: stop writing.
 
 amazon_kclpy swallows what a callback raises and reports success: the next checkpoint would then skip the failed batch. So every
@@ -15,6 +16,7 @@ ShutdownException) the shard is stopped: it answers, does nothing, and waits for
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, NoReturn, Protocol, TypeVar
@@ -49,14 +51,29 @@ S = TypeVar("S", bound="Shard")
 class Feedable(Protocol):
     """What a shard needs of a Runner."""
 
-    cursor: Cursor
+    @property
+    def cursor(self) -> Cursor:
+        """How far the views are."""
+        ...
 
     def feed(self, raws: Sequence[Raw]) -> Cursor:
-        """Take records; the cursor behind them."""
+        """Take records."""
+        ...
+
+    def rest(self) -> Cursor:
+        """There is nothing to read just now."""
         ...
 
     def idle(self, now_ms: int) -> Cursor:
-        """There is nothing to read."""
+        """There has been nothing to read for long."""
+        ...
+
+    def drain(self) -> Cursor:
+        """Have everything committed."""
+        ...
+
+    def flush(self) -> Cursor:
+        """Have everything in the store, the snapshot too."""
         ...
 
 
@@ -109,7 +126,7 @@ class Shard(processor.RecordProcessorBase):  # type: ignore[misc]
         self.name = "start"
         self._idle = idle
         self._runner: Feedable | None = None
-        self._delivered: Position | None = None
+        self._delivered: deque[Position] = deque()  # the last of each batch that the checkpoint has not passed, in KCL's own text
         self._quiet_since: int | None = None
         self._stopped_at: int | None = None
 
@@ -132,7 +149,7 @@ class Shard(processor.RecordProcessorBase):  # type: ignore[misc]
             cursor = self._take(process_records_input)
         except Fenced as fenced:
             return self._stop(str(fenced))
-        if _some(process_records_input) and not self._checkpoint(process_records_input.checkpointer, self._position(cursor)):
+        if not self._follow(process_records_input.checkpointer, cursor):
             return self._stop("KCL says that the lease is another's")
         self.around.report(self.name, "reading", cursor, process_records_input.millis_behind_latest)
         return None
@@ -144,37 +161,52 @@ class Shard(processor.RecordProcessorBase):  # type: ignore[misc]
 
     @guarded
     def shard_ended(self, shard_ended_input: ShardEndedInput) -> None:
-        """Store the end. Raises Fatal if that cannot be done."""
+        """Save everything and store the end. Raises Fatal if that cannot be done."""
+        if self._stopped_at is None and self._runner is not None:
+            self._runner.flush()
         if self._stopped_at is not None or not self._checkpoint(shard_ended_input.checkpointer, ()):
             raise Fatal("the shard's end could not be stored: the lease is another's")
         self._end("shard ended")
 
     @guarded
     def shutdown_requested(self, shutdown_requested_input: ShutdownRequestedInput) -> None:
-        """Checkpoint what is committed."""
-        if self._stopped_at is None and self._runner is not None and self._delivered is not None:
-            self._checkpoint(shutdown_requested_input.checkpointer, self._position(self._runner.cursor))
+        """Save everything and checkpoint it."""
+        if self._stopped_at is None and self._runner is not None:
+            try:
+                self._follow(shutdown_requested_input.checkpointer, self._runner.flush())
+            except Fenced as fenced:
+                self._stop(str(fenced))
         log.info("shutdown requested", shard=self.name)
 
     def _take(self, given: ProcessRecordsInput) -> Cursor:
-        runner = self._owned()
+        runner, caught_up = self._owned(), given.millis_behind_latest == 0
         if _some(given):
             self._quiet_since = None
-            raws, self._delivered = _records(given)
-            return runner.feed(raws)
-        if self._idle is None or given.millis_behind_latest != 0:
+            raws, last = _records(given)
+            self._delivered.append(last)
+            runner.feed(raws)
+        elif self._quiet(caught_up):
+            runner.idle(self.around.now())
+        else:
+            runner.rest()
+        return runner.drain() if caught_up else runner.cursor  # where there is nothing more to read, there is time to wait
+
+    def _quiet(self, caught_up: bool) -> bool:
+        """Whether there has been nothing to read for long, and time follows the clock. Asked where there is nothing."""
+        if self._idle is None or not caught_up:
             self._quiet_since = None
-            return runner.cursor
+            return False
         now = self.around.now()
         self._quiet_since = self._quiet_since or now
-        return runner.idle(now) if now - self._quiet_since >= self._idle else runner.cursor
+        return now - self._quiet_since >= self._idle
 
-    def _position(self, cursor: Cursor) -> Position:
-        """The last record that KCL delivered, in KCL's own text; leading zeros count where numbers are compared as text. The
-        cursor is there, or ahead of it after a restart; a checkpoint ahead of what was delivered would be refused."""
-        if self._delivered is None or not cursor.passed(int(self._delivered[0]), self._delivered[1]):
-            raise Fatal("records were fed, and the cursor stands before them")
-        return self._delivered
+    def _follow(self, checkpointer: Any, cursor: Cursor) -> bool:
+        """Moves KCL's checkpoint to the last end of a batch that the snapshot has passed; False if the lease is another's. It is
+        given in KCL's own text: leading zeros count where numbers are compared as text."""
+        passed: Position | None = None
+        while self._delivered and cursor.snapshot.passed(int(self._delivered[0][0]), self._delivered[0][1]):
+            passed = self._delivered.popleft()
+        return passed is None or self._checkpoint(checkpointer, passed)
 
     def _checkpoint(self, checkpointer: Any, position: Position | tuple[()]) -> bool:
         """False if the lease is another's. No position: the shard's end."""
@@ -229,17 +261,20 @@ def _records(given: ProcessRecordsInput) -> tuple[Sequence[Raw], Position]:
 
 
 def _no_gap(given: InitializeInput, cursor: Cursor) -> None:
-    """KCL's checkpoint never passes the cursor. If it has, the views were lost, and what lies between will not come again."""
+    """KCL's checkpoint never passes the snapshot. If it has, the views were lost, and what lies between will not come again."""
     start = str(given.sequence_number or "")
     if not start.isdigit():
         return  # TRIM_HORIZON: from the oldest record on
-    if cursor.sequence is None or (int(start), given.sub_sequence_number or 0) > (cursor.sequence, cursor.sub):
+    if not cursor.snapshot.passed(int(start), given.sub_sequence_number or 0):
         raise HistoryLost(
-            f"{cursor.shard.shard}: KCL begins behind {start}, but the views stand at {cursor.sequence}: the database was lost, or "
-            "is another one. Restore it; or delete KCL's lease table, and the stream is read again from its oldest record"
+            f"{cursor.shard.shard}: KCL begins behind {start}, but the window states stand at {cursor.snapshot.sequence}: the "
+            "database was lost, or is another one. Restore it; or delete KCL's lease table, and the stream is read again from its "
+            "oldest record"
         )
 
 
 def _where(cursor: Cursor) -> dict[str, Any]:
     sequence = None if cursor.sequence is None else str(cursor.sequence)
-    return {"shard": cursor.shard.shard, "sequence": sequence, "sub": cursor.sub, "epoch": cursor.epoch}
+    where = {"shard": cursor.shard.shard, "sequence": sequence, "sub": cursor.sub, "epoch": cursor.epoch}
+    behind = cursor.place.records - cursor.snapshot.records
+    return {**where, "records": cursor.place.records, "to_be_read_again": behind}

@@ -170,4 +170,11 @@ class Claims:
         info = patiently("Kinesis", partial(kinesis.describe, self._client, name), wait)
         place = patiently("Kinesis", partial(kinesis.find, self._client, info, shard), wait)
         store = self._new_store()
-        return Runner(self._spec, store, place.shard, place.hashes, place.parents, wait=wait), store.close
+        often = self._spec.consumer.snapshot / 1000
+        runner = Runner(self._spec, store, place.shard, place.hashes, place.parents, wait=wait, overlap=True, interval=often)
+
+        def let_go() -> None:
+            runner.close()
+            store.close()
+
+        return runner, let_go

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from itertools import repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 from consumer.store.contract import Doc
 from contract.keys import untyped
@@ -24,22 +24,41 @@ class Dates(dict[int, Any]):
         return found
 
 
+class Change(NamedTuple):
+    """A document to put, None to remove it. new: it is thought not to be there yet."""
+
+    id: Any
+    document: Doc | None
+    new: bool = False
+
+
 class Changes:
     """Documents to put and to remove, one of each (collection, id): what is said last of a document is what holds."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, Hashable], tuple[Any, Doc | None]] = {}
+        self._found: dict[tuple[str, Hashable], Change] = {}
 
     def __len__(self) -> int:
         return len(self._found)
 
-    def put(self, collection: str, document: Doc, name: Hashable | None = None) -> None:
-        """A document, whole. name: its `_id` as a hashable, where the caller has one at hand."""
-        self._found[collection, value(document["_id"]) if name is None else name] = (document["_id"], document)
+    def put(self, collection: str, document: Doc, name: Hashable | None = None, new: bool = False) -> None:
+        """A document, whole. name: its `_id` as a hashable, where the caller has one at hand. new: nobody has put it before."""
+        place = collection, value(document["_id"]) if name is None else name
+        before = self._found.get(place)
+        self._found[place] = Change(document["_id"], document, new if before is None else before.new)
 
     def remove(self, collection: str, id: Any, name: Hashable | None = None) -> None:
         """No document of that id any more."""
-        self._found[collection, value(id) if name is None else name] = (id, None)
+        self._found[collection, value(id) if name is None else name] = Change(id, None)
+
+    def then(self, later: Changes) -> None:
+        """These changes, and then those."""
+        for place in self._found.keys() & later._found.keys():
+            if self._found[place].new and later._found[place].document is not None:
+                later._found[place] = later._found[place]._replace(new=True)
+            elif later._found[place].new:
+                later._found[place] = later._found[place]._replace(new=False)
+        self._found.update(later._found)
 
     def signals(self, made: Iterable[Signal]) -> None:
         """What watchers said, in their order."""
@@ -58,13 +77,14 @@ class Changes:
         for rolling in result.rolling:
             self._rolling(rolling)
 
-    def puts(self) -> list[tuple[str, Doc]]:
-        """All documents to put, in the order of first mention."""
-        return [(name, document) for (name, _), (_, document) in self._found.items() if document is not None]
+    def puts(self, new: bool = False) -> list[tuple[str, Doc]]:
+        """The documents to put that may be there already, or those that are new, in the order of first mention."""
+        found = self._found.items()
+        return [(name, change.document) for (name, _), change in found if change.document is not None and change.new is new]
 
     def removes(self) -> list[tuple[str, Any]]:
         """All ids to remove."""
-        return [(name, id) for (name, _), (id, document) in self._found.items() if document is None]
+        return [(name, change.id) for (name, _), change in self._found.items() if change.document is None]
 
     def _windows(self, block: WindowBlock) -> None:
         name, config = block.set.name, block.set.fingerprint
@@ -88,7 +108,7 @@ class Changes:
             document["closed_by"] = closed_by
             document["late"] = late
             document["config"] = config
-            self.put(name, document, (key, start))
+            self.put(name, document, (key, start), new=events == 1 and not final and revision == 0)
 
     def _rolling(self, block: RollingBlock) -> None:
         name, config = block.set.name, block.set.fingerprint

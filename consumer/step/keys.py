@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from consumer.step.silences import Watching
-from consumer.store.contract import KeyState
+from consumer.store.contract import BEFORE_ALL, KeyState, Position
 from windows.engine import Engine, Key, StateMismatch
 
 VERSION = 1
@@ -28,10 +28,14 @@ class Saved(msgspec.Struct, array_like=True, frozen=True):
 
 @dataclass(slots=True)
 class Known:
-    """A key in memory. hash: the 128-bit Kinesis hash of its partition key."""
+    """A key in memory. hash: the 128-bit Kinesis hash of its partition key. due: the time that it was last saved with, or loaded.
+    saved_by, saved_at: the shard and the position that it was loaded with."""
 
     hash: int
     tokens: dict[str, str] = field(default_factory=dict)
+    due: int | None = None
+    saved_by: str = ""
+    saved_at: Position = BEFORE_ALL
 
 
 class KeyBook:
@@ -47,7 +51,7 @@ class KeyBook:
         windows: dict[Key, bytes] = {}
         for key, state in states.items():
             saved = unpack(state.data)
-            self.known[key] = Known(state.hash, dict(saved.tokens))
+            self.known[key] = Known(state.hash, dict(saved.tokens), state.due, state.shard, state.position)
             self._watching.load(key, state.hash, saved.watched)
             if saved.windows is not None:
                 windows[key] = saved.windows
@@ -72,19 +76,20 @@ class KeyBook:
         both = {key: (windows.get(key), self._watching.due(key)) for key in keys}
         return {key: min((due for due in pair if due is not None), default=None) for key, pair in both.items()}
 
-    def waiting(self) -> set[Key]:
-        """The keys that wait for something."""
-        return {key for key, due in self.dues(self.known).items() if due is not None}
-
-    def states(self, keys: Collection[Key], over: bool) -> list[KeyState]:
-        """The keys as they are to be saved. over: nothing is due for them any more, the file has ended."""
+    def states(self, keys: Collection[Key], shard: str, position: Position) -> list[KeyState]:
+        """The keys as they are to be saved, at a position of a shard."""
         windows, dues = self._engine.dump(keys), self.dues(keys)
         saved = []
         for key in keys:
             known = self.known[key]
+            known.due = dues[key]
             data = pack(Saved(VERSION, known.tokens, self._watching.dump(key), windows.get(key)))
-            saved.append(KeyState(key, known.hash, None if over else dues[key], data))
+            saved.append(KeyState(key, known.hash, known.due, data, shard, position))
         return saved
+
+    def moved_on(self, keys: Collection[Key]) -> list[Key]:
+        """Those whose next due time is not what they were saved with: time has passed, and nothing else has changed."""
+        return [key for key, due in self.dues(keys).items() if due != self.known[key].due]
 
 
 def pack(saved: Saved) -> bytes:

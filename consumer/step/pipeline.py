@@ -20,14 +20,14 @@ from consumer.intake.judge import TOO_LATE, letter
 from consumer.step.documents import Changes, read
 from consumer.step.keys import KeyBook
 from consumer.step.silences import Watching
-from consumer.store.contract import CLASSES, Cursor, Effects
+from consumer.store.contract import CLASSES, Cursor
 from contract.keys import untyped
 from models.abandonment import AbandonmentWatcher
 from models.base import Scorer
 from models.features import by_row
 from models.fraud import RuleScorer
 from windows import engine as law
-from windows.engine import END, Engine, Key, StepResult
+from windows.engine import Engine, Key, StepResult
 
 NO_FEATURES: Mapping[str, Mapping[str, Any]] = {}
 
@@ -44,22 +44,21 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one step did, to be committed before the next. done: the first row that is not finished; of time alone, 1 once all
-    that is due has happened, else 0."""
+    """What one step did. done: the first row that is not finished; of time alone, 1 once all that is due has happened, else 0.
+    cursor: the value behind it; touched: the keys whose state is no longer what it was."""
 
     done: int
-    effects: Effects
+    changes: Changes
+    cursor: Cursor
+    touched: Collection[Key]
     seen: Sequence[Seen] = ()
 
 
 class ShardPipeline:
-    """One shard's windows and models in memory, and their steps.
+    """One shard's windows and models in memory, and their steps. observed=True gives the events of each part, with features."""
 
-    durable=False leaves key states out of the effects; observed=True gives the events of each part with their features.
-    """
-
-    def __init__(self, spec: Pipeline, engine: Engine, durable: bool = True, observed: bool = False) -> None:
-        self._engine, self._durable, self._observed = engine, durable, observed
+    def __init__(self, spec: Pipeline, engine: Engine, observed: bool = False) -> None:
+        self._engine, self._observed = engine, observed
         self._scorers: list[Scorer] = [RuleScorer(spec.fraud)] if spec.fraud is not None else []
         self._watching = Watching([AbandonmentWatcher(spec.abandonment)] if spec.abandonment is not None else [])
         self.book = KeyBook(engine, self._watching)
@@ -83,13 +82,17 @@ class ShardPipeline:
                     latest[name] = token
         return Work(batch, keys, np.maximum.accumulate(np.maximum(columns.mark, self._engine.watermark)))
 
+    def lift(self, work: Work) -> None:
+        """Time has passed that is not in the rows."""
+        work.watermarks = np.maximum(work.watermarks, self._engine.watermark)
+
     def step(self, work: Work, begin: int, end: int, cursor: Cursor, budget: Budget) -> Part:
         """Takes rows from `begin` on, at most to `end`, as far as the budget goes. All keys due on the way are in memory."""
         end = self._room(work, begin, min(end, begin + budget.rows), budget.judged)
         if end == begin:
             changes = Changes()
             changes.signals(self._watching.time(int(work.watermarks[begin]), budget.judged))
-            return Part(begin, self._effects(changes, set(), cursor, cursor))
+            return Part(begin, changes, cursor, self._touched(set()))
         result = self._engine.step(work.upto(end), begin, budget.windows)
         rows = range(begin, result.done)
         changes, touched = Changes(), set(result.changed)
@@ -97,7 +100,7 @@ class ShardPipeline:
         seen = self._model(work, rows, result, changes)
         moved = self._count(work, rows, result, changes, cursor)
         touched |= self._remember(work, rows)
-        return Part(result.done, self._effects(changes, touched, cursor, moved), seen)
+        return Part(result.done, changes, moved, self._touched(touched), seen)
 
     def pass_time(self, watermark: int, cause: int, cursor: Cursor, moved: Cursor, budget: Budget) -> Part:
         """What silence brings up to a watermark, for the keys in memory; cause is windows.engine's. Once all of it has happened the
@@ -109,22 +112,17 @@ class ShardPipeline:
         if done:
             changes.signals(self._watching.time(watermark, budget.judged))
             done = self._watching.next_due(watermark) is None
-        touched = set(result.changed)
-        over = done and watermark == END
-        if over and self._durable:
-            touched |= self.book.waiting()  # to be saved as waiting no more
-        return Part(int(done), self._effects(changes, touched, cursor, moved if done else cursor, over))
+        return Part(int(done), changes, moved if done else cursor, self._touched(set(result.changed)))
 
     def _room(self, work: Work, begin: int, end: int, judged: int) -> int:
         """Where to end, so that not too many silences are judged in one part; `begin` if they are too many in front of that row."""
         crowd = self._watching.crowded(judged, int(work.watermarks[end - 1]))
         return end if crowd is None else begin + int(np.searchsorted(work.watermarks[begin:end], crowd))
 
-    def _effects(self, changes: Changes, touched: set[Key], cursor: Cursor, moved: Cursor, over: bool = False) -> Effects:
+    def _touched(self, touched: set[Key]) -> set[Key]:
         touched |= self._watching.changed
         self._watching.changed = set()
-        states = self.book.states(touched, over) if self._durable else ()
-        return Effects(cursor, moved, changes.puts(), changes.removes(), states)
+        return touched
 
     def _remember(self, work: Work, rows: range) -> set[Key]:
         """Notes the last change of each key; the keys of these rows."""
@@ -150,7 +148,7 @@ class ShardPipeline:
         for row in sorted([*(np.flatnonzero(late) + rows.start).tolist(), *rejected]):
             cause = batch.rejected.get(row, TOO_LATE)
             dead[cause.reason] += 1
-            changes.put(*letter(cursor.shard, batch.raws[row], batch.event(row), cause))
+            changes.put(*letter(cursor.shard, batch.raws[row], batch.event(row), cause), new=True)
         counters = cursor.counters.add({name: n for name, n in zip(CLASSES, found, strict=True) if n}, result.late, dead)
         if not rows:
             return cursor.moved(cursor.sequence, cursor.sub, cursor.watermark, counters)
@@ -166,7 +164,7 @@ class ShardPipeline:
             happening = happenings.get(row)
             for s in self._scorers:
                 if happening is not None and (happening.trigger, happening.route) == (s.trigger, s.route):
-                    changes.put(s.view, s.score(happening, features.get(row, NO_FEATURES)))
+                    changes.put(s.view, s.score(happening, features.get(row, NO_FEATURES)), new=True)
         if self._watching.pairs:
             self._watch(work, rows, frozenset(shown), changes)
         return [_seen(work, row, features.get(row, NO_FEATURES)) for row in shown] if self._observed else []

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from windows.engine import NEVER, Key
 
 CLASSES = ("counted", "repeat", "late", "ignored", "control", "dead_letter")
 Doc = dict[str, Any]
+Position = tuple[int, int]  # sequence, sub
+BEFORE_ALL: Position = (-1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,11 @@ class ShardId:
     stream: str
     created: int
     shard: str
+
+    @property
+    def name(self) -> str:
+        """The incarnation and the shard, as one short text: what states say of where they were saved."""
+        return f"{self.created}/{self.shard}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +58,34 @@ def _sum(a: Mapping[str, int], b: Mapping[str, int]) -> dict[str, int]:
     return {name: a.get(name, 0) + b.get(name, 0) for name in [*a, *(n for n in b if n not in a)]}
 
 
+class Place(NamedTuple):
+    """A place in a shard: behind the record at (sequence, sub), None before the first one; the watermark there, ms; and how many
+    records there have been. Compare sequence numbers as integers."""
+
+    sequence: int | None = None
+    sub: int = 0
+    watermark: int = NEVER
+    records: int = 0
+
+    @property
+    def position(self) -> Position:
+        """(sequence, sub), in an order that begins before every record."""
+        return (-1 if self.sequence is None else self.sequence), self.sub
+
+    def passed(self, sequence: int, sub: int) -> bool:
+        """Whether a record lies at or before this place."""
+        return self.sequence is not None and (sequence, sub) <= (self.sequence, self.sub)
+
+
+START = Place()
+
+
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """How far the views of a shard are. sequence is None before the first record; compare positions as integers.
+    """How far the views of a shard are, and where the snapshot of its key states stands, which is there or before.
 
     epoch is raised by every `open`; a commit under an older one is Fenced. watermark in ms, NEVER before the first record.
+    jumps: where between snapshot and cursor the wall clock moved the watermark, and where to (bare documents; `records` is 0).
     """
 
     shard: ShardId
@@ -64,24 +94,47 @@ class Cursor:
     sub: int = 0
     watermark: int = NEVER
     counters: Counters = field(default_factory=Counters)
+    snapshot: Place = START
+    jumps: tuple[Place, ...] = ()
+
+    @property
+    def place(self) -> Place:
+        """Where the views are."""
+        return Place(self.sequence, self.sub, self.watermark, self.counters.records)
 
     def moved(self, sequence: int | None, sub: int, watermark: int, counters: Counters) -> Cursor:
         """The cursor after a commit."""
         return replace(self, sequence=sequence, sub=sub, watermark=watermark, counters=counters)
 
+    def jumped(self, watermark: int) -> Cursor:
+        """The cursor once the wall clock has moved time on, where the shard stands."""
+        jump = Place(self.sequence, self.sub, watermark)
+        jumps = (*(j for j in self.jumps if j.position != jump.position), jump)
+        return replace(self, watermark=watermark, jumps=jumps)
+
+    def saved(self, snapshot: Place) -> Cursor:
+        """The cursor once every key state stands at that place, or behind it."""
+        return replace(self, snapshot=snapshot, jumps=tuple(j for j in self.jumps if j.position > snapshot.position))
+
     def passed(self, sequence: int, sub: int) -> bool:
         """Whether a record's effects are in the views already."""
-        return self.sequence is not None and (sequence, sub) <= (self.sequence, self.sub)
+        return self.place.passed(sequence, sub)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyState:
-    """All that is remembered of one key: opaque bytes, the 128-bit Kinesis hash of its partition key, its next due watermark."""
+    """All that is remembered of one key: opaque bytes, the 128-bit Kinesis hash of its partition key, its next due watermark.
+
+    shard and position: where it was saved. What lies there or before has been put into it. Of another shard's position only so
+    much is known that it lies before all of this one's: a key comes from a shard's parents or is its own.
+    """
 
     key: Key
     hash: int
     due: int | None
     data: bytes
+    shard: str = ""
+    position: Position = BEFORE_ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +142,8 @@ class Effects:
     """All that one commit changes. Inert: no client, no clock.
 
     removes (collection, _id) happen before puts. puts are (collection, document): replaced whole by `_id`, made if missing; the
-    store adds `updated_at`. cursor is the value after; expected the value before, which the commit must find under its epoch.
+    store adds `updated_at`. Those in `new` are thought not to be there yet. cursor is the value after; expected the value before,
+    which the commit must find under its epoch. states: key states as they are at the cursor, a chunk of a snapshot.
     """
 
     expected: Cursor
@@ -97,6 +151,16 @@ class Effects:
     puts: Sequence[tuple[str, Doc]] = ()
     removes: Sequence[tuple[str, Any]] = ()
     states: Sequence[KeyState] = ()
+    new: Sequence[tuple[str, Doc]] = ()
+
+
+class Due(NamedTuple):
+    """Keys in the order of their (due, hash). last: that of the last of them where there may be more, None if these are all. next:
+    the first due time behind all that was asked for, None where nothing waits; of a page that is not the last it says nothing."""
+
+    keys: Sequence[Key]
+    last: tuple[int, int] | None
+    next: int | None
 
 
 class Store(Protocol):
@@ -111,17 +175,14 @@ class Store(Protocol):
         """The saved states of those keys that have one."""
         ...
 
-    def due(self, hashes: HashRange, until: int, limit: int) -> Collection[Key]:
-        """Keys in the range with due <= until, ordered by (due, hash), at most limit."""
+    def due(self, hashes: HashRange, until: int, limit: int, after: tuple[int, int]) -> Due:
+        """Keys in the range with after < (due, hash) and due <= until, ordered by (due, hash), about `limit` at most: those of one
+        (due, hash) come together."""
         ...
 
     def commit(self, effects: Effects) -> Cursor:
         """All or nothing; an unknown result is settled by reading the cursor again. Raises Unstorable, and has written nothing,
         where a document of it will never be taken."""
-        ...
-
-    def snapshot(self, cursor: Cursor, states: Iterable[KeyState]) -> None:
-        """Save key states apart from a commit, under the cursor's epoch."""
         ...
 
     def close(self) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from bson import Code, DBRef, Decimal128, Regex
 
 from config.specs import Pipeline
-from consumer.store.contract import Cursor, Doc, Effects, HashRange, KeyState, ShardId
+from consumer.store.contract import Cursor, Doc, Due, Effects, HashRange, KeyState, Place, ShardId
 from consumer.store.layout import HEALTH, health_doc, views
 from contract.errors import Fenced
 from windows.engine import NEVER, Key
@@ -34,7 +33,6 @@ class MemoryStore:
         self._clock = clock
         self._cursors: dict[ShardId, Cursor] = {}
         self._states: dict[Key, KeyState] = {}
-        self._due = _Dues(self._states)
 
     def open(self, shard: ShardId, parents: Sequence[ShardId] = ()) -> Cursor:
         """Claim the shard."""
@@ -42,7 +40,8 @@ class MemoryStore:
             if parent in self._cursors:
                 self._claim(self._cursors[parent])
         known = [self._cursors[p].watermark for p in parents if p in self._cursors]
-        return self._claim(self._cursors.get(shard) or Cursor(shard, epoch=0, watermark=min(known, default=NEVER)))
+        start = Place(watermark=min(known, default=NEVER))
+        return self._claim(self._cursors.get(shard) or Cursor(shard, epoch=0, watermark=start.watermark, snapshot=start))
 
     def _claim(self, cursor: Cursor) -> Cursor:
         claimed = replace(cursor, epoch=cursor.epoch + 1)
@@ -53,9 +52,20 @@ class MemoryStore:
         """The saved states of those keys that have one."""
         return {key: self._states[key] for key in keys if key in self._states}
 
-    def due(self, hashes: HashRange, until: int, limit: int) -> Collection[Key]:
-        """Keys in the range with due <= until, ordered by (due, hash)."""
-        return self._due.first(hashes, until, limit)
+    def due(self, hashes: HashRange, until: int, limit: int, after: tuple[int, int]) -> Due:
+        """Keys in the range with after < (due, hash) and due <= until."""
+        waiting = sorted(
+            (place, n)
+            for n, s in enumerate(self._states.values())
+            if s.due is not None and hashes.low <= s.hash <= hashes.high and (place := (s.due, s.hash)) > after
+        )
+        states = list(self._states.values())
+        found = [(place, states[n].key) for place, n in waiting if place[0] <= until]
+        later = next((place[0] for place, _ in waiting if place[0] > until), None)
+        if len(found) <= limit:
+            return Due([key for _, key in found], None, later)
+        last = found[limit - 1][0]
+        return Due([key for place, key in found if place <= last], last, None)
 
     def commit(self, effects: Effects) -> Cursor:
         """Check the cursor, then change everything. A commit that is in already is not an error: somebody asked twice."""
@@ -71,59 +81,16 @@ class MemoryStore:
         at = self._clock()
         for name, id in effects.removes:
             self._collection(name).pop(hashable(id), None)
-        for name, document in (*effects.puts, (HEALTH, health_doc(self._spec, effects.cursor))):
+        for name, document in (*effects.puts, *effects.new, (HEALTH, health_doc(self._spec, effects.cursor))):
             self._collection(name)[hashable(document["_id"])] = {**document, "updated_at": at}
-        self._keep(effects.states)
+        self._states.update((state.key, state) for state in effects.states)
         self._cursors[effects.cursor.shard] = effects.cursor
-
-    def snapshot(self, cursor: Cursor, states: Iterable[KeyState]) -> None:
-        """Save key states apart from a commit."""
-        _own(self._cursors.get(cursor.shard), cursor)
-        self._keep(states)
 
     def close(self) -> None:
         """Nothing to let go of."""
 
-    def _keep(self, states: Iterable[KeyState]) -> None:
-        for state in states:
-            before = self._states.get(state.key)
-            self._states[state.key] = state
-            if state.due is not None and (before is None or before.due != state.due):
-                self._due.push(state)
-
     def _collection(self, name: str) -> dict[Hashable, Doc]:
         return self.collections.setdefault(name, {})
-
-
-class _Dues:
-    """Keys by (due, hash): a heap whose stale entries are dropped when they come up."""
-
-    def __init__(self, states: Mapping[Key, KeyState]) -> None:
-        self._states = states
-        self._heap: list[tuple[int, int, int, Key]] = []
-        self._pushed = 0
-
-    def push(self, state: KeyState) -> None:
-        """A state that has a due time, new or changed."""
-        if state.due is not None:
-            self._pushed += 1  # decides between two keys of one hash, as keys need not be comparable
-            heapq.heappush(self._heap, (state.due, state.hash, self._pushed, state.key))
-
-    def first(self, hashes: HashRange, until: int, limit: int) -> list[Key]:
-        """Those due by `until`; they stay in."""
-        found: dict[Key, None] = {}
-        seen: dict[Key, tuple[int, int, int, Key]] = {}
-        while self._heap and self._heap[0][0] <= until and len(found) < limit:
-            entry = heapq.heappop(self._heap)
-            key = entry[3]
-            if self._states[key].due != entry[0] or key in seen:
-                continue
-            seen[key] = entry
-            if hashes.low <= entry[1] <= hashes.high:
-                found[key] = None
-        for entry in seen.values():
-            heapq.heappush(self._heap, entry)
-        return list(found)
 
 
 def hashable(id: Any) -> Hashable:

@@ -1,9 +1,12 @@
 """The store in MongoDB: one transaction a commit, which moves the cursor from exactly the value that this owner left it at.
 
 A commit, in this order: (1) the cursor, filtered on epoch, session and position, so that a fenced owner writes nothing at all;
-(2) removes; (3) puts; (4) key states; (5) health. An unknown result is settled by doing it again: if (1) finds the cursor where
-it was to go, the commit is in. `open` ends its predecessor's logical session first: a transaction that a killed process left open
-would hold its locks for a minute and more.
+(2) removes; (3) what is new, inserted; (4) puts, replaced; (5) key states; (6) health. A round trip for each collection in each of
+them, and one to commit. If something that is new is there all the same, the commit is done again and replaces it.
+
+An unknown result is settled by doing it again: if (1) finds the cursor where it was to go, the commit is in. One that does not
+move the cursor is written twice then, which changes nothing. `open` ends its predecessor's logical session first: a transaction
+that a killed process left open would hold its locks for a minute and more.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
@@ -19,14 +23,14 @@ from bson import Binary, encode
 from pymongo import MongoClient, ReadPreference, ReplaceOne, ReturnDocument, WriteConcern
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection as Table
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from config.specs import Pipeline
-from consumer.store.contract import CLASSES, Counters, Cursor, Doc, Effects, HashRange, KeyState, ShardId
+from consumer.store.contract import CLASSES, Counters, Cursor, Doc, Due, Effects, HashRange, KeyState, Place, ShardId
 from consumer.store.layout import CURSORS, HEALTH, KEYS, health_doc, shard_key
 from consumer.store.memory import now
-from consumer.store.refusals import named, not_too_much
+from consumer.store.refusals import is_there, named, not_too_much
 from consumer.store.setup import check, prepare
 from contract.errors import Fenced
 from contract.keys import dump_key, load_key
@@ -36,9 +40,17 @@ from windows.engine import NEVER, Key
 MAJORITY = WriteConcern("majority")
 PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # s between attempts; then it is the caller's to wait
 CHUNK = 2_000  # keys in one query, removes in one statement
-SNAPSHOT_CHUNK = 1_000  # states in one transaction
+LOOK_AGAIN = 100  # commits, after something that was thought to be new was there
 CLAIM_MS = 2_000  # how long a claim waits for a transaction that holds the cursor
 T = TypeVar("T")
+
+
+class NotNew(Exception):
+    """Something that was thought to be new is in this collection already."""
+
+    def __init__(self, collection: str) -> None:
+        super().__init__(collection)
+        self.collection = collection
 
 
 class MongoStore:
@@ -54,6 +66,7 @@ class MongoStore:
         self._client, self._spec, self._clock, self._wait = client, spec, clock, wait
         self._db = client.get_database(spec.views.database, read_preference=ReadPreference.PRIMARY, write_concern=MAJORITY)
         self._sessions: dict[ShardId, ClientSession] = {}
+        self._not_new: dict[str, int] = {}  # collections where nothing is thought to be new, for so many commits more
 
     def check(self) -> None:
         """Raises Retryable when MongoDB is away, Misconfigured when it refuses us or has no transactions."""
@@ -70,8 +83,9 @@ class MongoStore:
             prepare(self._db, self._spec, only_missing=True)
             session = self._client.start_session(causal_consistency=False)
             ended = [doc for doc in (self._claim(parent, {}, upsert=False) for parent in parents) if doc is not None]
-            start = {"sequence": None, "sub": 0, "watermark": min((d["watermark"] for d in ended), default=NEVER)}
-            change = {"$set": {"session": session.session_id}, "$setOnInsert": {**start, "counters": _counters(Counters())}}
+            start = _place(Place(watermark=min((d["watermark"] for d in ended), default=NEVER)))
+            fresh = {**start, "counters": _counters(Counters()), "snapshot": {**start, "records": 0}, "jumps": []}
+            change = {"$set": {"session": session.session_id}, "$setOnInsert": fresh}
             claimed = self._claim(shard, change, upsert=True)
             if shard in self._sessions:
                 self._sessions[shard].end_session()
@@ -101,21 +115,35 @@ class MongoStore:
             for some in _chunks(keys, CHUNK):
                 for doc in self._db[KEYS].find({"_id": {"$in": [dump_key(key) for key in some]}}):
                     key = load_key(doc["_id"])
-                    found[key] = KeyState(key, int(doc["hash"], 16), doc.get("due"), bytes(doc["data"]))
+                    found[key] = _state(key, doc)
             return found
 
-    def due(self, hashes: HashRange, until: int, limit: int) -> Collection[Key]:
-        """Keys in the range with due <= until, ordered by (due, hash)."""
+    def due(self, hashes: HashRange, until: int, limit: int, after: tuple[int, int]) -> Due:
+        """Keys in the range with after < (due, hash) and due <= until."""
+        due, hash = after[0], _hex(after[1])
+        behind = {"$or": [{"due": {"$gt": due}}, {"due": due, "hash": {"$gt": hash}}]}
+        within = {"hash": {"$gte": _hex(hashes.low), "$lte": _hex(hashes.high)}}
         with in_our_words("looking for due keys"):
-            wanted = {"due": {"$lte": until}, "hash": {"$gte": _hex(hashes.low), "$lte": _hex(hashes.high)}}
-            found = self._db[KEYS].find(wanted, {"_id": 1}).sort([("due", 1), ("hash", 1)]).limit(limit)
-            return [load_key(doc["_id"]) for doc in found]
+            found = self._waiting({"due": {"$gte": due, "$lte": until}, **within, **behind}, limit)
+            if len(found) < limit:
+                later = self._waiting({"due": {"$gte": max(until + 1, due)}, **within, **behind}, 1)
+                return Due([load_key(doc["_id"]) for doc in found], None, later[0]["due"] if later else None)
+            last = found[-1]["due"], found[-1]["hash"]
+            alike = self._waiting({"due": last[0], "hash": last[1]}, 0)  # senders may give one hash to several keys
+            found = [doc for doc in found if (doc["due"], doc["hash"]) != last] + alike
+            return Due([load_key(doc["_id"]) for doc in found], (last[0], int(last[1], 16)), None)
+
+    def _waiting(self, wanted: Doc, limit: int) -> list[Doc]:
+        order = [("due", 1), ("hash", 1)]
+        return list(self._db[KEYS].find(wanted, {"due": 1, "hash": 1}).sort(order).limit(limit))
 
     def commit(self, effects: Effects) -> Cursor:
         """All or nothing."""
         at = self._clock()
         health = (HEALTH, health_doc(self._spec, effects.cursor))
-        puts = _by_collection((name, {**doc, "updated_at": at}) for name, doc in (*effects.puts, health))
+        old = self._not_new
+        new = _by_collection(((name, doc) for name, doc in effects.new if name not in old), at)
+        puts = _by_collection((*effects.puts, health, *((name, doc) for name, doc in effects.new if name in old)), at)
         puts[KEYS] = list(_latest(KEYS, map(_state_doc, effects.states)))
         removes = _grouped(effects.removes)
 
@@ -125,11 +153,18 @@ class MongoStore:
             for name, ids in removes.items():
                 for some in _chunks(ids, CHUNK):
                     self._db[name].delete_many({"_id": {"$in": some}}, session=session)
+            for name, docs in new.items():
+                _insert(self._db[name], docs, session)
             for name, docs in puts.items():
                 _replace(self._db[name], docs, session)
 
         with in_our_words("committing"), not_too_much():
-            self._in_transaction(self._session(effects.expected), work)
+            try:
+                self._in_transaction(self._session(effects.expected), work)
+            except NotNew as there:
+                self._not_new[there.collection] = LOOK_AGAIN
+                return self.commit(effects)
+        self._not_new = {name: left - 1 for name, left in self._not_new.items() if left > 1}
         return effects.cursor
 
     def _move(self, effects: Effects, session: ClientSession) -> bool:
@@ -137,27 +172,13 @@ class MongoStore:
         wanted = effects.cursor
         owned = {"_id": shard_key(wanted.shard), "epoch": effects.expected.epoch, "session": session.session_id}
         table = self._db[CURSORS]
-        change = {**_position(wanted), "watermark": int(wanted.watermark), "counters": _counters(wanted.counters)}
-        if table.update_one({**owned, **_position(effects.expected)}, {"$set": change}, session=session).matched_count:
+        change = _cursor_doc(wanted)
+        moved = {"$set": change, "$inc": {"commits": 1}}  # a change always: only a write meets another owner's write
+        if table.update_one({**owned, **_position(effects.expected)}, moved, session=session).matched_count:
             return True
         if table.find_one({**owned, **change}, {"_id": 1}, session=session) is not None:
             return False
         raise Fenced(f"{wanted.shard.shard}: another owner has claimed this shard; nothing was written")
-
-    def snapshot(self, cursor: Cursor, states: Iterable[KeyState]) -> None:
-        """Save key states apart from a commit. Each chunk changes the cursor too: only a write meets another owner's write."""
-        session = self._session(cursor)
-        owned = {"_id": shard_key(cursor.shard), "epoch": cursor.epoch, "session": session.session_id}
-
-        def work(session: ClientSession) -> None:
-            if not self._db[CURSORS].update_one(owned, {"$inc": {"chunks": 1}}, session=session).matched_count:
-                raise Fenced(f"{cursor.shard.shard}: another owner has claimed this shard; no state was written")
-            _replace(self._db[KEYS], docs, session)
-
-        with in_our_words("saving key states"):
-            for some in _chunks(states, SNAPSHOT_CHUNK):
-                docs = list(_latest(KEYS, map(_state_doc, some)))
-                self._in_transaction(session, work)
 
     def close(self) -> None:
         """Let go of sessions and connections."""
@@ -190,8 +211,19 @@ def _replace(table: Table[Doc], docs: Sequence[Doc], session: ClientSession) -> 
             table.bulk_write([ReplaceOne({"_id": doc["_id"]}, doc, upsert=True) for doc in docs], ordered=False, session=session)
 
 
-def _by_collection(puts: Iterable[tuple[str, Doc]]) -> dict[str, Sequence[Doc]]:
-    return {name: list(_latest(name, docs)) for name, docs in _grouped(puts).items()}
+def _insert(table: Table[Doc], docs: Sequence[Doc], session: ClientSession) -> None:
+    try:
+        with named(table.name, docs):
+            table.insert_many(docs, ordered=False, session=session)
+    except BulkWriteError as error:
+        if any(is_there(failed) for failed in error.details["writeErrors"]):
+            raise NotNew(table.name) from error
+        raise
+
+
+def _by_collection(puts: Iterable[tuple[str, Doc]], at: datetime) -> dict[str, Sequence[Doc]]:
+    dated = ((name, {**doc, "updated_at": at}) for name, doc in puts)
+    return {name: list(_latest(name, docs)) for name, docs in _grouped(dated).items()}
 
 
 def _grouped(pairs: Iterable[tuple[str, T]]) -> dict[str, list[T]]:
@@ -216,7 +248,16 @@ def _latest(name: str, docs: Iterable[Doc]) -> Collection[Doc]:
 
 def _state_doc(state: KeyState) -> Doc:
     due = {} if state.due is None else {"due": int(state.due)}  # a key without one is not in the index
-    return {"_id": dump_key(state.key), "hash": _hex(state.hash), **due, "data": Binary(state.data)}
+    at = f"{state.shard} {state.position[0]} {state.position[1]}"
+    return {"_id": dump_key(state.key), "hash": _hex(state.hash), **due, "at": at, "data": Binary(state.data)}
+
+
+def _state(key: Key, doc: Mapping[str, Any]) -> KeyState:
+    state = KeyState(key, int(doc["hash"], 16), doc.get("due"), bytes(doc["data"]))
+    if "at" not in doc:  # saved by a release that saved states with every commit
+        return state
+    shard, sequence, sub = doc["at"].rsplit(" ", 2)
+    return replace(state, shard=shard, position=(int(sequence), int(sub)))
 
 
 def _hex(hash: int) -> str:
@@ -224,9 +265,13 @@ def _hex(hash: int) -> str:
     return f"{hash:032x}"
 
 
-def _position(cursor: Cursor) -> Doc:
+def _position(at: Cursor | Place) -> Doc:
     """Sequence numbers have up to 56 digits: text."""
-    return {"sequence": None if cursor.sequence is None else str(cursor.sequence), "sub": cursor.sub}
+    return {"sequence": None if at.sequence is None else str(at.sequence), "sub": at.sub}
+
+
+def _place(place: Cursor | Place) -> Doc:
+    return {**_position(place), "watermark": int(place.watermark)}
 
 
 def _counters(counters: Counters) -> Doc:
@@ -234,9 +279,26 @@ def _counters(counters: Counters) -> Doc:
     return {part: {name: int(n) for name, n in own.items()} for part, own in parts.items()}
 
 
+def _cursor_doc(cursor: Cursor) -> Doc:
+    return {
+        **_place(cursor),
+        "counters": _counters(cursor.counters),
+        "snapshot": {**_place(cursor.snapshot), "records": cursor.snapshot.records},
+        "jumps": [_place(jump) for jump in cursor.jumps],
+    }
+
+
 def _cursor(shard: ShardId, doc: Mapping[str, Any]) -> Cursor:
     saved = doc["counters"]
     classes = {**dict.fromkeys(CLASSES, 0), **saved["classes"]}
     counters = Counters(classes, dict(saved["late_by_set"]), dict(saved["dead_by_reason"]))
+    place = _loaded(doc)
+    cursor = Cursor(shard, doc["epoch"], place.sequence, place.sub, place.watermark, counters)
+    if "snapshot" not in doc:  # of a release that saved states with every commit
+        return replace(cursor, snapshot=cursor.place)
+    return replace(cursor, snapshot=_loaded(doc["snapshot"]), jumps=tuple(_loaded(jump) for jump in doc["jumps"]))
+
+
+def _loaded(doc: Mapping[str, Any]) -> Place:
     sequence = None if doc["sequence"] is None else int(doc["sequence"])
-    return Cursor(shard, doc["epoch"], sequence, doc["sub"], doc["watermark"], counters)
+    return Place(sequence, doc["sub"], doc["watermark"], doc.get("records", 0))

@@ -28,7 +28,7 @@ def named(collection: str, docs: Sequence[Doc]) -> Iterator[None]:
         yield
     except BulkWriteError as error:
         failed = next(iter(error.details.get("writeErrors", [])), None)
-        if failed is not None and (_taken(failed) or not (passes(error) or code_of(error) in REFUSED)):
+        if failed is not None and not is_there(failed) and (_taken(failed) or not (passes(error) or code_of(error) in REFUSED)):
             id = docs[failed["index"]]["_id"]
             raise Unstorable(f"MongoDB refuses a document of {collection}: {said_of(error)}", (collection, id)) from error
         raise
@@ -51,9 +51,14 @@ def not_too_much() -> Iterator[None]:
         raise
 
 
+def is_there(failed: Any) -> bool:
+    """Whether a document of that `_id` is there already."""
+    return failed.get("code") == TAKEN and set(failed.get("keyPattern", ["_id"])) == {"_id"}
+
+
 def _taken(failed: Any) -> bool:
     """Whether an index of somebody's keeps the document out. That two upserts of one `_id` meet passes."""
-    return failed.get("code") == TAKEN and set(failed.get("keyPattern", ["_id"])) != {"_id"}
+    return failed.get("code") == TAKEN and not is_there(failed)
 
 
 def _place(collection: str, docs: Sequence[Doc]) -> tuple[str, Any] | None:

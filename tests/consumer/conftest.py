@@ -46,7 +46,11 @@ measures = {{ n = "count()", spend = "sum(amount)" }}
 
 [views]
 database = "{database}"
+
+[consumer]
+snapshot = "{snapshot}"
 """
+AT_ONCE = "1ms"  # a snapshot with each batch, so that KCL's checkpoint follows at once
 
 
 @dataclass(frozen=True)
@@ -122,12 +126,12 @@ def place(ministack: int, mongod: str, tmp_path: Path) -> Iterator[Place]:
     yield from make_place(ministack, mongod, tmp_path)
 
 
-def make_place(port: int, uri: str, folder: Path, more: str = "") -> Iterator[Place]:
+def make_place(port: int, uri: str, folder: Path, more: str = "", snapshot: str = AT_ONCE) -> Iterator[Place]:
     """more: further lines of [stream]."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     aws.make_stream(port, name, 2)
     config = folder / "pipeline.toml"
-    config.write_text(TOML.format(stream=name, database=name, more=more))
+    config.write_text(TOML.format(stream=name, database=name, more=more, snapshot=snapshot))
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "EDDY_"))}
     run = folder / "a run"  # any path may hold spaces
     env = {**kept, **aws.settings(port), "MONGODB_URI": uri, "EDDY_CONFIG": str(config), "EDDY_SANDBOX": str(run)}

@@ -11,7 +11,7 @@ from config.load import parse
 from config.specs import Pipeline
 from consumer.intake.batch import NO_LIMIT, Budget, Raw
 from consumer.runner import Runner
-from consumer.store.contract import Counters, Cursor, Doc, Effects, HashRange, KeyState, ShardId
+from consumer.store.contract import Counters, Cursor, Doc, Due, Effects, HashRange, KeyState, ShardId
 from consumer.store.memory import MemoryStore
 from contract.codec import encode
 from contract.event import Event, Heartbeat, Op
@@ -180,15 +180,12 @@ class Watched:
     def load(self, keys: Collection[Key]) -> Mapping[Key, KeyState]:
         return self._call(lambda: self.inner.load(keys))  # type: ignore[no-any-return]
 
-    def due(self, hashes: HashRange, until: int, limit: int) -> Collection[Key]:
-        return self._call(lambda: self.inner.due(hashes, until, limit))  # type: ignore[no-any-return]
+    def due(self, hashes: HashRange, until: int, limit: int, after: tuple[int, int]) -> Due:
+        return self._call(lambda: self.inner.due(hashes, until, limit, after))  # type: ignore[no-any-return]
 
     def commit(self, effects: Effects) -> Cursor:
         self.commits.append(effects)
         return self._call(lambda: self.inner.commit(effects))  # type: ignore[no-any-return]
-
-    def snapshot(self, cursor: Cursor, states: Iterable[KeyState]) -> None:
-        self.inner.snapshot(cursor, states)
 
     def close(self) -> None:
         self.inner.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -75,6 +76,8 @@ ways = st.fixed_dictionaries(
         "budget": st.sampled_from([SMALL, Budget(1, 1, 1), Budget()]),
         "page": st.sampled_from([1, 2, 5_000]),
         "cap": st.sampled_from([0, 2, 50_000]),
+        "interval": st.sampled_from([0.0, 1e9]),
+        "chunk": st.sampled_from([1, 2, 1_000]),
     }
 )
 drawn = settings(max_examples=3_000 if "EDDY_SOAK" in os.environ else 50)
@@ -99,7 +102,7 @@ def test_any_death_gives_the_same(lines: list[bytes], way: dict[str, Any], dies_
 
 
 def _with_a_death(lines: list[bytes], way: dict[str, Any], dies_at: int, after: bool, back: int) -> Result | None:
-    """The first life dies at a call of its store; the second gets all records again from `back` before the cursor. None: nobody
+    """The first life dies at a call of its store; the second gets all records again from `back` before the snapshot. None: nobody
     died, there were fewer calls."""
     cuts = way["cuts"]
     options = {name: value for name, value in way.items() if name != "cuts"}
@@ -110,7 +113,7 @@ def _with_a_death(lines: list[bytes], way: dict[str, Any], dies_at: int, after: 
         first.finish()
     except Crash:
         second = Runner(SPEC, inner, SHARD, **options)
-        passed = sum(second.cursor.passed(raw.sequence, raw.sub) for raw in all_raws)
+        passed = sum(second.cursor.snapshot.passed(raw.sequence, raw.sub) for raw in all_raws)
         feed(second, all_raws[max(0, passed - back) :], cuts)
         return result(inner, second.finish())
     return None
@@ -136,15 +139,17 @@ LIFE = [
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("cuts", [(), (3, 7, 10)], ids=["one batch", "four batches"])
-def test_a_death_at_every_call_of_the_store(cuts: tuple[int, ...], after: bool) -> None:
+@pytest.mark.parametrize("cuts", [(), (3, 7, 10), range(15)], ids=["one batch", "four batches", "a batch a record"])
+@pytest.mark.parametrize("cap", [1, 100], ids=["little memory", "enough memory"])
+@pytest.mark.parametrize("interval", [0.0, 1e9], ids=["snapshots all the time", "no snapshot"])
+def test_a_death_at_every_call_of_the_store(cuts: Sequence[int], cap: int, interval: float, after: bool) -> None:
     #  open | load due | part commit | part commit | due ... commit | ...        dies at each |
     expected, deaths = whole(LIFE), 0
-    way = {"cuts": cuts, "budget": Budget(2, 1, 1), "page": 2, "cap": 1}
+    way = {"cuts": cuts, "budget": Budget(2, 1, 1), "page": 2, "cap": cap, "interval": interval, "chunk": 1}
     while (found := _with_a_death(LIFE, way, deaths, after, back=deaths)) is not None:
         assert found == expected
         deaths += 1
-    assert deaths > 30
+    assert deaths > 20
 
 
 def test_the_life_has_everything_in_it() -> None:

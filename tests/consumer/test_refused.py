@@ -31,10 +31,11 @@ class Picky(MemoryStore):
 
     def commit(self, effects: Effects) -> Cursor:
         self.tries += 1
-        for name, document in effects.puts:
+        puts = [*effects.puts, *effects.new]
+        for name, document in puts:
             if self._refuses(name, document):
                 raise Unstorable("code 121", (name, document["_id"]))
-        if len(effects.puts) > self._most:
+        if len(puts) > self._most:
             raise Unstorable("code 388")
         return super().commit(effects)
 

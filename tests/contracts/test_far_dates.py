@@ -52,7 +52,9 @@ def test_a_far_date_as_a_key_as_an_id_and_as_a_value_is_kept_and_read(
     store = MongoStore(connect(uri, "test"), spec)
     store.prepare()
     for record in raws(lines):  # each key is evicted and loaded between two records, and its state read again
-        Runner(spec, store, SHARD, cap=0).feed([record])
+        runner = Runner(spec, store, SHARD, cap=0)
+        runner.feed([record])
+        runner.flush()
     cursor = Runner(spec, store, SHARD, cap=0).feed(raws([beat(120 * S)]))
     assert (cursor.counters.classes["counted"], cursor.counters.classes["dead_letter"]) == (3, 0)
     client: MongoClient[Doc]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from consumer.store.contract import Cursor, Effects, HashRange, KeyState, ShardId
+from consumer.store.contract import Cursor, Effects, HashRange, KeyState, Place, ShardId
 from contract.errors import Fenced, Rejected
 from contract.values import id_value
 from tests.contracts.conftest import AT, Stores
@@ -32,7 +32,7 @@ def put(cursor: Cursor, *ids: object, n: int = 1, sequence: int = BIG) -> Effect
 
 def state(key: Hashable, hash: int, due: int | None, data: bytes = b"\x00\xff") -> KeyState:
     """A key's state."""
-    return KeyState(("card", key), hash, due, data)
+    return KeyState(("card", key), hash, due, data, A.name, (BIG, 3))
 
 
 def test_a_first_open_starts_before_everything(stores: Stores) -> None:
@@ -57,7 +57,7 @@ def test_a_second_open_fences_the_first(stores: Stores) -> None:
     with pytest.raises(Fenced):
         first.commit(put(old, "zombie"))
     with pytest.raises(Fenced):
-        first.snapshot(old, [state("zombie", 1, None)])
+        first.commit(Effects(old, old.saved(old.place), states=[state("zombie", 1, None)]))
     assert "zombie" not in stores.docs("minutes")
     assert second.load([("card", "zombie")]) == {}
     second.commit(put(new, "owner"))
@@ -132,26 +132,45 @@ def test_states_come_back_as_they_were(stores: Stores) -> None:
     assert stores.new().load([]) == {}
 
 
+FIRST = (NEVER, -1)
+
+
 def test_due_keys_come_in_order_of_due_and_hash(stores: Stores) -> None:
     #  due    1    1    2    2    3    -
     #  hash   9    4    9   16    1    5         asked: until 2, hashes 4..16
     store = stores.new()
     cursor = store.open(A)
     made = [("e", 1, 3), ("a", 9, 1), ("d", 16, 2), ("b", 4, 1), ("c", 9, 2), ("f", 5, None), ("g", 3, 1), ("h", 17, 1)]
+    made += [("i", 5, 4)]
     cursor = store.commit(Effects(cursor, moved(cursor), states=[state(k, hash, due) for k, hash, due in made]))
     span = HashRange(4, 16)
 
-    def keys(until: int, limit: int) -> list[object]:
-        return [k for _, k in store.due(span, until, limit)]
+    def asked(until: int, limit: int, after: tuple[int, int] = FIRST) -> tuple[list[object], tuple[int, int] | None, int | None]:
+        found = store.due(span, until, limit, after)
+        return [k for _, k in found.keys], found.last, found.next
 
-    assert keys(2, 10) == ["b", "a", "c", "d"]
-    assert keys(2, 10) == ["b", "a", "c", "d"], "asking changes nothing"
-    assert keys(2, 3) == ["b", "a", "c"]
-    assert keys(1, 10) == ["b", "a"]
-    assert keys(0, 10) == []
+    assert asked(2, 10) == (["b", "a", "c", "d"], None, 4)
+    assert asked(2, 10) == asked(2, 10), "asking changes nothing"
+    assert asked(2, 3)[:2] == (["b", "a", "c"], (2, 9))
+    assert asked(2, 3, (2, 9)) == (["d"], None, 4)
+    assert asked(2, 1, (1, 4))[:2] == (["a"], (1, 9))
+    assert asked(1, 10) == (["b", "a"], None, 2)
+    assert asked(0, 10) == ([], None, 1)
+    assert asked(4, 10, (2, (1 << 128) - 1)) == (["i"], None, None)
+    assert asked(2, 10, (4, -1)) == ([], None, 4)
+    assert asked(2, 10, (4, 5)) == ([], None, None)
     store.commit(Effects(cursor, moved(cursor, BIG + 1), states=[state("b", 4, 2), state("a", 9, None), state("e", 4, 1)]))
-    assert keys(2, 10) == ["e", "b", "c", "d"]
-    assert len(store.due(HashRange(), 3, 100)) == 6
+    assert asked(2, 10)[0] == ["e", "b", "c", "d"]
+    assert len(store.due(HashRange(), 3, 100, FIRST).keys) == 6
+
+
+def test_keys_of_one_due_time_and_one_hash_come_together(stores: Stores) -> None:
+    store = stores.new()
+    cursor = store.open(A)
+    store.commit(Effects(cursor, moved(cursor), states=[state(n, 7, 1) for n in range(5)] + [state("z", 8, 1)]))
+    found = store.due(HashRange(), 1, 2, FIRST)
+    assert {k for _, k in found.keys} == set(range(5)) and found.last == (1, 7)
+    assert [k for _, k in store.due(HashRange(), 1, 2, (1, 7)).keys] == ["z"]
 
 
 def test_health_adds_up(stores: Stores) -> None:
@@ -192,13 +211,44 @@ def test_a_child_starts_at_its_parents_lowest_watermark_and_fences_them(stores: 
     assert stores.new().open(C, [A, B]).watermark == 11, "a child that has begun keeps its own"
 
 
-def test_a_snapshot_writes_states_and_nothing_else(stores: Stores) -> None:
+def test_a_snapshot_goes_with_commits_and_stands_where_the_last_of_them_says(stores: Stores) -> None:
+    #  commit   1 states   2 states   3: the snapshot stands at 1
     store = stores.new()
-    cursor = store.open(A)
-    store.snapshot(cursor, [state(n, n, n) for n in range(2_500)])
-    assert len(store.due(HashRange(), 3_000, 3_000)) == 2_500
-    store.commit(put(cursor, "a"))
-    assert stores.new().open(A).sequence == BIG
+    cursor = at = store.commit(put(store.open(A), "a"))
+    for n in (1, 2):
+        cursor = store.commit(Effects(cursor, moved(cursor, BIG + n), states=[state(m, m, m) for m in range(n * 1_500)]))
+        assert stores.new().open(A).snapshot.sequence is None
+        store = stores.new()
+        cursor = store.open(A)
+    cursor = store.commit(Effects(cursor, cursor.saved(at.place)))
+    found = stores.new().open(A)
+    assert (found.sequence, found.snapshot) == (BIG + 2, at.place)
+    assert len(store.due(HashRange(), 3_000, 3_000, FIRST).keys) == 3_000
+
+
+def test_jumps_of_the_clock_are_kept_until_the_snapshot_passes_them(stores: Stores) -> None:
+    store = stores.new()
+    first = store.commit(put(store.open(A), "a"))
+    second = store.commit(Effects(first, first.jumped(5_000)))
+    third = store.commit(Effects(second, second.jumped(7_000)))
+    fourth = store.commit(Effects(third, moved(third, BIG + 1).jumped(9_000)))
+    assert stores.new().open(A).jumps == (Place(BIG, 0, 7_000), Place(BIG + 1, 0, 9_000))
+    store = stores.new()
+    now = store.open(A)
+    assert replace(now, epoch=fourth.epoch) == fourth
+    store.commit(Effects(now, now.saved(third.place)))
+    assert stores.new().open(A).jumps == (Place(BIG + 1, 0, 9_000),)
+
+
+def test_what_is_thought_to_be_new_and_is_there_is_replaced(stores: Stores) -> None:
+    store = stores.new()
+    cursor = store.commit(put(store.open(A), "a", "b"))
+    for n in (2, 3, 4):
+        new = [("minutes", {"_id": id, "n": n}) for id in ("a", n)]
+        cursor = store.commit(Effects(cursor, moved(cursor, BIG + n), new=new, puts=[("minutes", {"_id": "b", "n": n})]))
+        found = {id: d["n"] for id, d in stores.docs("minutes").items()}
+        assert (found["a"], found["b"], found[str(n)]) == (n, n, n)
+    assert len(stores.docs("minutes")) == 5
 
 
 LET_IN = [

@@ -1,0 +1,54 @@
+"""Which saved keys come due: the store is asked when time reaches the next due time that it has told, and never twice for a key.
+
+What memory knows of a key holds. So a saved due time matters only for keys that are not in memory, and everything that was due up
+to some (due, hash) has been loaded once: the next question goes on behind it. A key that leaves memory takes the question back to
+its own due time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from consumer.store.contract import Due
+from windows.engine import NEVER, Key
+
+AHEAD = 10_000  # ms of event time that are looked ahead: a question a batch would cost more than keys that come a little early
+FAR = 1 << 70  # behind all time
+LAST_HASH = (1 << 128) - 1
+Ask = Callable[[int, tuple[int, int]], Due]  # (until, after) -> a page
+
+
+class Page(NamedTuple):
+    """Keys to be in memory now; up_to: time may pass up to here and no further, None where it may go all the way."""
+
+    keys: Sequence[Key]
+    up_to: int | None
+
+
+class Dues:
+    """ask: the store's keys in this shard's range that are due by a time, behind (due, hash)."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._after: tuple[int, int] = (NEVER, -1)
+        self._next = NEVER
+
+    def page(self, watermark: int) -> Page:
+        """The keys that come due by a watermark and were not told before, or the first of them."""
+        if watermark < self._next:
+            return Page((), None)
+        until = watermark + AHEAD
+        found = self._ask(until, self._after)
+        if found.last is None:
+            self._after, self._next = (until, LAST_HASH), FAR if found.next is None else found.next
+            return Page(found.keys, None)
+        self._after = found.last
+        self._next = found.last[0]
+        return Page(found.keys, self._next if self._next <= watermark else None)
+
+    def gone(self, dues: Iterable[int | None]) -> None:
+        """Keys with these due times leave memory."""
+        first = min((due for due in dues if due is not None), default=FAR)
+        self._next = min(self._next, first)
+        self._after = min(self._after, (first, -1))
