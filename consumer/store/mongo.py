@@ -14,24 +14,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import replace as changed
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from bson import Binary, encode
-from pymongo import MongoClient, ReadPreference, ReplaceOne, ReturnDocument, WriteConcern
+from bson import Binary
+from pymongo import MongoClient, ReadPreference, ReturnDocument, WriteConcern
 from pymongo.client_session import ClientSession
-from pymongo.collection import Collection as Table
-from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from config.specs import Pipeline
 from consumer.store.contract import CLASSES, Counters, Cursor, Doc, Due, Effects, HashRange, KeyState, Place, ShardId
 from consumer.store.layout import CURSORS, HEALTH, KEYS, health_doc, shard_key
 from consumer.store.memory import now
-from consumer.store.refusals import is_there, named, not_too_much
+from consumer.store.refusals import not_too_much
 from consumer.store.setup import check, prepare
+from consumer.store.writes import NotNew, insert, replace
 from contract.errors import Fenced
 from contract.keys import dump_key, load_key
 from edge.mongo import in_our_words, worth_again
@@ -43,14 +43,6 @@ CHUNK = 2_000  # keys in one query, removes in one statement
 LOOK_AGAIN = 100  # commits, after something that was thought to be new was there
 CLAIM_MS = 2_000  # how long a claim waits for a transaction that holds the cursor
 T = TypeVar("T")
-
-
-class NotNew(Exception):
-    """Something that was thought to be new is in this collection already."""
-
-    def __init__(self, collection: str) -> None:
-        super().__init__(collection)
-        self.collection = collection
 
 
 class MongoStore:
@@ -144,7 +136,8 @@ class MongoStore:
         old = self._not_new
         new = _by_collection(((name, doc) for name, doc in effects.new if name not in old), at)
         puts = _by_collection((*effects.puts, health, *((name, doc) for name, doc in effects.new if name in old)), at)
-        puts[KEYS] = list(_latest(KEYS, map(_state_doc, effects.states)))
+        if effects.states:
+            puts[KEYS] = [_state_doc(state) for state in effects.states]
         removes = _grouped(effects.removes)
 
         def work(session: ClientSession) -> None:
@@ -154,9 +147,9 @@ class MongoStore:
                 for some in _chunks(ids, CHUNK):
                     self._db[name].delete_many({"_id": {"$in": some}}, session=session)
             for name, docs in new.items():
-                _insert(self._db[name], docs, session)
+                insert(self._db[name], docs, session)
             for name, docs in puts.items():
-                _replace(self._db[name], docs, session)
+                replace(self._db[name], docs, session)
 
         with in_our_words("committing"), not_too_much():
             try:
@@ -205,25 +198,12 @@ class MongoStore:
             self._wait(pause)
 
 
-def _replace(table: Table[Doc], docs: Sequence[Doc], session: ClientSession) -> None:
-    if docs:
-        with named(table.name, docs):
-            table.bulk_write([ReplaceOne({"_id": doc["_id"]}, doc, upsert=True) for doc in docs], ordered=False, session=session)
-
-
-def _insert(table: Table[Doc], docs: Sequence[Doc], session: ClientSession) -> None:
-    try:
-        with named(table.name, docs):
-            table.insert_many(docs, ordered=False, session=session)
-    except BulkWriteError as error:
-        if any(is_there(failed) for failed in error.details["writeErrors"]):
-            raise NotNew(table.name) from error
-        raise
-
-
-def _by_collection(puts: Iterable[tuple[str, Doc]], at: datetime) -> dict[str, Sequence[Doc]]:
-    dated = ((name, {**doc, "updated_at": at}) for name, doc in puts)
-    return {name: list(_latest(name, docs)) for name, docs in _grouped(dated).items()}
+def _by_collection(puts: Iterable[tuple[str, Doc]], at: datetime) -> dict[str, list[Doc]]:
+    found: dict[str, list[Doc]] = {}
+    for name, doc in puts:
+        doc["updated_at"] = at
+        found.setdefault(name, []).append(doc)
+    return found
 
 
 def _grouped(pairs: Iterable[tuple[str, T]]) -> dict[str, list[T]]:
@@ -239,13 +219,6 @@ def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield some
 
 
-def _latest(name: str, docs: Iterable[Doc]) -> Collection[Doc]:
-    """The last document of each `_id`: an unordered bulk write promises no order between two of them."""
-    docs = list(docs)
-    with named(name, docs):
-        return {encode({"": doc["_id"]}): doc for doc in docs}.values()
-
-
 def _state_doc(state: KeyState) -> Doc:
     due = {} if state.due is None else {"due": int(state.due)}  # a key without one is not in the index
     at = f"{state.shard} {state.position[0]} {state.position[1]}"
@@ -257,7 +230,7 @@ def _state(key: Key, doc: Mapping[str, Any]) -> KeyState:
     if "at" not in doc:  # saved by a release that saved states with every commit
         return state
     shard, sequence, sub = doc["at"].rsplit(" ", 2)
-    return replace(state, shard=shard, position=(int(sequence), int(sub)))
+    return changed(state, shard=shard, position=(int(sequence), int(sub)))
 
 
 def _hex(hash: int) -> str:
@@ -295,8 +268,8 @@ def _cursor(shard: ShardId, doc: Mapping[str, Any]) -> Cursor:
     place = _loaded(doc)
     cursor = Cursor(shard, doc["epoch"], place.sequence, place.sub, place.watermark, counters)
     if "snapshot" not in doc:  # of a release that saved states with every commit
-        return replace(cursor, snapshot=cursor.place)
-    return replace(cursor, snapshot=_loaded(doc["snapshot"]), jumps=tuple(_loaded(jump) for jump in doc["jumps"]))
+        return changed(cursor, snapshot=cursor.place)
+    return changed(cursor, snapshot=_loaded(doc["snapshot"]), jumps=tuple(_loaded(jump) for jump in doc["jumps"]))
 
 
 def _loaded(doc: Mapping[str, Any]) -> Place:

@@ -105,15 +105,6 @@ def test_removes_happen_before_puts(stores: Stores) -> None:
     assert [d["n"] for d in stores.docs("minutes").values()] == [2]
 
 
-def test_of_two_documents_of_one_id_the_later_stays(stores: Stores) -> None:
-    store = stores.new()
-    cursor = store.open(A)
-    puts = [("minutes", {"_id": {"k": 5}, "n": n, f"only_in_{n}": True}) for n in range(20)]
-    store.commit(Effects(cursor, moved(cursor), puts=puts, states=[state(5, 1, None, b"old"), state(5, 1, None, b"new")]))
-    assert list(stores.docs("minutes").values()) == [{"_id": {"k": 5}, "n": 19, "only_in_19": True, "updated_at": AT}]
-    assert store.load([("card", 5)])[("card", 5)].data == b"new"
-
-
 def test_ids_meet_as_mongodb_compares_them(stores: Stores) -> None:
     store = stores.new()
     cursor = store.open(A)
