@@ -1,8 +1,8 @@
 """The path of one shard, from KCL's lines to the views: the real child on a real mongod, against plain pymongo writing the same.
 
-Payments on two routes, three window sets and a rule. `python -m benchmarks.path [--events N] [--rounds N]` prints a line for each side
-of each round, and their ratio. What plain pymongo writes is what the child wrote: the same documents in as many transactions, what is
-new inserted and the rest replaced, each transaction with its cursor. Kinesis is asked only where the shard lies.
+Payments on two routes, three window sets and a rule. `python -m benchmarks.path [--events N] [--rounds N]` prints a line for each
+side of each round, and their ratio. What plain pymongo writes is what the child wrote: the same documents in as many transactions,
+what is new inserted and the rest replaced, each transaction with its cursor. Kinesis is asked only where the shard lies.
 """
 
 from __future__ import annotations

@@ -142,8 +142,9 @@ class Effects:
     """All that one commit changes. Inert: no client, no clock.
 
     removes (collection, _id) happen before puts. puts are (collection, document): replaced whole by `_id`, made if missing; the
-    store sets `updated_at`. Those in `new` are thought not to be there yet. No (collection, _id) is in puts and new twice. cursor is the value after; expected the value before,
-    which the commit must find under its epoch. states: key states as they are at the cursor, a chunk of a snapshot.
+    store sets `updated_at`. Those in `new` are thought not to be there yet. A (collection, _id) is in puts and new together once.
+    cursor is the value after; expected the value before, which the commit must find under its epoch. states: key states as they
+    are at the cursor, a chunk of a snapshot.
     """
 
     expected: Cursor
