@@ -78,7 +78,7 @@ def settle(running: Running, spec: Pipeline) -> bool:
 
 
 def consumed(running: Running, client: MongoClient[Document], spec: Pipeline) -> bool:
-    """Whether no shard has a change behind its cursor."""
+    """Whether no shard has a change behind the snapshot of its window states: what lies behind it a new stream must bring again."""
     kinesis, stream = aws.kinesis(running.aws_port), spec.stream.name
     try:
         with in_our_words(f"stream {stream}"):
@@ -87,9 +87,10 @@ def consumed(running: Running, client: MongoClient[Document], spec: Pipeline) ->
         return False
     created = round(summary["StreamCreationTimestamp"].timestamp() * 1_000)
     of_stream = {"_id.stream": summary["StreamARN"], "_id.created": created}
-    cursors = {d["_id"]["shard"]: d.get("sequence") for d in client[spec.views.database][CURSORS].find(of_stream)}
+    found = client[spec.views.database][CURSORS].find(of_stream)
+    snapshots = {d["_id"]["shard"]: d.get("snapshot", d).get("sequence") for d in found}
     return all(
-        _nothing_behind(kinesis, stream, shard["ShardId"], cursors.get(shard["ShardId"]))
+        _nothing_behind(kinesis, stream, shard["ShardId"], snapshots.get(shard["ShardId"]))
         for shard in kinesis.list_shards(StreamName=stream)["Shards"]
     )
 

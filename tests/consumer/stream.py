@@ -219,7 +219,9 @@ def run(lines: Sequence[bytes], cuts: Sequence[int] = (), spec: Pipeline = SPEC,
     store = MemoryStore(spec)
     runner = Runner(spec, store, SHARD, **options)
     feed(runner, raws(lines), cuts)
-    return result(store, runner.finish() if end else runner.cursor)
+    found = result(store, runner.finish() if end else runner.drain())
+    runner.close()
+    return found
 
 
 def whole(lines: Sequence[bytes], spec: Pipeline = SPEC, end: bool = True) -> Result:

@@ -78,6 +78,7 @@ ways = st.fixed_dictionaries(
         "cap": st.sampled_from([0, 2, 50_000]),
         "interval": st.sampled_from([0.0, 1e9]),
         "chunk": st.sampled_from([1, 2, 1_000]),
+        "overlap": st.booleans(),
     }
 )
 drawn = settings(max_examples=3_000 if "EDDY_SOAK" in os.environ else 50)
@@ -107,11 +108,14 @@ def _with_a_death(lines: list[bytes], way: dict[str, Any], dies_at: int, after: 
     cuts = way["cuts"]
     options = {name: value for name, value in way.items() if name != "cuts"}
     inner, all_raws = MemoryStore(SPEC), raws(lines)
+    first = None
     try:
         first = Runner(SPEC, Watched(inner, dies_at, after), SHARD, **options)
         feed(first, all_raws, cuts)
         first.finish()
     except Crash:
+        if first is not None:
+            first.close()  # what is on its way gets there, or does not
         second = Runner(SPEC, inner, SHARD, **options)
         passed = sum(second.cursor.snapshot.passed(raw.sequence, raw.sub) for raw in all_raws)
         feed(second, all_raws[max(0, passed - back) :], cuts)
