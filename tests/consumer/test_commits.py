@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
@@ -51,8 +50,8 @@ class Slow:
 
 
 @contextmanager
-def overlapping(store: Slow, **more: Any) -> Iterator[Commits]:
-    one = Commits(store.commit, START, True, lambda seen: None, **more)
+def overlapping(store: Slow) -> Iterator[Commits]:
+    one = Commits(store.commit, START, lambda: True, lambda seen: None)
     yield one
     store.answers.release(100)
     one.close()
@@ -149,7 +148,7 @@ def test_after_its_end_nothing_more_is_begun() -> None:
 def test_without_overlap_each_is_in_before_the_next() -> None:
     store = Slow()
     store.answers.release(2)
-    one = Commits(store.commit, START, False, lambda seen: None)
+    one = Commits(store.commit, START, lambda: False, lambda seen: None)
     for n in (1, 2):
         one.put(gathered(n, "a"))
         assert one.cursor.sequence == n

@@ -10,7 +10,7 @@ from config.load import parse
 from consumer.intake.batch import Budget
 from consumer.runner import Runner
 from consumer.store.memory import MemoryStore
-from tests.consumer.stream import SHARD, Watched, feed, raws, result
+from tests.consumer.stream import SHARD, Watched, feed, limited, raws, result
 
 BARE = parse(
     """
@@ -52,7 +52,7 @@ def test_a_stream_of_bare_documents() -> None:
 @pytest.mark.parametrize(("windows", "page"), [(1, 2), (2_000, 2), (1, 5_000), (2_000, 5_000)])
 def test_idle_moves_a_shard_of_bare_documents_by_the_wall_clock(windows: int, page: int) -> None:
     store = Watched(MemoryStore(BARE))
-    runner = Runner(BARE, store, SHARD, budget=Budget(windows=windows), page=page, cap=1)
+    runner = Runner(BARE, store, SHARD, **limited(budget=Budget(windows=windows), page=page, cap=1))
     feed(runner, bare(b'{"card":1,"at":1000}', b'{"card":2,"at":2000}', b'{"card":3,"at":2000}'))
     assert runner.idle(12_999).watermark == 10_999
     assert not any(d["final"] for d in result(store.inner, runner.cursor).documents["minute"])

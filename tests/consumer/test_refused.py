@@ -15,7 +15,7 @@ from consumer.runner import Runner
 from consumer.store.contract import Cursor, Doc, Effects
 from consumer.store.memory import MemoryStore
 from contract.errors import Misconfigured, Unstorable
-from tests.consumer.stream import SHARD, SMALL, SPEC, Result, S, beat, change, feed, raws, result, whole
+from tests.consumer.stream import SHARD, SMALL, SPEC, Result, S, beat, change, feed, limited, raws, result, whole
 from tests.consumer.test_batches import records, ways
 
 Refuses = Callable[[str, Doc], bool]
@@ -41,7 +41,7 @@ class Picky(MemoryStore):
 
 
 def run(lines: list[bytes], store: Picky, **options: Any) -> Result:
-    runner = Runner(SPEC, store, SHARD, **options)
+    runner = Runner(SPEC, store, SHARD, **limited(**options))
     feed(runner, raws(lines))
     return result(store, runner.finish())
 

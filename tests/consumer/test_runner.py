@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from consumer.intake.batch import Budget
+from consumer.life import Limits
 from consumer.runner import Runner
 from consumer.snapshots import CHUNK
 from consumer.store.contract import Cursor, Due, Effects, HashRange, KeyState, ShardId
 from consumer.store.memory import MemoryStore
 from contract.errors import Fenced, HistoryLost, Misconfigured, Retryable
 from contract.keys import kinesis_hash, partition_key
-from tests.consumer.stream import SHARD, SPEC, Crash, S, Watched, beat, change, feed, raws, result, run, whole
+from tests.consumer.stream import SHARD, SPEC, Crash, S, Watched, beat, change, feed, limited, raws, result, run, whole
 from windows.engine import Key
 from windows.naive.engine import NaiveEngine
 
@@ -29,9 +30,9 @@ def test_one_heartbeat_that_closes_everything_takes_many_commits_and_little_memo
     #  | part | part | part | ... cursor in front of the heartbeat ... | part: cursor behind it
     lines = [*CARTS, *PAYMENTS, beat(60 * S)]
     store = Watched(MemoryStore(SPEC))
-    runner = Runner(SPEC, store, SHARD, budget=Budget(rows=40, windows=40, judged=20), page=page, cap=60)
+    runner = Runner(SPEC, store, SHARD, **limited(budget=Budget(rows=40, windows=40, judged=20), page=page, cap=60))
     feed(runner, raws(lines)[:-1])
-    assert len(runner._pipeline.book.known) <= 60
+    assert len(runner.keys) <= 60
     before, commits = runner.cursor, len(store.commits)
     runner.feed(raws(lines)[-1:])
     parts = [e for e in store.commits[commits:] if e.puts or e.new or e.removes]
@@ -39,7 +40,7 @@ def test_one_heartbeat_that_closes_everything_takes_many_commits_and_little_memo
     assert all(e.cursor.sequence == before.sequence and e.cursor.watermark == before.watermark for e in parts[:-1])
     assert max(len(e.puts) + len(e.new) + len(e.removes) for e in parts) <= 60
     assert max(len(e.states) for e in store.commits) <= CHUNK
-    assert len(runner._pipeline.book.known) <= 60
+    assert len(runner.keys) <= 60
     assert runner.cursor.passed(10 * len(lines), 0)
     assert result(store.inner, runner.cursor) == whole(lines, end=False)
 
@@ -51,12 +52,12 @@ def test_a_death_between_the_parts_of_one_heartbeat(after: bool) -> None:
     for dies_at in range(200):
         inner = MemoryStore(SPEC)
         try:
-            first = Runner(SPEC, Watched(inner, dies_at, after), SHARD, **way)  # type: ignore[arg-type]
+            first = Runner(SPEC, Watched(inner, dies_at, after), SHARD, **limited(**way))
             feed(first, raws(lines))
             first.finish()
             break
         except Crash:
-            second = Runner(SPEC, inner, SHARD, **way)  # type: ignore[arg-type]
+            second = Runner(SPEC, inner, SHARD, **limited(**way))
             feed(second, raws(lines))
             assert result(inner, second.finish()) == expected, f"died at {dies_at}"
     assert 40 < dies_at < 199
@@ -69,11 +70,11 @@ def test_a_death_within_the_end_of_a_file() -> None:
         inner = MemoryStore(SPEC)
         way = {"budget": Budget(1, 1, 1), "page": 2, "cap": 0}
         try:
-            first = Runner(SPEC, Watched(inner, dies_at), SHARD, **way)  # type: ignore[arg-type]
+            first = Runner(SPEC, Watched(inner, dies_at), SHARD, **limited(**way))
             feed(first, raws(lines))
             first.finish()
         except Crash:
-            second = Runner(SPEC, inner, SHARD, **way)  # type: ignore[arg-type]
+            second = Runner(SPEC, inner, SHARD, **limited(**way))
             feed(second, raws(lines))
             assert result(inner, second.finish()) == whole(lines), f"died at {dies_at}"
 
@@ -203,7 +204,8 @@ def test_what_has_died_before_a_key_was_known_leaves_no_state() -> None:
 def test_an_observer_sees_each_event_once_and_after_its_commit() -> None:
     seen: list[tuple[Any, Any]] = []
     store = MemoryStore(SPEC)
-    runner = Runner(SPEC, store, SHARD, budget=Budget(2, 1, 1), observe=lambda part: seen.extend((s.id, s.features) for s in part))
+    limits = Limits(budget=Budget(2, 1, 1))
+    runner = Runner(SPEC, store, SHARD, limits=limits, observe=lambda part: seen.extend((s.id, s.features) for s in part))
     lines = [
         PAYMENTS[0],
         b"{",

@@ -9,6 +9,7 @@ import pytest
 
 from config.load import parse
 from consumer.intake.batch import Budget
+from consumer.life import Limits
 from consumer.runner import Runner
 from consumer.store.memory import MemoryStore
 from contract.views import DeadLetterDoc, Health, RollingDoc, ScoreDoc, SignalDoc, WindowDoc
@@ -42,7 +43,9 @@ def store() -> MemoryStore:
     spec = parse(TOML)
     kept = MemoryStore(spec)
     for cut in range(0, len(LINES), 3):
-        Runner(spec, kept, SHARD, budget=Budget(rows=2)).feed(raws(LINES)[cut : cut + 3])
+        runner = Runner(spec, kept, SHARD, limits=Limits(budget=Budget(rows=2)))
+        runner.feed(raws(LINES)[cut : cut + 3])
+        runner.flush()
     return kept
 
 

@@ -10,6 +10,7 @@ from bson import DatetimeMS
 from pymongo import MongoClient
 
 from config.load import parse
+from consumer.life import Limits
 from consumer.runner import Runner
 from consumer.store.contract import Doc
 from consumer.store.mongo import MongoStore
@@ -52,10 +53,10 @@ def test_a_far_date_as_a_key_as_an_id_and_as_a_value_is_kept_and_read(
     store = MongoStore(connect(uri, "test"), spec)
     store.prepare()
     for record in raws(lines):  # each key is evicted and loaded between two records, and its state read again
-        runner = Runner(spec, store, SHARD, cap=0)
+        runner = Runner(spec, store, SHARD, limits=Limits(cap=0))
         runner.feed([record])
         runner.flush()
-    cursor = Runner(spec, store, SHARD, cap=0).feed(raws([beat(120 * S)]))
+    cursor = Runner(spec, store, SHARD, limits=Limits(cap=0)).feed(raws([beat(120 * S)]))
     assert (cursor.counters.classes["counted"], cursor.counters.classes["dead_letter"]) == (3, 0)
     client: MongoClient[Doc]
     with MongoClient(uri, datetime_conversion="DATETIME_MS") as client:

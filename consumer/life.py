@@ -1,0 +1,336 @@
+"""What a shard has in memory, from the snapshot on: records go in, parts come out, keys come and go.
+
+1. Records that memory has passed are dropped.
+2. The rest is read into a batch, and the saved states of its keys are loaded.
+3. Keys that are due on the way are loaded, page by page; where they are too many for memory, the rows in front of them go first.
+4. One part is stepped. Its effects and the cursor go to consumer.commits, and with them a chunk of a snapshot, if one is being
+   made (consumer.snapshots). This is done until the batch is in.
+5. Keys that were not used for long are forgotten, once their states are saved.
+
+A life begins where the snapshot stands, and the stream brings the records from there. Those up to the cursor are put into the
+windows in silence: their effects are in the views already, timers included. A key whose state was saved further on takes of them
+only what it does not hold. So a crash between any two steps loses nothing and repeats nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from config.specs import Pipeline
+from consumer.commits import Gathered
+from consumer.dues import Dues
+from consumer.halving import Halving
+from consumer.intake.batch import Batch, Budget, Work
+from consumer.intake.records import Records
+from consumer.snapshots import CHUNK, Snapshots
+from consumer.step.documents import Changes
+from consumer.step.pipeline import Part, ShardPipeline
+from consumer.store.contract import BEFORE_ALL, Counters, Cursor, Due, KeyState, Place, Position, ShardId
+from contract.errors import HistoryLost, Misconfigured
+from windows.engine import BY_END, BY_HEARTBEAT, BY_IDLE, END, Engine, Key, StateMismatch
+
+CAP = 50_000  # keys in memory
+PAGE = 5_000  # keys loaded at once because something of theirs is due
+INTERVAL = 60.0  # s between two snapshots: what is read again after a crash, at worst, and twice that
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much at once. budget: of a part. cap: keys in memory. page: keys that are due loaded at once. interval: s between two
+    snapshots; chunk: keys saved with one commit."""
+
+    budget: Budget = field(default_factory=Budget)
+    cap: int = CAP
+    page: int = PAGE
+    interval: float = INTERVAL
+    chunk: int = CHUNK
+
+
+class Saved(Protocol):
+    """What is in the store of this shard's keys; it is asked until it is there."""
+
+    def load(self, keys: Collection[Key]) -> Mapping[Key, KeyState]:
+        """Their states."""
+        ...
+
+    def due(self, until: int, after: tuple[int, int]) -> Due:
+        """Those that are due by a time."""
+        ...
+
+
+class Out(Protocol):
+    """Where effects go: consumer.commits.Commits."""
+
+    cursor: Cursor
+
+    @property
+    def saving(self) -> bool:
+        """Whether key states are on their way."""
+        ...
+
+    def put(self, more: Gathered) -> None:
+        """To be committed."""
+        ...
+
+    def drain(self) -> Cursor:
+        """Have everything committed."""
+        ...
+
+
+class Life:
+    """saved=None: key states are neither loaded nor saved, and keys never forgotten, for a run that is not to be taken up again.
+    now: a clock in s, of which only differences count."""
+
+    def __init__(
+        self,
+        spec: Pipeline,
+        engine: Engine,
+        shard: ShardId,
+        out: Out,
+        saved: Saved | None,
+        halving: Halving,
+        limits: Limits,
+        now: Callable[[], float],
+        observed: bool,
+    ) -> None:
+        self._shard, self._out, self._saved, self._halving, self._limits, self._now = shard, out, saved, halving, limits, now
+        self._bare = spec.stream.format == "document"
+        self._used: dict[Key, None] = {}  # in order of use
+        self._pipeline = ShardPipeline(spec, engine, observed)
+        self._snapshots = Snapshots(limits.interval, now(), limits.chunk)
+        self._dues = None if saved is None else Dues(saved.due)
+        cursor, snapshot = out.cursor, out.cursor.snapshot
+        engine.watermark = snapshot.watermark
+        self._jumps = deque(sorted(cursor.jumps, key=lambda jump: jump.position))
+        self._silent = snapshot.position < cursor.place.position or bool(self._jumps)
+        self.cursor = cursor  # where memory stands; while all is silent, as it was then
+        if self._silent:
+            before = Counters({"control": snapshot.records})
+            self.cursor = cursor.moved(snapshot.sequence, snapshot.sub, snapshot.watermark, before)
+
+    @property
+    def keys(self) -> Collection[Key]:
+        """Those in memory."""
+        return self._pipeline.book.known
+
+    def take(self, records: Records) -> None:
+        """Puts in those that memory has not passed, in the order of the stream. Raises HistoryLost."""
+        cursor = self.cursor
+        fresh = records if cursor.sequence is None else records.after(cursor.sequence, cursor.sub)
+        if not len(fresh):
+            return
+        batch = self._pipeline.reader.read(fresh)
+        self._load(batch.columns.keys)
+        self._catch_up(fresh.position(0))
+        silent, stops = self._silence(batch, fresh) if self._silent else (0, ())
+        if silent < batch.n:
+            self._halving.mark(batch, silent)
+        work, begin = self._pipeline.begin(batch), 0
+        while begin < batch.n:
+            stop = next((stop for stop in stops if stop > begin), batch.n)
+            end = self._reach(work, begin, stop)
+            if end == begin:
+                self._pass(int(work.watermarks[begin]), int(batch.columns.cause[begin]), self.cursor, batch.columns.keys)
+            while begin < end:
+                part = self._pipeline.step(work, begin, end, self.cursor, self._budget)
+                rows, begin = part.done - begin, part.done
+                self._hand_on(part, rows)
+            if begin == stop and self._silent:
+                self._catch_up(fresh.position(begin) if begin < batch.n else None)
+                self._pipeline.lift(work)
+        self._forget(())
+
+    def follow(self, watermark: int) -> None:
+        """The wall clock moves time, where a stream of bare documents has nothing to read."""
+        self._catch_up()
+        if not self._silent and watermark > self.cursor.watermark:
+            self._pass(watermark, BY_IDLE, self.cursor.jumped(watermark), ())
+            self._forget(())
+
+    def end(self) -> None:
+        """The end of a file: every window closes, every silence is judged. The watermark stays the last true one."""
+        self._catch_up()
+        self._pass(END, BY_END, self.cursor, ())
+
+    def tend(self, crowded: bool) -> None:
+        """Begins a snapshot, or goes on with it; sooner where the records since the last one are a crowd."""
+        if self._silent or self._saved is None:
+            return
+        if not self._snapshots.begun:
+            wanted = crowded or len(self._snapshots.changed) > self._limits.cap // 2 or self._snapshots.wanted(self._now())
+            if not wanted or self.cursor.snapshot == self.cursor.place:
+                return
+            self._snapshots.begin(self.cursor.place)
+        self._save()
+
+    def save(self) -> None:
+        """A whole snapshot, where the shard stands. While records that the last one needs are still to come nothing is saved."""
+        self._catch_up()
+        if self._silent or self._saved is None:
+            return
+        while self._snapshots.begun:
+            self._save()
+        if self._snapshots.changed or self.cursor.snapshot != self.cursor.place:
+            self._snapshots.begin(self.cursor.place)
+            while self._snapshots.begun:
+                self._save()
+
+    @property
+    def _budget(self) -> Budget:
+        """How much one part may change."""
+        return self._limits.budget if self._silent else self._halving.budget
+
+    def _silence(self, batch: Batch, fresh: Records) -> tuple[int, Sequence[int]]:
+        """Makes a batch ready whose first records are put in in silence: (how many, in front of which rows to stop).
+
+        What a key's state holds already is not put in again, and the time of none is more than what it came to.
+        """
+        cursor = self._out.cursor
+        end = fresh.passed(*cursor.place.position)
+        columns, known, name = batch.columns, self._pipeline.book.known, self._shard.name
+        columns.mark[:end] = columns.mark[:end].clip(max=cursor.watermark)
+        for slot, key in enumerate(columns.keys):
+            found = known.get(key)
+            if found is not None and found.saved_by == name and found.saved_at > self.cursor.place.position:
+                held = min(fresh.passed(*found.saved_at), end)
+                for row in (columns.key[:held] == slot).nonzero()[0].tolist():
+                    batch.passed(row)
+        return end, sorted({*(fresh.passed(*jump.position) for jump in self._jumps), end})
+
+    def _catch_up(self, following: Position | None = None) -> None:
+        """While all is silent: what the wall clock did in front of the following record, None where it is not known; and if that
+        lies behind the cursor, the silence is over. Raises HistoryLost where records have not come that must have."""
+        while self._silent:
+            here, there = self.cursor.place.position, self._out.cursor.place
+            if self._jumps and (self._jumps[0].position <= here or (following or BEFORE_ALL) > self._jumps[0].position):
+                self._pass_to(self._jumps.popleft().watermark, BY_IDLE)
+                continue
+            if max(here, following or BEFORE_ALL) < there.position or following == there.position:
+                return
+            if self.cursor.counters.records != there.records:
+                raise HistoryLost(_missing(self._out.cursor, self.cursor.counters.records))
+            self._pass_to(there.watermark, BY_IDLE if self._bare else BY_HEARTBEAT)
+            self._silent, self.cursor = False, self._out.cursor
+            if self._halving.begun:  # to begin from here, where something is not taken
+                self.save()
+
+    def _pass_to(self, watermark: int, cause: int) -> None:
+        """In silence time goes on to what is known of it."""
+        if watermark > self.cursor.watermark:
+            self._pass(watermark, cause, replace(self.cursor, watermark=watermark), self._used)
+
+    def _reach(self, work: Work, begin: int, stop: int) -> int:
+        """Up to which row everything that is due is in memory. Keys come by due time: those behind a full page are not there."""
+        up_to = self._load_due(int(work.watermarks[stop - 1]))
+        return stop if up_to is None else begin + int(work.watermarks[begin:stop].searchsorted(up_to))
+
+    def _pass(self, watermark: int, cause: int, moved: Cursor, keep: Collection[Key]) -> None:
+        """Time alone, for all keys of the shard, a page of them after the other. `keep` stay in memory."""
+        while True:
+            up_to = self._load_due(watermark)
+            done = 0
+            while not done:
+                to = moved if up_to is None else self.cursor
+                part = self._pipeline.pass_time(watermark, cause, self.cursor, to, self._budget)
+                done = part.done
+                self._hand_on(part, 0)
+            if up_to is None:
+                return
+            if watermark < END:  # behind which nothing is due, and nothing is saved
+                self._forget(keep)
+
+    def _load_due(self, watermark: int) -> int | None:
+        """Loads keys that are due by a watermark: up to when they are all there, None if to the end."""
+        if self._dues is None:
+            return None
+        keys, up_to = self._dues.page(watermark)
+        if keys:
+            self._load(keys)
+            self._snapshots.touch(self._pipeline.book.moved_on(keys))
+        return up_to
+
+    def _load(self, keys: Collection[Key]) -> None:
+        missing = [key for key in keys if key not in self.keys]
+        if missing and self._saved is not None:
+            self._take_up(self._saved.load(missing))
+        for key in keys:
+            self._used.pop(key, None)
+            self._used[key] = None
+
+    def _take_up(self, states: Mapping[Key, KeyState]) -> None:
+        try:
+            self._pipeline.book.load(states)
+        except StateMismatch as error:
+            raise Misconfigured(
+                f"saved key states: {error}. Run the version of Eddy that wrote them; or drop the views database and delete KCL's "
+                "tables, and the stream is read again from its oldest record"
+            ) from error
+
+    def _hand_on(self, part: Part, rows: int) -> None:
+        """A part's effects go out, and with them a chunk of the snapshot that is being made."""
+        if self._saved is not None:
+            self._snapshots.touch(part.touched)
+        before, self.cursor = self.cursor, part.cursor
+        if self._silent:
+            return
+        if self._halving.begun and self._saved is not None and not self._snapshots.begun:
+            self._snapshots.begin(self.cursor.place)
+        states = self._chunk() if self._snapshots.begun else {}
+        if part.changes or states or self.cursor != before:
+            self._put(Gathered(self.cursor, part.changes, states, rows, list(part.seen)))
+
+    def _put(self, gathered: Gathered) -> None:
+        self._out.put(gathered)
+        self._halving.committed(gathered.rows)
+
+    def _save(self) -> None:
+        """A chunk of the snapshot, in a commit of its own."""
+        states = self._chunk()
+        self._put(Gathered(self.cursor, Changes(), states))
+
+    def _chunk(self) -> dict[Key, KeyState]:
+        """The next states of the snapshot. With the last of them it stands where it was begun."""
+        states = self._states(self._snapshots.chunk())
+        place = self._snapshots.end(self._now())
+        if place is not None:
+            self.cursor = self.cursor.saved(place)
+        return states
+
+    def _states(self, keys: Collection[Key]) -> dict[Key, KeyState]:
+        """The states of keys as they are here, which are to be committed now."""
+        states = self._pipeline.book.states(keys, self._shard.name, self.cursor.place.position)
+        self._snapshots.saved(keys)
+        return {state.key: state for state in states}
+
+    def _forget(self, keep: Collection[Key]) -> None:
+        """Down to the cap, those that were not used for longest first. What of them has changed is saved before, or they stay."""
+        surplus = len(self.keys) - self._limits.cap
+        if surplus <= 0 or self._dues is None:
+            return
+        kept, changed, book = frozenset(keep), self._snapshots.changed, self._pipeline.book
+        goes = [key for key in self._used if key not in kept and not (self._silent and key in changed)]
+        goes = goes[: surplus + self._limits.cap // 10]
+        self._snapshots.touch(book.moved_on(goes))
+        if self._silent:
+            goes = [key for key in goes if key not in changed]
+        unsaved = [key for key in goes if key in changed]
+        for begin in range(0, len(unsaved), self._limits.chunk):
+            some = unsaved[begin : begin + self._limits.chunk]
+            self._put(Gathered(self.cursor, Changes(), self._states(some)))
+        if self._out.saving:
+            self._out.drain()
+        self._dues.gone(book.known[key].due for key in goes)
+        book.evict(goes)
+        for key in goes:
+            del self._used[key]
+
+
+def _missing(cursor: Cursor, records: int) -> str:
+    snapshot: Place = cursor.snapshot
+    return (
+        f"{cursor.shard.shard}: of the records between the snapshot of the window states at {snapshot.sequence} and the views at "
+        f"{cursor.sequence}, {cursor.counters.records - records:,} have not come again: the stream has lost them"
+    )
