@@ -104,7 +104,11 @@ def _views(table: Table, names: Sequence[str]) -> Views:
 
 
 def _consumer(table: Table) -> Consumer:
-    result = Consumer(snapshot=table.duration("snapshot", 60_000, positive=True))
+    result = Consumer(
+        snapshot=table.duration("snapshot", 60_000, positive=True),
+        memory=table.size("memory", 512_000_000, 16_000_000),
+        heap=table.size("heap", 512_000_000, 64_000_000),
+    )
     table.finish()
     return result
 

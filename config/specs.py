@@ -96,9 +96,12 @@ class Views:
 @dataclass(frozen=True, slots=True)
 class Consumer:
     """How the consumer works; nothing here changes a result. snapshot: time between two savings of what windows hold; about that
-    much of the stream is read again after a crash."""
+    much of the stream is read again after a crash. memory: bytes that the keys of one shard may take; those not used for longest
+    are left to the store. heap: bytes of the JVM's heap."""
 
     snapshot: int = 60_000
+    memory: int = 512_000_000
+    heap: int = 512_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -13,6 +14,9 @@ from windows.law.spec import DAY, MS, duration
 T = TypeVar("T")
 Word = TypeVar("Word", bound=str)
 LONGEST = 36_500 * DAY  # a century: longer is a slip, and would leave what a time can hold
+SIZE = re.compile(r"([0-9]{1,9})\s*(kB|MB|GB)")
+BYTES = {"kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
+MOST_BYTES = 1_000 * BYTES["GB"]
 UNITS = {"d": "d", "h": "h", "m": "min", "s": "s", "ms": "ms"}
 NAMES: dict[type, str] = {str: "a text", bool: "true or false", int: "a whole number", float: "a number", dict: "a table"}
 
@@ -139,6 +143,21 @@ class Table:
             self.problem(name, f'"{value}" is longer than {spoken(LONGEST)}')
             return None
         return ms
+
+    def size(self, name: str, fallback: int, least: int) -> int:
+        """Bytes of a text like "512MB"."""
+        text = self.read(name, str, "")
+        if not text:
+            return fallback
+        match = SIZE.fullmatch(text.strip())
+        if match is None:
+            self.problem(name, f"{shown(text)} is not a size; write a whole number and kB, MB or GB, as in 512MB")
+            return fallback
+        found = int(match[1]) * BYTES[match[2]]
+        if not least <= found <= MOST_BYTES:
+            self.problem(name, f'"{text}" is not from {least // BYTES["MB"]}MB to {MOST_BYTES // BYTES["GB"]}GB')
+            return fallback
+        return found
 
     def texts(self, name: str, fallback: Sequence[str], need: str = "") -> tuple[str, ...]:
         """A list of texts, none twice."""

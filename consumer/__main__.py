@@ -58,7 +58,7 @@ def supervise(argv: Sequence[str]) -> int:
     specs: list[Pipeline] = []
     envs: list[Environment] = []
     config = given.config or Path(os.environ.get("EDDY_CONFIG") or "pipeline.toml")
-    start.together(lambda: specs.append(load(config)), lambda: envs.append(_environment()), lambda: jvm.command(os.environ))
+    start.together(lambda: specs.append(load(config)), lambda: envs.append(_environment()), lambda: jvm.java(os.environ), jvm.jars)
     spec, env = specs[0], envs[0]
     services = start.Services(
         store=lambda: MongoStore(connect(_uri(env), "consumer"), spec),

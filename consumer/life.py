@@ -32,18 +32,20 @@ from consumer.store.contract import BEFORE_ALL, Counters, Cursor, Due, KeyState,
 from contract.errors import HistoryLost, Misconfigured
 from windows.engine import BY_END, BY_HEARTBEAT, BY_IDLE, END, Engine, Key, StateMismatch
 
-CAP = 50_000  # keys in memory
+MEMORY = 512_000_000  # bytes of keys in memory
+A_KEY = 1_000  # bytes of a key beside its windows: what is known of it, and what watchers remember
 PAGE = 5_000  # keys loaded at once because something of theirs is due
 INTERVAL = 60.0  # s between two snapshots: what is read again after a crash, at worst, and twice that
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much at once. budget: of a part. cap: keys in memory. page: keys that are due loaded at once. interval: s between two
-    snapshots; chunk: keys saved with one commit."""
+    """How much at once. budget: of a part. memory: bytes of keys, and cap: their number. page: keys that are due loaded at once.
+    interval: s between two snapshots; chunk: keys saved with one commit."""
 
     budget: Budget = field(default_factory=Budget)
-    cap: int = CAP
+    memory: int = MEMORY
+    cap: int = 1 << 40
     page: int = PAGE
     interval: float = INTERVAL
     chunk: int = CHUNK
@@ -160,8 +162,9 @@ class Life:
         if self._silent or self._saved is None:
             return
         if not self._snapshots.begun:
-            wanted = crowded or len(self._snapshots.changed) > self._limits.cap // 2 or self._snapshots.wanted(self._now())
-            if not wanted or self.cursor.snapshot == self.cursor.place:
+            if not (crowded or self._full() or self._snapshots.wanted(self._now())):
+                return
+            if self.cursor.snapshot == self.cursor.place:
                 return
             self._snapshots.begin(self.cursor.place)
         self._save()
@@ -305,14 +308,26 @@ class Life:
         self._snapshots.saved(keys)
         return {state.key: state for state in states}
 
+    def _size(self) -> int:
+        return self._pipeline.size() + A_KEY * len(self.keys)
+
+    def _full(self) -> bool:
+        """Whether half of what may be in memory has to stay there until it is saved."""
+        changed, all_keys, limits = len(self._snapshots.changed), len(self.keys), self._limits
+        return changed > min(limits.cap, all_keys * limits.memory // max(self._size(), 1)) // 2
+
+    def _surplus(self) -> int:
+        """How many keys are too many, as large as they are on average."""
+        size, all_keys, limits = self._size(), len(self.keys), self._limits
+        return max(all_keys - limits.cap, all_keys - all_keys * limits.memory // max(size, limits.memory))
+
     def _forget(self, keep: Collection[Key]) -> None:
         """Down to the cap, those that were not used for longest first. What of them has changed is saved before, or they stay."""
-        surplus = len(self.keys) - self._limits.cap
-        if surplus <= 0 or self._dues is None:
+        if self._dues is None or (surplus := self._surplus()) <= 0:
             return
         kept, changed, book = frozenset(keep), self._snapshots.changed, self._pipeline.book
         goes = [key for key in self._used if key not in kept and not (self._silent and key in changed)]
-        goes = goes[: surplus + self._limits.cap // 10]
+        goes = goes[: surplus + len(self.keys) // 10]
         self._snapshots.touch(book.moved_on(goes))
         if self._silent:
             goes = [key for key in goes if key not in changed]

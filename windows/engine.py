@@ -164,3 +164,7 @@ class Engine(Protocol):
     def loaded(self) -> Collection[Key]:
         """The keys in memory."""
         ...
+
+    def size(self) -> int:
+        """About how many bytes they take."""
+        ...

@@ -48,9 +48,9 @@ def jars() -> Path:
     )
 
 
-def command(env: Mapping[str, str]) -> Sequence[str]:
-    """KCL's command line, to be run in the run directory. Raises Misconfigured."""
-    machine = [str(java(env)), "-Xmx512m", "-Dfile.encoding=UTF-8", "-cp", f"{jars()}/*"]
+def command(env: Mapping[str, str], heap: int) -> Sequence[str]:
+    """KCL's command line, to be run in the run directory. heap: bytes. Raises Misconfigured."""
+    machine = [str(java(env)), f"-Xmx{heap // 1_000_000}m", "-Dfile.encoding=UTF-8", "-cp", f"{jars()}/*"]
     return [*machine, DAEMON, "--properties-file", PROPERTIES, "--log-configuration", LOGBACK]
 
 

@@ -96,7 +96,7 @@ def _run(asking: Asking, services: Services, asked: Asked) -> int:
     with closing(hold(worker)):
         run = run_directory(worker)
         write_files(run, worker)
-        argv = jvm.command(os.environ)
+        argv = jvm.command(os.environ, asking.spec.consumer.heap)
         env = {**os.environ, **(EMULATED if worker.emulated else {}), "EDDY_CONFIG": str(asking.config.resolve())}
         log.info(
             "consumer",

@@ -189,7 +189,8 @@ class Claims:
         info = patiently("Kinesis", partial(kinesis.describe, self._client, name), wait)
         place = patiently("Kinesis", partial(kinesis.find, self._client, info, shard), wait)
         store = self._new_store()
-        limits = Limits(interval=self._spec.consumer.snapshot / 1000)
+        own = self._spec.consumer
+        limits = Limits(interval=own.snapshot / 1000, memory=own.memory)
         at = place.shard, place.hashes, place.parents
         runner = Runner(self._spec, store, *at, wait=wait, told=told, overlap=True, limits=limits)
 

