@@ -285,7 +285,7 @@ def transactions(load: Load, commits: int) -> list[tuple[Cursor, dict[str, list[
         for effects in group:
             for name, id in effects.removes:
                 docs.pop((name, bson({"": id})), None)
-            for name, doc in (*effects.puts, *effects.new):
+            for name, doc in effects.documents:
                 docs[name, bson({"": doc["_id"]})] = doc
         operations: dict[str, list[Any]] = {}
         for place, doc in docs.items():

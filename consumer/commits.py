@@ -41,8 +41,9 @@ class Gathered:
 
     def effects(self, expected: Cursor) -> Effects:
         """As the store takes it."""
-        changes = self.changes
-        return Effects(expected, self.cursor, changes.puts(), changes.removes(), list(self.states.values()), changes.puts(new=True))
+        changes, states = self.changes, list(self.states.values())
+        new, guarded = changes.puts("new"), changes.puts("unless_final")
+        return Effects(expected, self.cursor, changes.puts(), changes.removes(), states, new, guarded)
 
     @property
     def full(self) -> bool:

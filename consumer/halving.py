@@ -6,6 +6,7 @@ record's: time closes a window of others, say. The record goes in after all, and
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -63,11 +64,20 @@ class Halving:
         """Effects with a letter in the place of each document that is left out."""
         if not self._left_out:
             return effects
-        puts: list[tuple[str, Doc]] = []
-        for name, document in (*effects.puts, *effects.new):
-            error = self._left_out.get(_name((name, document["_id"])))
-            puts.append((name, document) if error is None else refusal(effects.cursor, name, document, error))
-        return replace(effects, puts=puts, new=())
+        letters: list[tuple[str, Doc]] = []
+
+        def kept(documents: Iterable[tuple[str, Doc]]) -> list[tuple[str, Doc]]:
+            found = []
+            for name, document in documents:
+                error = self._left_out.get(_name((name, document["_id"])))
+                if error is None:
+                    found.append((name, document))
+                else:
+                    letters.append(refusal(effects.cursor, name, document, error))
+            return found
+
+        puts, new, unless_final = kept(effects.puts), kept(effects.new), kept(effects.unless_final)
+        return replace(effects, puts=[*puts, *letters], new=new, unless_final=unless_final)
 
 
 def _name(place: tuple[str, Any]) -> tuple[str, str]:

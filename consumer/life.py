@@ -30,7 +30,7 @@ from consumer.step.documents import Changes
 from consumer.step.pipeline import Part, ShardPipeline
 from consumer.store.contract import BEFORE_ALL, Counters, Cursor, Due, KeyState, Place, Position, ShardId
 from contract.errors import HistoryLost, Misconfigured
-from windows.engine import BY_END, BY_HEARTBEAT, BY_IDLE, END, Engine, Key, StateMismatch
+from windows.engine import BY_END, BY_HEARTBEAT, BY_IDLE, END, NEVER, Engine, Key, StateMismatch
 
 MEMORY = 512_000_000  # bytes of keys in memory
 A_KEY = 1_000  # bytes of a key beside its windows: what is known of it, and what watchers remember
@@ -104,7 +104,8 @@ class Life:
         self._pipeline = ShardPipeline(spec, engine, observed)
         self._snapshots = Snapshots(limits.interval, now(), limits.chunk)
         self._dues = None if saved is None else Dues(saved.due)
-        cursor, snapshot = out.cursor, out.cursor.snapshot
+        self._since = known_since(out.cursor, spec)
+        cursor, snapshot = replace(out.cursor, since=self._since), out.cursor.snapshot
         engine.watermark = snapshot.watermark
         self._jumps = deque(sorted(cursor.jumps, key=lambda jump: jump.position))
         self._silent = snapshot.position < cursor.place.position or bool(self._jumps)
@@ -216,7 +217,7 @@ class Life:
             if self.cursor.counters.records != there.records:
                 raise HistoryLost(_missing(self._out.cursor, self.cursor.counters.records))
             self._pass_to(there.watermark, BY_IDLE if self._bare else BY_HEARTBEAT)
-            self._silent, self.cursor = False, self._out.cursor
+            self._silent, self.cursor = False, replace(self._out.cursor, since=self._since)
             if self._halving.begun:  # to begin from here, where something is not taken
                 self.save()
 
@@ -341,6 +342,15 @@ class Life:
         book.evict(goes)
         for key in goes:
             del self._used[key]
+
+
+def known_since(cursor: Cursor, spec: Pipeline) -> Mapping[str, int]:
+    """Of each window set of a configuration the time from which on it has seen every event. One that the cursor does not know is
+    new, or was changed, or comes back: it begins here, and an earlier record may be `out_of_order` ahead of the watermark."""
+    if cursor.since is None:
+        return {s.fingerprint: NEVER for s in spec.windows}
+    here = cursor.watermark + spec.stream.out_of_order + 1 if cursor.watermark > NEVER else NEVER
+    return {s.fingerprint: cursor.since.get(s.fingerprint, here) for s in spec.windows}
 
 
 def _missing(cursor: Cursor, records: int) -> str:

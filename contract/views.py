@@ -17,7 +17,8 @@ class WindowId(TypedDict):
 
 
 class WindowDoc(TypedDict):
-    """Tumbling, sliding and session windows. `revision` is 0 at the first final value and counts the changes after it."""
+    """Tumbling, sliding and session windows. `revision` is 0 at the first final value and counts the changes after it. `complete`
+    is there, and false, where events may be missing: the window began before its set did."""
 
     _id: WindowId
     key: Any
@@ -42,6 +43,7 @@ class RollingDoc(TypedDict):
     expires_at: datetime | None
     config: str
     updated_at: datetime
+    complete: NotRequired[bool]
 
 
 class Reason(TypedDict):

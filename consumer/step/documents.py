@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from itertools import repeat
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from consumer.store.contract import Doc
 from contract.keys import untyped
@@ -12,8 +12,8 @@ from contract.times import date
 from contract.values import value
 from models.base import Signal
 from models.features import as_documents
-from windows.engine import FeatureBlock, RollingBlock, StepResult, WindowBlock
-from windows.law.spec import WindowSet
+from windows.engine import NEVER, FeatureBlock, RollingBlock, StepResult, WindowBlock
+from windows.law.spec import Kind, Rolling, Session, WindowSet
 
 
 class Dates(dict[int, Any]):
@@ -24,28 +24,37 @@ class Dates(dict[int, Any]):
         return found
 
 
+Way = Literal["put", "new", "unless_final"]
+
+
 class Change(NamedTuple):
-    """A document to put, None to remove it. new: it is thought not to be there yet."""
+    """A document to put, None to remove it. How: new if it is thought not to be there yet; unless_final if it must not take the
+    place of a final document of the set's former definition."""
 
     id: Any
     document: Doc | None
-    new: bool = False
+    how: Way = "put"
 
 
 class Changes:
-    """Documents to put and to remove, one of each (collection, id): what is said last of a document is what holds."""
+    """Documents to put and to remove, one of each (collection, id): what is said last of a document is what holds.
 
-    def __init__(self) -> None:
+    since: of each window set's fingerprint the time from which on it has seen every event; what began before is not complete.
+    """
+
+    def __init__(self, since: Mapping[str, int] | None = None) -> None:
         self._found: dict[tuple[str, Hashable], Change] = {}
+        self._since = since or {}
 
     def __len__(self) -> int:
         return len(self._found)
 
-    def put(self, collection: str, document: Doc, name: Hashable | None = None, new: bool = False) -> None:
-        """A document, whole. name: its `_id` as a hashable, where the caller has one at hand. new: nobody has put it before."""
+    def put(self, collection: str, document: Doc, name: Hashable | None = None, how: Way = "put") -> None:
+        """A document, whole. name: its `_id` as a hashable, where the caller has one at hand."""
         place = collection, value(document["_id"]) if name is None else name
+        change = Change(document["_id"], document, how)
         before = self._found.get(place)
-        self._found[place] = Change(document["_id"], document, new if before is None else before.new)
+        self._found[place] = change if before is None else _after(before, change)
 
     def remove(self, collection: str, id: Any, name: Hashable | None = None) -> None:
         """No document of that id any more."""
@@ -54,10 +63,7 @@ class Changes:
     def then(self, later: Changes) -> None:
         """These changes, and then those."""
         for place in self._found.keys() & later._found.keys():
-            if self._found[place].new and later._found[place].document is not None:
-                later._found[place] = later._found[place]._replace(new=True)
-            elif later._found[place].new:
-                later._found[place] = later._found[place]._replace(new=False)
+            later._found[place] = _after(self._found[place], later._found[place])
         self._found.update(later._found)
 
     def signals(self, made: Iterable[Signal]) -> None:
@@ -77,19 +83,25 @@ class Changes:
         for rolling in result.rolling:
             self._rolling(rolling)
 
-    def puts(self, new: bool = False) -> list[tuple[str, Doc]]:
-        """The documents to put that may be there already, or those that are new, in the order of first mention."""
+    def puts(self, how: Way = "put") -> list[tuple[str, Doc]]:
+        """The documents to put in that way, in the order of first mention."""
         found = self._found.items()
-        return [(name, change.document) for (name, _), change in found if change.document is not None and change.new is new]
+        return [(name, change.document) for (name, _), change in found if change.document is not None and change.how == how]
 
     def removes(self) -> list[tuple[str, Any]]:
         """All ids to remove."""
         return [(name, change.id) for (name, _), change in self._found.items() if change.document is None]
 
+    def _whole_from(self, spec: WindowSet) -> int:
+        """The first start, or the first time of a rolling value, of which no event can be missing."""
+        since = self._since.get(spec.fingerprint, NEVER)
+        return since if since == NEVER else since + _reach(spec.kind)
+
     def _windows(self, block: WindowBlock) -> None:
         name, config = block.set.name, block.set.fingerprint
         names, columns = _measures(block.set, block)
         dates = Dates()
+        whole_from = self._whole_from(block.set)
         rest = zip(block.events, block.revision, block.final, block.closed_by, block.late, strict=True)
         for key, start, end, measures, (events, revision, final, closed_by, late) in zip(
             block.key, block.start, block.end, columns, rest, strict=True
@@ -108,18 +120,38 @@ class Changes:
             document["closed_by"] = closed_by
             document["late"] = late
             document["config"] = config
-            self.put(name, document, (key, start), new=events == 1 and not final and revision == 0)
+            how: Way = "new" if events == 1 and not final and revision == 0 else "put"
+            if start < whole_from:
+                document["complete"], how = False, "unless_final"
+            self.put(name, document, (key, start), how)
 
     def _rolling(self, block: RollingBlock) -> None:
         name, config = block.set.name, block.set.fingerprint
         names, columns = _measures(block.set, block)
         dates = Dates()
+        whole_from = self._whole_from(block.set)
         for key, as_of, expires, measures in zip(block.key, block.as_of, block.expires_at, columns, strict=True):
             id = untyped(key[1])
             document: Doc = {"_id": id, "key": id, "as_of": dates[as_of], **dict(zip(names, measures, strict=True))}
             document["expires_at"] = None if expires is None else dates[expires]
             document["config"] = config
+            if as_of < whole_from:
+                document["complete"] = False
             self.put(name, document, key)
+
+
+def _after(before: Change, change: Change) -> Change:
+    """What holds of both: whatever was there before the first of them."""
+    if change.document is None or change.how == "unless_final":
+        return change
+    return change._replace(how="new" if before.how == "new" else "put")
+
+
+def _reach(kind: Kind) -> int:
+    """How far back from its time a rolling value looks; of a session, how near an event would have joined it; ms."""
+    if isinstance(kind, Session):
+        return kind.gap
+    return kind.size + kind.delay if isinstance(kind, Rolling) else 0
 
 
 def read(blocks: Iterable[FeatureBlock]) -> list[FeatureBlock]:

@@ -94,12 +94,12 @@ class ShardPipeline:
         """Takes rows from `begin` on, at most to `end`, as far as the budget goes. All keys due on the way are in memory."""
         end = self._room(work, begin, min(end, begin + budget.rows), budget.judged)
         if end == begin:
-            changes = Changes()
+            changes = Changes(cursor.since)
             changes.signals(self._watching.time(int(work.watermarks[begin]), budget.judged))
             return Part(begin, changes, cursor, self._touched(set()))
         result = self._engine.step(work.upto(end), begin, budget.windows)
         rows = range(begin, result.done)
-        changes, touched = Changes(), set(result.changed)
+        changes, touched = Changes(cursor.since), set(result.changed)
         changes.windows(result)
         seen = self._model(work, rows, result, changes)
         moved = self._count(work, rows, result, changes, cursor)
@@ -109,7 +109,7 @@ class ShardPipeline:
     def pass_time(self, watermark: int, cause: int, cursor: Cursor, moved: Cursor, budget: Budget) -> Part:
         """What silence brings up to a watermark, for the keys in memory; cause is windows.engine's. Once all of it has happened the
         cursor is `moved`. With END every window closes and every silence is judged."""
-        changes = Changes()
+        changes = Changes(cursor.since)
         result = self._engine.advance(watermark, cause, budget.windows)
         changes.windows(result)
         done = bool(result.done)
@@ -152,7 +152,7 @@ class ShardPipeline:
         for row in sorted([*(np.flatnonzero(late) + rows.start).tolist(), *rejected]):
             cause = batch.rejected.get(row, TOO_LATE)
             dead[cause.reason] += 1
-            changes.put(*letter(cursor.shard, batch.raws[row], batch.event(row), cause), new=True)
+            changes.put(*letter(cursor.shard, batch.raws[row], batch.event(row), cause), how="new")
         counters = cursor.counters.add({name: n for name, n in zip(CLASSES, found, strict=True) if n}, result.late, dead)
         if not rows:
             return cursor.moved(cursor.sequence, cursor.sub, cursor.watermark, counters)
@@ -168,7 +168,7 @@ class ShardPipeline:
             happening = happenings.get(row)
             for s in self._scorers:
                 if happening is not None and (happening.trigger, happening.route) == (s.trigger, s.route):
-                    changes.put(s.view, s.score(happening, features.get(row, NO_FEATURES)), new=True)
+                    changes.put(s.view, s.score(happening, features.get(row, NO_FEATURES)), how="new")
         if self._watching.pairs:
             self._watch(work, rows, frozenset(shown), changes)
         return [_seen(work, row, features.get(row, NO_FEATURES)) for row in shown] if self._observed else []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 from windows.engine import NEVER, Key
@@ -86,6 +87,8 @@ class Cursor:
 
     epoch is raised by every `open`; a commit under an older one is Fenced. watermark in ms, NEVER before the first record.
     jumps: where between snapshot and cursor the wall clock moved the watermark, and where to (bare documents; `records` is 0).
+    since: of each window set that is kept, by fingerprint, the time from which on it has seen every event, NEVER for all; None
+    before anybody has kept sets.
     """
 
     shard: ShardId
@@ -96,6 +99,7 @@ class Cursor:
     counters: Counters = field(default_factory=Counters)
     snapshot: Place = START
     jumps: tuple[Place, ...] = ()
+    since: Mapping[str, int] | None = None
 
     @property
     def place(self) -> Place:
@@ -121,6 +125,16 @@ class Cursor:
         return self.place.passed(sequence, sub)
 
 
+def heir(shard: ShardId, parents: Sequence[Cursor]) -> Cursor:
+    """The cursor of a shard that nobody has read, which goes on where its parents have ended: at the lowest watermark, with the
+    window sets that all of them have kept."""
+    watermark = min((parent.watermark for parent in parents), default=NEVER)
+    books = [parent.since for parent in parents if parent.since is not None]
+    shared = set(books[0]).intersection(*books) if books else set()
+    since = {name: max(book[name] for book in books) for name in sorted(shared)} if books else None
+    return Cursor(shard, epoch=0, watermark=watermark, snapshot=Place(watermark=watermark), since=since)
+
+
 @dataclass(frozen=True, slots=True)
 class KeyState:
     """All that is remembered of one key: opaque bytes, the 128-bit Kinesis hash of its partition key, its next due watermark.
@@ -142,9 +156,10 @@ class Effects:
     """All that one commit changes. Inert: no client, no clock.
 
     removes (collection, _id) happen before puts. puts are (collection, document): replaced whole by `_id`, made if missing; the
-    store sets `updated_at`. Those in `new` are thought not to be there yet. A (collection, _id) is in puts and new together once.
-    cursor is the value after; expected the value before, which the commit must find under its epoch. states: key states as they
-    are at the cursor, a chunk of a snapshot.
+    store sets `updated_at`. Those in `new` are thought not to be there yet. Those in `unless_final` do not take the place of a
+    final document whose `config` is another. A (collection, _id) is in all of them together once. cursor is the value after;
+    expected the value before, which the commit must find under its epoch. states: key states as they are at the cursor, a chunk of
+    a snapshot.
     """
 
     expected: Cursor
@@ -153,6 +168,12 @@ class Effects:
     removes: Sequence[tuple[str, Any]] = ()
     states: Sequence[KeyState] = ()
     new: Sequence[tuple[str, Doc]] = ()
+    unless_final: Sequence[tuple[str, Doc]] = ()
+
+    @property
+    def documents(self) -> Iterable[tuple[str, Doc]]:
+        """All that is to be written, however."""
+        return chain(self.puts, self.new, self.unless_final)
 
 
 class Due(NamedTuple):

@@ -10,10 +10,10 @@ from typing import Any
 from bson import Code, DBRef, Decimal128, Regex
 
 from config.specs import Pipeline
-from consumer.store.contract import Cursor, Doc, Due, Effects, HashRange, KeyState, Place, ShardId
+from consumer.store.contract import Cursor, Doc, Due, Effects, HashRange, KeyState, ShardId, heir
 from consumer.store.layout import HEALTH, health_doc, views
 from contract.errors import Fenced
-from windows.engine import NEVER, Key
+from windows.engine import Key
 
 
 def now() -> datetime:
@@ -39,9 +39,7 @@ class MemoryStore:
         for parent in parents:
             if parent in self._cursors:
                 self._claim(self._cursors[parent])
-        known = [self._cursors[p].watermark for p in parents if p in self._cursors]
-        start = Place(watermark=min(known, default=NEVER))
-        return self._claim(self._cursors.get(shard) or Cursor(shard, epoch=0, watermark=start.watermark, snapshot=start))
+        return self._claim(self._cursors.get(shard) or heir(shard, [self._cursors[p] for p in parents if p in self._cursors]))
 
     def _claim(self, cursor: Cursor) -> Cursor:
         claimed = replace(cursor, epoch=cursor.epoch + 1)
@@ -81,13 +79,19 @@ class MemoryStore:
         at = self._clock()
         for name, id in effects.removes:
             self._collection(name).pop(hashable(id), None)
-        for name, document in (*effects.puts, *effects.new, (HEALTH, health_doc(self._spec, effects.cursor))):
+        kept = [(name, document) for name, document in effects.unless_final if not self._stays(name, document)]
+        for name, document in (*effects.puts, *effects.new, *kept, (HEALTH, health_doc(self._spec, effects.cursor))):
             self._collection(name)[hashable(document["_id"])] = {**document, "updated_at": at}
         self._states.update((state.key, state) for state in effects.states)
         self._cursors[effects.cursor.shard] = effects.cursor
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+    def _stays(self, name: str, document: Doc) -> bool:
+        """Whether what is there is final, and of another definition."""
+        there = self._collection(name).get(hashable(document["_id"]), {})
+        return bool(there.get("final")) and there.get("config") != document["config"]
 
     def _collection(self, name: str) -> dict[Hashable, Doc]:
         return self.collections.setdefault(name, {})

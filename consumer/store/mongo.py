@@ -22,20 +22,21 @@ from typing import Any, TypeVar
 from bson import Binary
 from pymongo import MongoClient, ReadPreference, ReturnDocument, WriteConcern
 from pymongo.client_session import ClientSession
+from pymongo.collection import Collection as Table
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from config.specs import Pipeline
-from consumer.store.contract import CLASSES, Counters, Cursor, Doc, Due, Effects, HashRange, KeyState, Place, ShardId
+from consumer.store.contract import CLASSES, Counters, Cursor, Doc, Due, Effects, HashRange, KeyState, Place, ShardId, heir
 from consumer.store.layout import CURSORS, HEALTH, KEYS, health_doc, shard_key
-from consumer.store.memory import now
+from consumer.store.memory import hashable, now
 from consumer.store.refusals import not_too_much
 from consumer.store.setup import check, prepare
 from consumer.store.writes import NotNew, insert, replace
 from contract.errors import Fenced
 from contract.keys import dump_key, load_key
 from edge.mongo import in_our_words, worth_again
-from windows.engine import NEVER, Key
+from windows.engine import Key
 
 MAJORITY = WriteConcern("majority")
 PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # s between attempts; then it is the caller's to wait
@@ -74,10 +75,8 @@ class MongoStore:
         with in_our_words(f"opening {shard.shard}"):
             prepare(self._db, self._spec, only_missing=True)
             session = self._client.start_session(causal_consistency=False)
-            ended = [doc for doc in (self._claim(parent, {}, upsert=False) for parent in parents) if doc is not None]
-            start = _place(Place(watermark=min((d["watermark"] for d in ended), default=NEVER)))
-            fresh = {**start, "counters": _counters(Counters()), "snapshot": {**start, "records": 0}, "jumps": []}
-            change = {"$set": {"session": session.session_id}, "$setOnInsert": fresh}
+            ended = [_cursor(p, doc) for p in parents if (doc := self._claim(p, {}, upsert=False)) is not None]
+            change = {"$set": {"session": session.session_id}, "$setOnInsert": _cursor_doc(heir(shard, ended))}
             claimed = self._claim(shard, change, upsert=True)
             if shard in self._sessions:
                 self._sessions[shard].end_session()
@@ -138,6 +137,7 @@ class MongoStore:
         puts = _by_collection((*effects.puts, health, *((name, doc) for name, doc in effects.new if name in old)), at)
         if effects.states:
             puts[KEYS] = [_state_doc(state) for state in effects.states]
+        guarded = _by_collection(effects.unless_final, at)
         removes = _grouped(effects.removes)
 
         def work(session: ClientSession) -> None:
@@ -150,6 +150,8 @@ class MongoStore:
                 insert(self._db[name], docs, session)
             for name, docs in puts.items():
                 replace(self._db[name], docs, session)
+            for name, docs in guarded.items():
+                replace(self._db[name], _that_may(self._db[name], docs, session), session)
 
         with in_our_words("committing"), not_too_much():
             try:
@@ -206,6 +208,13 @@ def _by_collection(puts: Iterable[tuple[str, Doc]], at: datetime) -> dict[str, l
     return found
 
 
+def _that_may(table: Table[Doc], docs: Sequence[Doc], session: ClientSession) -> list[Doc]:
+    """Those in whose place there is no final document of another definition."""
+    final = {"_id": {"$in": [doc["_id"] for doc in docs]}, "final": True, "config": {"$nin": list({doc["config"] for doc in docs})}}
+    there = {hashable(doc["_id"]) for doc in table.find(final, {"_id": 1}, session=session)}
+    return [doc for doc in docs if hashable(doc["_id"]) not in there]
+
+
 def _grouped(pairs: Iterable[tuple[str, T]]) -> dict[str, list[T]]:
     found: dict[str, list[T]] = {}
     for name, one in pairs:
@@ -258,6 +267,7 @@ def _cursor_doc(cursor: Cursor) -> Doc:
         "counters": _counters(cursor.counters),
         "snapshot": {**_place(cursor.snapshot), "records": cursor.snapshot.records},
         "jumps": [_place(jump) for jump in cursor.jumps],
+        "since": None if cursor.since is None else {name: int(at) for name, at in cursor.since.items()},
     }
 
 
@@ -269,7 +279,8 @@ def _cursor(shard: ShardId, doc: Mapping[str, Any]) -> Cursor:
     cursor = Cursor(shard, doc["epoch"], place.sequence, place.sub, place.watermark, counters)
     if "snapshot" not in doc:  # of a release that saved states with every commit
         return changed(cursor, snapshot=cursor.place)
-    return changed(cursor, snapshot=_loaded(doc["snapshot"]), jumps=tuple(_loaded(jump) for jump in doc["jumps"]))
+    jumps = tuple(_loaded(jump) for jump in doc["jumps"])
+    return changed(cursor, snapshot=_loaded(doc["snapshot"]), jumps=jumps, since=doc.get("since"))
 
 
 def _loaded(doc: Mapping[str, Any]) -> Place:

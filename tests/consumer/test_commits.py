@@ -18,11 +18,11 @@ from tests.consumer.stream import SHARD
 START = Cursor(SHARD, epoch=1)
 
 
-def gathered(n: int, *ids: str, new: bool = False, states: int = 0) -> Gathered:
+def gathered(n: int, *ids: str, states: int = 0) -> Gathered:
     """The commit of record n, which writes n into some documents."""
     changes = Changes()
     for id in ids:
-        changes.put("view", {"_id": id, "n": n}, new=new)
+        changes.put("view", {"_id": id, "n": n})
     cursor = START.moved(n, 0, n, Counters({"counted": n}))
     return Gathered(cursor, changes, {("k", i): KeyState(("k", i), i, None, bytes([n])) for i in range(states)}, rows=1)
 
@@ -84,14 +84,14 @@ def test_what_comes_while_a_commit_is_on_its_way_goes_with_the_next_one() -> Non
 def test_a_document_is_new_only_if_it_was_new_at_its_first_mention() -> None:
     #  a  new, put   b  put, new   c  new, removed   d  removed, new
     first, then = gathered(1), gathered(2)
-    first.changes.put("view", {"_id": "a"}, new=True)
+    first.changes.put("view", {"_id": "a"}, how="new")
     first.changes.put("view", {"_id": "b"})
-    first.changes.put("view", {"_id": "c"}, new=True)
+    first.changes.put("view", {"_id": "c"}, how="new")
     first.changes.remove("view", "d")
     then.changes.put("view", {"_id": "a"})
-    then.changes.put("view", {"_id": "b"}, new=True)
+    then.changes.put("view", {"_id": "b"}, how="new")
     then.changes.remove("view", "c")
-    then.changes.put("view", {"_id": "d"}, new=True)
+    then.changes.put("view", {"_id": "d"}, how="new")
     first.then(then)
     effects = first.effects(START)
     assert [d["_id"] for _, d in effects.new] == ["a"]

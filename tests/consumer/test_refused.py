@@ -31,7 +31,7 @@ class Picky(MemoryStore):
 
     def commit(self, effects: Effects) -> Cursor:
         self.tries += 1
-        puts = [*effects.puts, *effects.new]
+        puts = list(effects.documents)
         for name, document in puts:
             if self._refuses(name, document):
                 raise Unstorable("code 121", (name, document["_id"]))

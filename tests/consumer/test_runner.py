@@ -36,10 +36,10 @@ def test_one_heartbeat_that_closes_everything_takes_many_commits_and_little_memo
     assert len(runner.keys) <= 60
     before, commits = runner.cursor, len(store.commits)
     runner.feed(raws(lines)[-1:])
-    parts = [e for e in store.commits[commits:] if e.puts or e.new or e.removes]
+    parts = [e for e in store.commits[commits:] if [*e.documents, *e.removes]]
     assert len(parts) > 30
     assert all(e.cursor.sequence == before.sequence and e.cursor.watermark == before.watermark for e in parts[:-1])
-    assert max(len(e.puts) + len(e.new) + len(e.removes) for e in parts) <= 60
+    assert max(len([*e.documents, *e.removes]) for e in parts) <= 60
     assert max(len(e.states) for e in store.commits) <= CHUNK
     assert len(runner.keys) <= 60
     assert runner.cursor.passed(10 * len(lines), 0)

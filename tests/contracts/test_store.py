@@ -263,3 +263,28 @@ def test_every_id_that_a_document_may_have_can_be_written(stores: Stores, v: obj
 def test_an_id_is_let_in_only_if_it_can_be_written(v: object) -> None:
     with pytest.raises(Rejected):
         id_value(v)
+
+
+def test_a_final_document_of_another_definition_stays(stores: Stores) -> None:
+    #  there          final, old   open, old   final, new   none
+    #  unless_final   stays        replaced    replaced     made
+    store = stores.new()
+    states = {"a": (True, "old"), "b": (False, "old"), "c": (True, "new")}
+    there = [("minutes", {"_id": {"k": k}, "final": final, "config": config}) for k, (final, config) in states.items()]
+    cursor = store.open(A)
+    cursor = store.commit(Effects(cursor, moved(cursor), puts=there))
+    partial = [("minutes", {"_id": {"k": k}, "final": True, "config": "new", "complete": False}) for k in "abcd"]
+    cursor = store.commit(Effects(cursor, moved(cursor, BIG + 1), unless_final=partial))
+    found = {d["_id"]["k"]: d for d in stores.docs("minutes").values()}
+    assert "complete" not in found["a"] and found["a"]["config"] == "old"
+    assert all(found[k]["complete"] is False and found[k]["config"] == "new" for k in "bcd")
+
+
+def test_what_window_sets_have_seen_is_kept_and_handed_on(stores: Stores) -> None:
+    store = stores.new()
+    a, b = store.open(A), store.open(B)
+    assert a.since is None
+    store.commit(Effects(a, replace(moved(a), since={"x": NEVER, "y": 5, "z": 1})))
+    store.commit(Effects(b, replace(moved(b), since={"x": 3, "y": NEVER})))
+    assert stores.new().open(A).since == {"x": NEVER, "y": 5, "z": 1}
+    assert stores.new().open(C, [A, B]).since == {"x": 3, "y": 5}

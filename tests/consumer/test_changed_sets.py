@@ -1,0 +1,125 @@
+"""A window set whose definition has changed, is new, or comes back: it begins where the shard stands, and says of what began
+before it that it is not complete. What its former definition has called final stays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from config.load import parse
+from config.specs import Pipeline
+from consumer.life import known_since
+from consumer.runner import Runner
+from consumer.store.contract import ShardId
+from consumer.store.memory import MemoryStore
+from tests.consumer.stream import SHARD, SPEC, TOML, S, beat, change, feed, raws, result, whole
+from windows.engine import NEVER
+
+MINUTE = 'tumbling = { size = "10s" }\nlateness = "1s"\nretain = "20s"'
+RECENT = 'rolling = { size = "10s" }'
+assert MINUTE in TOML and RECENT in TOML
+LATER = parse(TOML.replace(MINUTE, MINUTE.replace('lateness = "1s"', 'lateness = "2s"')))
+
+
+def pay(n: int, at: int, key: str = "a") -> bytes:
+    return change(n, "pay", "card", key, at * S, amount=2, shop="x")
+
+
+def shown(store: MemoryStore, view: str = "minute") -> list[tuple[Any, ...]]:
+    """(start in s, events, final, complete) of each window."""
+    found = [*store.collections[view].values()]
+    return sorted((d["start"].timestamp(), d["events"], d["final"], d.get("complete", True)) for d in found)
+
+
+def change_over(before: Pipeline, after: Pipeline, lines: list[bytes], at: int) -> tuple[MemoryStore, Runner]:
+    """The first records under one configuration, the others under another."""
+    store = MemoryStore(before)
+    first = Runner(before, store, SHARD)
+    feed(first, raws(lines)[:at])
+    first.flush()
+    second = Runner(after, store, SHARD)
+    feed(second, raws(lines)[at:])
+    return store, second
+
+
+def test_windows_that_began_before_their_set_are_not_complete_and_replace_nothing_final() -> None:
+    #  windows  |0 ......... |10 ........ |20 ........ |30
+    #  events    1 2 3 4 5 6   12   change   13   21 22   31
+    #  final     at 11 s       ^
+    lines = [*(pay(n, n) for n in range(1, 7)), pay(7, 12), pay(8, 13), pay(9, 21), pay(10, 22), beat(60 * S)]
+    store, runner = change_over(SPEC, LATER, lines, 7)
+    assert shown(store) == [(0, 6, True, True), (10, 1, True, False), (20, 2, True, True)]
+    configs = {d["start"].timestamp(): d["config"] for d in store.collections["minute"].values()}
+    old, new = (next(s for s in spec.windows if s.name == "minute").fingerprint for spec in (SPEC, LATER))
+    assert (configs[0], configs[10], configs[20]) == (old, new, new)
+    others = {name: d for name, d in result(store, runner.cursor).documents.items() if name != "minute"}
+    assert others == {name: d for name, d in whole(lines, end=False).documents.items() if name != "minute"}, "others go on"
+
+
+def test_a_late_event_of_a_window_that_the_former_definition_has_closed_leaves_it_as_it_was() -> None:
+    lines = [*(pay(n, n) for n in range(1, 7)), pay(7, 11), beat(11 * S), pay(8, 9), beat(60 * S)]
+    store, _ = change_over(SPEC, LATER, lines, 8)
+    assert shown(store)[0] == (0, 6, True, True)
+
+
+def test_a_rolling_value_is_not_complete_until_its_window_lies_behind_the_sets_beginning() -> None:
+    #  change at 6 s; recent holds 15 s now
+    after = parse(TOML.replace(RECENT, 'rolling = { size = "15s" }'))
+    lines = [*(pay(n, n) for n in range(1, 7)), pay(7, 8), pay(8, 20), pay(9, 23)]
+    for at, complete in ((7, False), (8, False), (9, True)):
+        store, _ = change_over(SPEC, after, lines[:at], 6)
+        [document] = store.collections["recent"].values()
+        assert document.get("complete", True) is complete
+        [habit] = store.collections["habit"].values()
+        assert "complete" not in habit
+
+
+def test_a_session_that_an_earlier_event_may_have_belonged_to_is_not_complete() -> None:
+    #  gap 6 s; change at 10 s, behind an event of 10 s, which the new set has not seen: its session stays as it was, not final
+    other = parse(TOML.replace('session = { gap = "6s", max = "20s" }', 'session = { gap = "6s", max = "25s" }'))
+    carts = [change(n, "carts", "cart", key, at * S, action="add", items=["s"], n=1) for n, key, at in CARTS]
+    store, _ = change_over(SPEC, other, [*carts, beat(90 * S)], 2)
+    assert shown(store, "visits") == [(2, 1, True, True), (10, 1, False, True), (12, 2, True, False), (30, 1, True, True)]
+
+
+CARTS = [(1, "k", 2), (2, "k", 10), (3, "k", 12), (4, "k", 13), (5, "k", 30)]
+
+
+def test_a_set_that_was_away_begins_anew() -> None:
+    without = parse(TOML.replace('name = "minute"', 'name = "minutes"'))
+    store = MemoryStore(SPEC)
+    for spec, lines in ((SPEC, (1, 2)), (without, (3, 4)), (SPEC, (5, 12))):
+        runner = Runner(spec, store, SHARD)
+        feed(runner, _at(lines))
+        runner.flush()
+    runner.feed(raws([b"{"] * 20 + [beat(60 * S)])[20:])
+    assert shown(store) == [(0, 1, True, False), (10, 1, True, True)]
+
+
+def _at(lines: tuple[int, ...]) -> list[Any]:
+    """Payments at these seconds, as records of these numbers."""
+    return [record for n in lines for record in raws([b"{"] * (n - 1) + [pay(n, n)])[n - 1 :]]
+
+
+def test_a_change_and_a_crash_at_once_still_begin_at_the_cursor() -> None:
+    #  snapshot at 0, cursor at 6 s, then the set changes: what lies between is put in in silence, and is not all
+    lines = [*(pay(n, n) for n in range(1, 7)), pay(7, 8), beat(60 * S)]
+    store = MemoryStore(SPEC)
+    feed(Runner(SPEC, store, SHARD), raws(lines)[:6])
+    second = Runner(LATER, store, SHARD)
+    feed(second, raws(lines), cuts=[3])
+    assert shown(store) == [(0, 7, True, False)]
+    assert second.cursor.since == {s.fingerprint: 6 * S + 1 if s.name == "minute" else NEVER for s in LATER.windows}
+
+
+def test_a_child_shard_knows_what_its_parents_have_kept() -> None:
+    store = MemoryStore(SPEC)
+    mother, father = (ShardId(SHARD.stream, SHARD.created, name) for name in ("m", "f"))
+    for parent, specs in ((mother, (SPEC, LATER)), (father, (LATER,))):
+        for n, spec in enumerate(specs, 1):
+            runner = Runner(spec, store, parent)
+            feed(runner, raws([pay(1, 3, parent.shard), pay(2, 12, parent.shard)])[n - 1 : n])
+            runner.flush()
+    child = Runner(LATER, store, SHARD, parents=[mother, father])
+    changed = next(s for s in LATER.windows if s.name == "minute")
+    assert known_since(child.cursor, LATER)[changed.fingerprint] == 3 * S + 1
+    assert set(known_since(child.cursor, SPEC).values()) == {NEVER, child.cursor.watermark + 1}
