@@ -91,21 +91,25 @@ reason = "{{card_recent.n}} payments of {{amount}}"
 
 [views]
 database = "{name}"
+
+[consumer]
+snapshot = "{snapshot}"
 """
 
 
 @dataclass(frozen=True)
 class Load:
-    """How much of what. recent: the size of the rolling set."""
+    """How much of what. recent: the size of the rolling set; snapshot: time between two snapshots."""
 
     events: int = 60_000
     cards: int = 5_000
     terminals: int = 500
     recent: str = "10m"
+    snapshot: str = "60s"
 
     def spec(self, name: str) -> str:
         """pipeline.toml."""
-        return TOML.format(name=name, recent=self.recent)
+        return TOML.format(name=name, recent=self.recent, snapshot=self.snapshot)
 
     def records(self) -> Iterator[tuple[bytes, str, int]]:
         """(data, partition key, arrival) of each record: two of each payment, and a heartbeat a second."""

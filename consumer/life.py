@@ -115,6 +115,11 @@ class Life:
             self.cursor = cursor.moved(snapshot.sequence, snapshot.sub, snapshot.watermark, before)
 
     @property
+    def silent(self) -> bool:
+        """Whether records that the snapshot needs are still to come."""
+        return self._silent
+
+    @property
     def keys(self) -> Collection[Key]:
         """Those in memory."""
         return self._pipeline.book.known

@@ -21,7 +21,7 @@ from consumer.intake.records import Listed, Raw, Records
 from consumer.life import Life, Limits
 from consumer.step.pipeline import Seen
 from consumer.store.contract import Cursor, Due, Effects, HashRange, KeyState, Position, ShardId, Store
-from contract.errors import Unstorable
+from contract.errors import HistoryLost, Unstorable
 from edge.patience import patiently
 from windows.columnar.engine import ColumnarEngine
 from windows.engine import Engine, Key
@@ -112,6 +112,16 @@ class Runner:
     def flush(self) -> Cursor:
         """Everything committed, and the snapshot where the shard stands."""
         return self._whole(self._save, wait=True)
+
+    def complete(self) -> Cursor:
+        """The shard's last record has been fed: as flush. Raises HistoryLost where records that the snapshot needs have not come."""
+        cursor = self.flush()
+        if self._life.silent:
+            raise HistoryLost(
+                f"{self._shard.shard}: the shard has ended, and of the records between the snapshot of its window states, at "
+                f"{cursor.snapshot.sequence}, and its views, at {cursor.sequence}, not all have come again"
+            )
+        return cursor
 
     def idle(self, now_ms: int) -> Cursor:
         """A stream of bare documents has nothing to read: time follows the wall clock, less `settle`. A stream with heartbeats

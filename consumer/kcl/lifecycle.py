@@ -88,6 +88,10 @@ class Feedable(Protocol):
         """Have everything in the store, the snapshot too."""
         ...
 
+    def complete(self) -> Cursor:
+        """The same, where the shard has ended."""
+        ...
+
 
 class Surroundings(Protocol):
     """The process around a shard: what is not pure of it."""
@@ -177,7 +181,7 @@ class Shard(processor.RecordProcessorBase):  # type: ignore[misc]
     def shard_ended(self, shard_ended_input: ShardEndedInput) -> None:
         """Save everything and store the end. Raises Fatal if that cannot be done."""
         if self._stopped_at is None and self._runner is not None:
-            self._runner.flush()
+            self._runner.complete()
         if self._stopped_at is not None or not self._checkpoint(shard_ended_input.checkpointer, ()):
             raise Fatal("the shard's end could not be stored: the lease is another's")
         self._end("shard ended")

@@ -281,3 +281,15 @@ def test_keys_take_no_more_memory_than_they_may() -> None:
     assert runner.cursor.counters.classes["counted"] == len(lines)
     found = sum(d["events"] for d in result(store, runner.drain()).documents["minute"])
     assert found == len(lines)
+
+
+def test_a_shard_that_ends_before_all_has_come_again_is_lost_history() -> None:
+    store = MemoryStore(SPEC)
+    feed(Runner(SPEC, store, SHARD), raws(PAYMENTS[:4]))
+    second = Runner(SPEC, store, SHARD)
+    feed(second, raws(PAYMENTS[:3]))
+    assert second.flush().snapshot.sequence is None, "an orderly stop leaves it as it is"
+    with pytest.raises(HistoryLost, match="the shard has ended"):
+        second.complete()
+    feed(second, raws(PAYMENTS[:4]))
+    assert second.complete().snapshot.sequence == 40
