@@ -28,8 +28,9 @@ from consumer.intake.records import Records
 from consumer.snapshots import CHUNK, Snapshots
 from consumer.step.documents import Changes
 from consumer.step.pipeline import Part, ShardPipeline
-from consumer.store.contract import BEFORE_ALL, Counters, Cursor, Due, KeyState, Place, Position, ShardId
-from contract.errors import HistoryLost, Misconfigured
+from consumer.store.contract import BEFORE_ALL, EVERYTHING, Counters, Cursor, Due, HashRange, KeyState, Place, Position, ShardId
+from contract.errors import HistoryLost, Misconfigured, Rejected
+from contract.keys import bare_partition_key
 from windows.engine import BY_END, BY_HEARTBEAT, BY_IDLE, END, NEVER, Engine, Key, StateMismatch
 
 MEMORY = 512_000_000  # bytes of keys in memory
@@ -91,6 +92,7 @@ class Life:
         spec: Pipeline,
         engine: Engine,
         shard: ShardId,
+        hashes: HashRange,
         out: Out,
         saved: Saved | None,
         halving: Halving,
@@ -99,7 +101,7 @@ class Life:
         observed: bool,
     ) -> None:
         self._shard, self._out, self._saved, self._halving, self._limits, self._now = shard, out, saved, halving, limits, now
-        self._bare = spec.stream.format == "document"
+        self._bare, self._hashes = spec.stream.format == "document", hashes
         self._used: dict[Key, None] = {}  # in order of use
         self._pipeline = ShardPipeline(spec, engine, observed)
         self._snapshots = Snapshots(limits.interval, now(), limits.chunk)
@@ -131,7 +133,7 @@ class Life:
         if not len(fresh):
             return
         batch = self._pipeline.reader.read(fresh)
-        self._load(batch.columns.keys)
+        self._load(self._own(batch) if self._bare and self._hashes != EVERYTHING else batch.columns.keys)
         self._catch_up(fresh.position(0))
         silent, stops = self._silence(batch, fresh) if self._silent else (0, ())
         if silent < batch.n:
@@ -186,6 +188,19 @@ class Life:
             self._snapshots.begin(self.cursor.place)
             while self._snapshots.begun:
                 self._save()
+
+    def _own(self, batch: Batch) -> Sequence[Key]:
+        """The keys of bare documents that lie on this shard; the records of all others are refused. Their senders chose where they
+        lie, and two shards would keep windows of one key, neither knowing of the other."""
+        keys, hashes = batch.columns.keys, self._hashes
+        strange = [slot for slot in range(len(keys)) if not hashes.low <= batch.hashes[slot] <= hashes.high]
+        for slot in strange:
+            right = bare_partition_key(keys[slot][1])
+            for row in (batch.columns.key == slot).nonzero()[0].tolist():
+                given = batch.raws[row].partition_key
+                why = f"the partition key is {given!r}; the value of its route as text, {right!r}, would lie on another shard"
+                batch.refuse(row, Rejected("key", why))
+        return [key for slot, key in enumerate(keys) if slot not in frozenset(strange)]
 
     @property
     def _budget(self) -> Budget:

@@ -20,7 +20,7 @@ from consumer.halving import Halving
 from consumer.intake.records import Listed, Raw, Records
 from consumer.life import Life, Limits
 from consumer.step.pipeline import Seen
-from consumer.store.contract import Cursor, Due, Effects, HashRange, KeyState, Position, ShardId, Store
+from consumer.store.contract import EVERYTHING, Cursor, Due, Effects, HashRange, KeyState, Position, ShardId, Store
 from contract.errors import HistoryLost, Unstorable
 from edge.patience import patiently
 from windows.columnar.engine import ColumnarEngine
@@ -29,7 +29,6 @@ from windows.engine import Engine, Key
 T = TypeVar("T")
 Observer = Callable[[Sequence[Seen]], None]
 KEPT = 64 << 20  # bytes of records since the snapshot; with more a snapshot is made sooner
-EVERYTHING = HashRange()
 USUAL = Limits()
 
 
@@ -69,7 +68,7 @@ class Runner:
         observe: Observer | None = None,
         told: Callable[[Cursor], None] = nobody,
     ) -> None:
-        self._spec, self._store, self._shard, self._parents = spec, store, shard, parents
+        self._spec, self._store, self._shard, self._hashes, self._parents = spec, store, shard, hashes, parents
         self._engine, self._limits, self._now, self._most = engine, limits, now, kept
         self._saved = _Saved(store, hashes, limits.page, self._patiently) if durable else None
         self._wait, self._told, self._observed = wait, told, observe is not None
@@ -114,7 +113,7 @@ class Runner:
         return self._whole(self._save, wait=True)
 
     def complete(self) -> Cursor:
-        """The shard's last record has been fed: as flush. Raises HistoryLost where records that the snapshot needs have not come."""
+        """The shard's last record has been fed: as flush. Raises HistoryLost where records that the snapshot needs did not come."""
         cursor = self.flush()
         if self._life.silent:
             raise HistoryLost(
@@ -210,8 +209,8 @@ class Runner:
 
     def _new_life(self) -> Life:
         engine = self._engine(self._spec)
-        saved, halving = self._saved, self._halving
-        return Life(self._spec, engine, self._shard, self._commits, saved, halving, self._limits, self._now, self._observed)
+        out, saved, halving = self._commits, self._saved, self._halving
+        return Life(self._spec, engine, self._shard, self._hashes, out, saved, halving, self._limits, self._now, self._observed)
 
     def _patiently(self, ask: Callable[[], T]) -> T:
         """What the store says, once it is there."""

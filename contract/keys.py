@@ -54,17 +54,31 @@ def partition_key(route: str, key: Hashable) -> str:
     >>> partition_key("card_id", 5), partition_key("card_id", "5")
     ('card_id:n:5', 'card_id:t:5')
     """
-    if isinstance(key, str):
-        text = f"{route}:t:{key}"
-    elif isinstance(key, Decimal):
-        text = f"{route}:m:{EXACT.normalize(key)}"
-    elif isinstance(key, tuple):
-        text = f"{route}:{key[0]}:{str(key[1]).lower()}"
-    else:
-        text = f"{route}:{'n' if isinstance(key, int) else 'f'}:{key!r}"
+    letter, value = _text(key)
+    text = f"{route}:{letter}:{value}"
     if len(text) > MAX_PARTITION_KEY:
         return hashlib.sha256(text.encode()).hexdigest()
     return text
+
+
+def _text(key: Hashable) -> tuple[str, str]:
+    """(type letter, the value)."""
+    if isinstance(key, str):
+        return "t", key
+    if isinstance(key, Decimal):
+        return "m", str(EXACT.normalize(key))
+    if isinstance(key, tuple):
+        return key[0], str(key[1]).lower()
+    return "n" if isinstance(key, int) else "f", repr(key)
+
+
+def bare_partition_key(key: Hashable) -> str:
+    """What the sender of a bare document has to give as its partition key: the route's value as text, as JavaScript writes it.
+
+    >>> bare_partition_key("c1"), bare_partition_key(5), bare_partition_key(("b", True))
+    ('c1', '5', 'true')
+    """
+    return _text(key)[1][:MAX_PARTITION_KEY]
 
 
 def stray_partition_key(route: str, doc_id: Any) -> str:

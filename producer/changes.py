@@ -12,7 +12,7 @@ from config.specs import Trigger
 from contract.codec import Packed, encode, pack
 from contract.errors import Rejected
 from contract.event import Event
-from contract.keys import partition_key, stray_partition_key, typed
+from contract.keys import bare_partition_key, partition_key, stray_partition_key, typed
 from contract.values import get, time_ms
 
 Change = Mapping[str, Any]
@@ -71,11 +71,12 @@ def records(trigger: Trigger, change: Change) -> list[Record]:
 
 
 def _bare(trigger: Trigger, change: Change, document: Document | None, packed: Packed | None) -> list[Record]:
-    """The document itself, once per route; a change without one (a delete) leaves nothing to relay."""
+    """The document itself, once per route, under the route's value as text; a change without one (a delete) leaves nothing to
+    relay."""
     if document is None or packed is None:
         return []
     data, token = bytes(packed), change["_id"]["_data"]
-    places = [(route, _place(route, document, change["documentKey"])[1]) for route in trigger.routes]
+    places = [(route, _place(route, document, change["documentKey"], bare=True)[1]) for route in trigger.routes]
     return [Record(place, data, f"{token}/{route}", trigger.name, route) for route, place in places]
 
 
@@ -94,11 +95,12 @@ def _halves(route: str, document: Document | None, before: Document | None, docu
         yield _Half(key, place, True, True)
 
 
-def _place(route: str, document: Document, document_key: Document) -> tuple[Any, str]:
+def _place(route: str, document: Document, document_key: Document, bare: bool = False) -> tuple[Any, str]:
     """The route's value and its partition key. What is no key goes by the document's id, for the consumer to reject."""
     value = get(document, route)
     try:
-        return value, partition_key(route, typed(value))
+        key = typed(value)
+        return value, bare_partition_key(key) if bare else partition_key(route, key)
     except Rejected:
         return value, stray_partition_key(route, document_key["_id"])
 

@@ -22,7 +22,7 @@ from consumer.intake.records import Opener, Raw
 from consumer.store.contract import CLASSES
 from contract.errors import Rejected
 from contract.event import Event, Heartbeat
-from contract.keys import kinesis_hash, partition_key, typed, untyped
+from contract.keys import bare_partition_key, kinesis_hash, partition_key, typed, untyped
 from contract.times import MAX_MS, MIN_MS
 from contract.values import bson_value, flag, get, id_value, number, value
 from models.base import Happening
@@ -79,6 +79,14 @@ class Batch:
         self.verdict[row] = verdict
         self.columns.kind[row], self.columns.mark[row] = VOID, NEVER
 
+    def refuse(self, row: int, cause: Rejected) -> None:
+        """The row is a dead letter after all, as if it could not be read."""
+        if self.verdict[row] == NONE:
+            self.event(row)  # what the letter says of it
+            self.void(row, DEAD)
+            self.columns.put[row], self.tokens[row] = False, ""
+            self.rejected = {**self.rejected, row: cause}
+
     def passed(self, row: int) -> None:
         """Of a row that its key's state holds already only the time goes in, which cannot go back."""
         if self.verdict[row] == NONE:
@@ -118,7 +126,6 @@ class Reader:
     def __init__(self, spec: Pipeline, modelled: Sequence[Pair] = ()) -> None:
         self._stream = spec.stream
         self.opener = Opener(spec)
-        self._own_hash = spec.stream.format == "event"
         streamed = {pair: i for i, pair in enumerate(streams(spec.windows))}
         every = [(t, route) for t in spec.triggers for route in t.routes]
         self.pairs = [(t.name, route) for t, route in every]
@@ -190,7 +197,7 @@ class Reader:
             rows.old_at[row] = old_time(reading.trigger, event) if take else 0
         if put and reading.modelled:
             rows.happenings[row] = happening(event, key, at)
-        rows.stream[row], rows.key[row] = reading.number, self._slot(rows, (event.route, key), raw)
+        rows.stream[row], rows.key[row] = reading.number, self._slot(rows, (event.route, key))
         rows.at[row], rows.mark[row] = at, self._mark(at, raw, event)
         rows.put[row], rows.take[row], rows.kind[row] = put, take, CHANGE
         rows.pair[row], rows.tokens[row] = reading.place, event.token if event.id else ""
@@ -208,14 +215,18 @@ class Reader:
         written = event.cluster if event.id else at if raw.arrived is None else raw.arrived
         return int(event_mark(at, min(written, MAX_MS), self._stream.out_of_order))
 
-    def _slot(self, rows: Rows, key: Key, raw: Raw) -> int:
-        """The key's index in the batch. Bare documents lie where their sender's partition key put them, all others by ours."""
+    def _slot(self, rows: Rows, key: Key) -> int:
+        """The key's index in the batch."""
         slot = rows.keys.get(key)
         if slot is None:
             slot = rows.keys[key] = len(rows.keys)
-            own = self._own_hash or raw.partition_key is None
-            rows.hashes.append(kinesis_hash(partition_key(*key) if own else str(raw.partition_key)))
+            rows.hashes.append(key_hash(key, self._stream.format == "document"))
         return slot
+
+
+def key_hash(key: Key, bare: bool) -> int:
+    """Where a key lies, by the partition key that its records have to have."""
+    return kinesis_hash(bare_partition_key(key[1]) if bare else partition_key(*key))
 
 
 def _reading(

@@ -11,7 +11,6 @@ from typing import Any, overload
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from config.specs import Pipeline
 from consumer.intake import batch
@@ -45,7 +44,6 @@ from consumer.intake.judged import (
 from consumer.intake.records import Format, Ints, Listed, Raw, Records
 from contract.errors import Rejected
 from contract.event import Event
-from contract.keys import kinesis_hash, partition_key
 from contract.values import value
 from models.base import Happening
 from reading.kernels import Bytes, Halves
@@ -94,7 +92,7 @@ class Reader:
         if odd:
             rows = np.flatnonzero(fate == ODD)
             merge(made, rows, self.general.read([records.raw(row) for row in rows.tolist()]))
-        made.hashes = Hashes(made.columns.key, made.columns.keys, records, self._stream.format == "event")
+        made.hashes = Hashes(made.columns.keys, self._stream.format == "document")
         return made
 
     def _scanner(self, format: Format) -> Scanner | None:
@@ -182,12 +180,10 @@ ARRAYS = ("kind", "cause", "mark", "stream", "at", "old_at", "put", "take")
 
 
 class Hashes(Sequence[int]):
-    """The Kinesis hashes of a batch's keys, made when they are asked for. Bare documents lie where their sender's partition key put
-    them, all others where ours does."""
+    """The Kinesis hashes of a batch's keys, made when they are asked for."""
 
-    def __init__(self, key: npt.NDArray[np.int32], keys: Sequence[Key], records: Records, own: bool) -> None:
-        self._key, self._keys, self._records, self._own = key, keys, records, own
-        self._first: Ints | None = None
+    def __init__(self, keys: Sequence[Key], bare: bool) -> None:
+        self._keys, self._bare = keys, bare
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -199,17 +195,7 @@ class Hashes(Sequence[int]):
     def __getitem__(self, i: int | slice) -> int | Sequence[int]:
         if isinstance(i, slice):
             return [self[j] for j in range(*i.indices(len(self)))]
-        if i >= len(self):
-            raise IndexError(i)
-        theirs = None if self._own else self._records.raw(self._first_row(i)).partition_key
-        return kinesis_hash(partition_key(*self._keys[i]) if theirs is None else theirs)
-
-    def _first_row(self, i: int) -> int:
-        if self._first is None:
-            self._first = np.zeros(len(self._keys), np.int64)
-            found, first = np.unique(self._key, return_index=True)
-            self._first[found[found >= 0]] = first[found >= 0]
-        return int(self._first[i])
+        return batch.key_hash(self._keys[i], self._bare)
 
 
 def merge(whole: Batch, rows: Ints, part: Batch) -> None:

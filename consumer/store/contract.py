@@ -37,6 +37,9 @@ class HashRange:
     high: int = (1 << 128) - 1
 
 
+EVERYTHING = HashRange()
+
+
 @dataclass(frozen=True, slots=True)
 class Counters:
     """Records read, by class, and what was late for each window set and why letters died. `add` gives new counters."""

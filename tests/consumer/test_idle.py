@@ -8,8 +8,11 @@ import pytest
 
 from config.load import parse
 from consumer.intake.batch import Budget
+from consumer.intake.records import Raw
 from consumer.runner import Runner
+from consumer.store.contract import HashRange, ShardId
 from consumer.store.memory import MemoryStore
+from contract.keys import kinesis_hash
 from tests.consumer.stream import SHARD, Watched, feed, limited, raws, result
 
 BARE = parse(
@@ -63,3 +66,22 @@ def test_idle_moves_a_shard_of_bare_documents_by_the_wall_clock(windows: int, pa
     assert [d["closed_by"] for d in result(store.inner, runner.cursor).documents["minute"]] == ["idle"] * 3
     assert runner.idle(5_000).watermark == 11_000
     assert Runner(BARE, store.inner, SHARD).cursor.watermark == 11_000
+
+
+def test_two_shards_never_keep_windows_of_one_key_though_its_sender_put_it_on_both() -> None:
+    #  the sender's partition keys are drawn; "c1" itself lies on the upper half
+    low, high = HashRange(0, (1 << 127) - 1), HashRange(1 << 127)
+    store, runners = MemoryStore(BARE), {}
+    for name, hashes in (("low", low), ("high", high)):
+        runners[hashes] = Runner(BARE, store, ShardId("s", 1, name), hashes)
+    sent = {low: 0, high: 0}
+    for n in range(20):
+        key = "c1" if n % 4 == 0 else f"drawn {n}"
+        [hashes] = [h for h in runners if h.low <= kinesis_hash(key) <= h.high]
+        sent[hashes] += 1
+        runners[hashes].feed([Raw(b'{"card": "c1", "at": %d}' % n, key, n + 1)])
+    assert [d["n"] for d in store.collections["minute"].values()] == [sent[high]] and sent[low] > 0
+    letters = [*store.collections["dead_letters"].values()]
+    assert len(letters) == sent[low] and {(d["reason"], d["trigger"], d["route"]) for d in letters} == {("key", "pay", "card")}
+    assert "'c1', would lie on another shard" in letters[0]["why"] and "drawn" in letters[0]["why"]
+    assert sum(runner.cursor.counters.records for runner in runners.values()) == 20

@@ -108,7 +108,7 @@ def test_a_pre_image_is_left_out_where_the_trigger_does_not_ask_for_it() -> None
 def test_bare_documents_have_no_envelope_and_a_delete_leaves_none() -> None:
     bare = trigger(routes=("card_id",), envelope=False)
     [made] = records(bare, change(document=PAYMENT))
-    assert made.key == "card_id:t:c1" and decode_document(made.data)["terminal_id"] == 7
+    assert made.key == "c1" and decode_document(made.data)["terminal_id"] == 7
     assert records(bare, change("delete")) == []
 
 
