@@ -85,7 +85,11 @@ class Commits:
         """To be in the store, behind all before it. Waits while too much has gathered."""
         if not self._overlap():
             self.drain()
-            self._send(more)
+            try:
+                self._send(more)
+            except BaseException as error:
+                self._error = error
+                raise
             return
         with self._changed:
             self._start()
@@ -103,6 +107,10 @@ class Commits:
         """Raises what has kept a commit from getting there."""
         with self._changed:
             self._raise()
+
+    def failed(self, error: BaseException) -> bool:
+        """Whether that is what kept a commit from getting there."""
+        return error is self._error
 
     def drain(self) -> Cursor:
         """Wait until everything is in the store: the cursor."""

@@ -1,7 +1,10 @@
-"""Which record brings the document that the store never takes: fewer and fewer go at once, until it is one.
+"""Which record brings the document that the store never takes, or breaks the code that it goes through: fewer and fewer go at
+once, until it is one.
 
-The suspect's time alone is tried then. If that goes, the record is a dead letter. If it does not, the document is none of the
-record's: time closes a window of others, say. The record goes in after all, and of the document a letter is kept in its place.
+Where a document was refused, the suspect's time alone is tried then. If that goes, the record is a dead letter. If it does not, the
+document is none of the record's: time closes a window of others, say. The record goes in after all, and of the document a letter
+is kept in its place. A record that breaks code is a dead letter unseen; if it breaks all the same, or every record does, then it
+is not the record.
 """
 
 from __future__ import annotations
@@ -12,11 +15,14 @@ from typing import Any
 
 from consumer.intake.batch import Batch, Budget
 from consumer.intake.judge import refusal
+from consumer.intake.records import Raw
 from consumer.store.contract import Doc, Effects
 from consumer.store.layout import CURSORS, DEAD_LETTERS, HEALTH, KEYS
 from contract.errors import Misconfigured, Rejected, Unstorable
 
 LEAST = Budget(1, 1, 1)
+TOO_MANY = 20  # records in a row that break code, and none between them that does not
+MOST = 500  # characters of an error
 OURS = (CURSORS, DEAD_LETTERS, HEALTH, KEYS)
 
 
@@ -32,10 +38,28 @@ class Halving:
         self.begun, self.budget = False, self._whole
         self._suspect: Rejected | None = None  # why the first record that is not in yet may be one
         self._left_out: dict[tuple[str, str], Unstorable] = {}
+        self._broken = 0  # records in a row
+
+    def broke(self, error: Exception, tried: int) -> None:
+        """So many records broke the code that they went through. Raises the error where it is not a record's."""
+        self.begun = True
+        if tried > 1:
+            self.budget = replace(self.budget, rows=max(min(self.budget.rows, tried) // 2, 1))
+        elif self._suspect is not None or self._broken >= TOO_MANY:
+            raise error
+        else:
+            self._suspect = Rejected("fault", f"{type(error).__name__}: {error}"[:MOST])
+            self._broken += 1
+
+    def unseen(self, raws: list[Raw]) -> list[Raw]:
+        """Records, the first of which is a suspect that breaks code: it is not looked into."""
+        if self._suspect is None or self._suspect.reason != "fault" or not raws:
+            return raws
+        return [replace(raws[0], message=self._suspect), *raws[1:]]
 
     def mark(self, batch: Batch, row: int) -> None:
         """Of a suspect, the first row that is not committed, only the time goes in."""
-        if self._suspect is not None:
+        if self._suspect is not None and self._suspect.reason == "refused":
             batch.condemn(row, self._suspect)
 
     def failed(self, error: Unstorable, tried: int) -> None:
@@ -57,7 +81,9 @@ class Halving:
 
     def committed(self, rows: int) -> None:
         """So many rows are in. If this was the record that was looked for, all that follow go at once again."""
-        if rows and self._suspect is not None:
+        if rows and self._suspect is None:
+            self._broken = 0
+        elif rows:
             self._suspect, self.budget = None, self._whole
 
     def without(self, effects: Effects) -> Effects:

@@ -24,7 +24,7 @@ from consumer.commits import Gathered
 from consumer.dues import Dues
 from consumer.halving import Halving
 from consumer.intake.batch import Batch, Budget, Work
-from consumer.intake.records import Records
+from consumer.intake.records import Listed, Records
 from consumer.snapshots import CHUNK, Snapshots
 from consumer.step.documents import Changes
 from consumer.step.pipeline import Part, ShardPipeline
@@ -36,6 +36,7 @@ from windows.engine import BY_END, BY_HEARTBEAT, BY_IDLE, END, NEVER, Engine, Ke
 MEMORY = 512_000_000  # bytes of keys in memory
 A_KEY = 1_000  # bytes of a key beside its windows: what is known of it, and what watchers remember
 PAGE = 5_000  # keys loaded at once because something of theirs is due
+AS_BEFORE = "as before"  # why, of what is done in silence
 INTERVAL = 60.0  # s between two snapshots: what is read again after a crash, at worst, and twice that
 
 
@@ -110,6 +111,7 @@ class Life:
         cursor, snapshot = replace(out.cursor, since=self._since), out.cursor.snapshot
         engine.watermark = snapshot.watermark
         self._jumps = deque(sorted(cursor.jumps, key=lambda jump: jump.position))
+        self._skips = dict(cursor.skips)
         self._silent = snapshot.position < cursor.place.position or bool(self._jumps)
         self.cursor = cursor  # where memory stands; while all is silent, as it was then
         if self._silent:
@@ -132,7 +134,13 @@ class Life:
         fresh = records if cursor.sequence is None else records.after(cursor.sequence, cursor.sub)
         if not len(fresh):
             return
+        skips = self._skipped(fresh) if self._silent and self._skips else {}
+        if "fault" in skips.values():
+            fresh = _unseen(fresh, skips)
         batch = self._pipeline.reader.read(fresh)
+        for row, reason in skips.items():
+            if reason == "refused":
+                batch.condemn(row, Rejected(reason, AS_BEFORE))
         self._load(self._own(batch) if self._bare and self._hashes != EVERYTHING else batch.columns.keys)
         self._catch_up(fresh.position(0))
         silent, stops = self._silence(batch, fresh) if self._silent else (0, ())
@@ -188,6 +196,11 @@ class Life:
             self._snapshots.begin(self.cursor.place)
             while self._snapshots.begun:
                 self._save()
+
+    def _skipped(self, fresh: Records) -> dict[int, str]:
+        """Which rows were dead letters though they can be read, and why."""
+        rows = {fresh.passed(*position) - 1: reason for position, reason in self._skips.items()}
+        return {row: reason for row, reason in rows.items() if row >= 0 and fresh.position(row) in self._skips}
 
     def _own(self, batch: Batch) -> Sequence[Key]:
         """The keys of bare documents that lie on this shard; the records of all others are refused. Their senders chose where they
@@ -362,6 +375,14 @@ class Life:
         book.evict(goes)
         for key in goes:
             del self._used[key]
+
+
+def _unseen(records: Records, skips: Mapping[int, str]) -> Records:
+    """Records of which some are not to be looked into."""
+    raws = records.some(0, len(records))
+    for row in (row for row, reason in skips.items() if reason == "fault"):
+        raws[row] = replace(raws[row], message=Rejected("fault", AS_BEFORE))
+    return Listed(raws)
 
 
 def known_since(cursor: Cursor, spec: Pipeline) -> Mapping[str, int]:

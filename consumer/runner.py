@@ -9,10 +9,13 @@ they are put into a new life under a new claim.
 from __future__ import annotations
 
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
+
+import structlog
 
 from config.specs import Pipeline
 from consumer.commits import Commits
@@ -21,13 +24,14 @@ from consumer.intake.records import Listed, Raw, Records
 from consumer.life import Life, Limits
 from consumer.step.pipeline import Seen
 from consumer.store.contract import EVERYTHING, Cursor, Due, Effects, HashRange, KeyState, Position, ShardId, Store
-from contract.errors import HistoryLost, Unstorable
+from contract.errors import HistoryLost, Retryable, Unstorable
 from edge.patience import patiently
 from windows.columnar.engine import ColumnarEngine
 from windows.engine import Engine, Key
 
 T = TypeVar("T")
 Observer = Callable[[Sequence[Seen]], None]
+log = structlog.get_logger("shard")
 KEPT = 64 << 20  # bytes of records since the snapshot; with more a snapshot is made sooner
 USUAL = Limits()
 
@@ -73,7 +77,7 @@ class Runner:
         self._saved = _Saved(store, hashes, limits.page, self._patiently) if durable else None
         self._wait, self._told, self._observed = wait, told, observe is not None
         self._halving = Halving(limits.budget)
-        self._usable = True
+        self._usable, self._trying = True, 0
         self._fed: deque[tuple[Position, Records]] = deque()  # since the snapshot, each with its last position
         self._commits = Commits(self._commit, self._claim(), lambda: overlap and not self._halving.begun, observe or nobody)
         self._life = self._new_life()
@@ -152,8 +156,23 @@ class Runner:
         self._commits.close()
 
     def _take(self, records: Records) -> None:
-        self._life.take(records)
+        self._put(records)
         self._tend()
+
+    def _put(self, records: Records) -> None:
+        """Into the life: all at once, or where something was not taken, few by few what is not committed yet."""
+        self._trying = len(records)
+        if not self._halving.begun:
+            self._life.take(records)
+            return
+        done = records.passed(*self.cursor.place.position)
+        if done:
+            self._life.take(Listed(records.some(0, done)))
+        while done < len(records):
+            some = self._halving.unseen(records.some(done, done + self._halving.budget.rows))
+            self._trying = len(some)
+            self._life.take(Listed(some))
+            done += len(some)
 
     def _tend(self) -> None:
         """Whatever is not to be done at every batch."""
@@ -170,7 +189,7 @@ class Runner:
 
     def _all_again(self) -> None:
         for _, records in self._fed:
-            self._life.take(records)
+            self._put(records)
 
     def _whole(self, work: Callable[[], None], wait: bool = False) -> Cursor:
         """Done to its end, and the cursor then; or this Runner is done for, as memory and store may differ. wait: until all of it
@@ -178,7 +197,7 @@ class Runner:
         once and each part committed before the next, or without the document."""
         if not self._usable:
             raise RuntimeError("this Runner has failed before; make a new one, which takes up what is committed")
-        self._usable = False
+        self._usable, self._trying = False, 0
         while not self._done(work, wait):
             self._commits.again(self.cursor)
             self._life = self._new_life()
@@ -197,7 +216,14 @@ class Runner:
             return True
         except Unstorable as error:
             self._halving.failed(error, self._commits.tried)
-            return False
+        except Retryable:
+            raise
+        except Exception as error:
+            if self._commits.failed(error) or self._saved is None or not self._trying:
+                raise
+            log.error("a record breaks code", shard=self._shard.shard, among=self._trying, why=repr(error), at=_where(error))
+            self._halving.broke(error, self._trying)
+        return False
 
     def _commit(self, effects: Effects) -> Cursor:
         cursor = self._patiently(lambda: self._store.commit(self._halving.without(effects)))
@@ -215,6 +241,12 @@ class Runner:
     def _patiently(self, ask: Callable[[], T]) -> T:
         """What the store says, once it is there."""
         return patiently(f"{self._shard.shard}: the store", ask, self._wait)
+
+
+def _where(error: Exception) -> str:
+    """The innermost line of ours or of a library's that an error came from."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename}:{frame.lineno} in {frame.name}"
 
 
 class _Saved:

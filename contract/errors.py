@@ -25,7 +25,7 @@ class Rejected(Exception):
         self.why = why
 
 
-REASONS = ("json", "envelope", "key", "time", "future", "type", "not_finite", "late", "trigger", "size", "refused")
+REASONS = ("json", "envelope", "key", "time", "future", "type", "not_finite", "late", "trigger", "size", "refused", "fault")
 
 
 class Unstorable(Exception):

@@ -58,6 +58,10 @@ class Records(Sequence[Raw]):
     def rest(self, first: int) -> Records:
         """Those from one of them on."""
 
+    def some(self, begin: int, end: int) -> list[Raw]:
+        """Those from one on up to another, one by one."""
+        return [self.raw(i) for i in range(begin, min(end, len(self)))]
+
     def position(self, i: int) -> tuple[int, int]:
         """(sequence, sub) of one record."""
         raw = self.raw(i)

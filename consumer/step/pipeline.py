@@ -20,7 +20,7 @@ from consumer.intake.judge import TOO_LATE, letter
 from consumer.step.documents import Changes, read
 from consumer.step.keys import KeyBook
 from consumer.step.silences import Watching
-from consumer.store.contract import CLASSES, Cursor
+from consumer.store.contract import CLASSES, Cursor, Position
 from contract.keys import untyped
 from models.abandonment import AbandonmentWatcher
 from models.base import Scorer
@@ -29,6 +29,7 @@ from models.fraud import RuleScorer
 from windows import engine as law
 from windows.engine import Engine, Key, StepResult
 
+AFTER_READING = ("refused", "fault")  # why records are dead letters that by themselves could be read
 NO_FEATURES: Mapping[str, Mapping[str, Any]] = {}
 
 
@@ -153,6 +154,7 @@ class ShardPipeline:
             cause = batch.rejected.get(row, TOO_LATE)
             dead[cause.reason] += 1
             changes.put(*letter(cursor.shard, batch.raws[row], batch.event(row), cause), how="new")
+        cursor = cursor.skipping([_skip(batch, row) for row in rejected if batch.rejected[row].reason in AFTER_READING])
         counters = cursor.counters.add({name: n for name, n in zip(CLASSES, found, strict=True) if n}, result.late, dead)
         if not rows:
             return cursor.moved(cursor.sequence, cursor.sub, cursor.watermark, counters)
@@ -184,6 +186,11 @@ class ShardPipeline:
                 key = work.keys[columns.key[row]]
                 changes.signals(self._watching.event(key, self.book.known[key].hash, happenings[row], watermark))
                 due = self._watching.first_due()
+
+
+def _skip(batch: Batch, row: int) -> tuple[Position, str]:
+    raw = batch.raws[row]
+    return (raw.sequence, raw.sub), batch.rejected[row].reason
 
 
 def _seen(work: Work, row: int, features: Mapping[str, Mapping[str, Any]]) -> Seen:

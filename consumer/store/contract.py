@@ -91,7 +91,8 @@ class Cursor:
     epoch is raised by every `open`; a commit under an older one is Fenced. watermark in ms, NEVER before the first record.
     jumps: where between snapshot and cursor the wall clock moved the watermark, and where to (bare documents; `records` is 0).
     since: of each window set that is kept, by fingerprint, the time from which on it has seen every event, NEVER for all; None
-    before anybody has kept sets.
+    before anybody has kept sets. skips: records between snapshot and cursor that can be read, and are dead letters all the same,
+    each with the reason: what nobody would see again by looking at the record.
     """
 
     shard: ShardId
@@ -103,6 +104,7 @@ class Cursor:
     snapshot: Place = START
     jumps: tuple[Place, ...] = ()
     since: Mapping[str, int] | None = None
+    skips: tuple[tuple[Position, str], ...] = ()
 
     @property
     def place(self) -> Place:
@@ -113,6 +115,10 @@ class Cursor:
         """The cursor after a commit."""
         return replace(self, sequence=sequence, sub=sub, watermark=watermark, counters=counters)
 
+    def skipping(self, skips: Sequence[tuple[Position, str]]) -> Cursor:
+        """The cursor once these records are dead letters."""
+        return replace(self, skips=(*self.skips, *skips)) if skips else self
+
     def jumped(self, watermark: int) -> Cursor:
         """The cursor once the wall clock has moved time on, where the shard stands."""
         jump = Place(self.sequence, self.sub, watermark)
@@ -121,7 +127,8 @@ class Cursor:
 
     def saved(self, snapshot: Place) -> Cursor:
         """The cursor once every key state stands at that place, or behind it."""
-        return replace(self, snapshot=snapshot, jumps=tuple(j for j in self.jumps if j.position > snapshot.position))
+        jumps = tuple(j for j in self.jumps if j.position > snapshot.position)
+        return replace(self, snapshot=snapshot, jumps=jumps, skips=tuple(s for s in self.skips if s[0] > snapshot.position))
 
     def passed(self, sequence: int, sub: int) -> bool:
         """Whether a record's effects are in the views already."""

@@ -267,6 +267,7 @@ def _cursor_doc(cursor: Cursor) -> Doc:
         "counters": _counters(cursor.counters),
         "snapshot": {**_place(cursor.snapshot), "records": cursor.snapshot.records},
         "jumps": [_place(jump) for jump in cursor.jumps],
+        "skips": [{"sequence": str(at[0]), "sub": at[1], "reason": reason} for at, reason in cursor.skips],
         "since": None if cursor.since is None else {name: int(at) for name, at in cursor.since.items()},
     }
 
@@ -280,7 +281,8 @@ def _cursor(shard: ShardId, doc: Mapping[str, Any]) -> Cursor:
     if "snapshot" not in doc:  # of a release that saved states with every commit
         return changed(cursor, snapshot=cursor.place)
     jumps = tuple(_loaded(jump) for jump in doc["jumps"])
-    return changed(cursor, snapshot=_loaded(doc["snapshot"]), jumps=jumps, since=doc.get("since"))
+    skips = tuple(((int(skip["sequence"]), skip["sub"]), skip["reason"]) for skip in doc["skips"])
+    return changed(cursor, snapshot=_loaded(doc["snapshot"]), jumps=jumps, since=doc["since"], skips=skips)
 
 
 def _loaded(doc: Mapping[str, Any]) -> Place:

@@ -288,3 +288,15 @@ def test_what_window_sets_have_seen_is_kept_and_handed_on(stores: Stores) -> Non
     store.commit(Effects(b, replace(moved(b), since={"x": 3, "y": NEVER})))
     assert stores.new().open(A).since == {"x": NEVER, "y": 5, "z": 1}
     assert stores.new().open(C, [A, B]).since == {"x": 3, "y": 5}
+
+
+def test_records_to_be_skipped_are_kept_until_the_snapshot_passes_them(stores: Stores) -> None:
+    store = stores.new()
+    first = store.commit(put(store.open(A), "a"))
+    skips = [((BIG + 1, 0), "refused"), ((BIG + 1, 2), "fault")]
+    store.commit(Effects(first, moved(first, BIG + 2).skipping(skips)))
+    assert stores.new().open(A).skips == tuple(skips)
+    store = stores.new()
+    now = store.open(A)
+    store.commit(Effects(now, now.saved(Place(BIG + 1, 0, 5, 1))))
+    assert stores.new().open(A).skips == (skips[1],)
