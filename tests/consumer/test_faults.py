@@ -137,8 +137,7 @@ def test_a_death_after_a_refusal_leaves_out_what_was_refused(after: bool) -> Non
 
 def by_what(found: Result) -> dict[str, Any]:
     """The views, whatever closed their windows: a refused event, or a heartbeat that stands for its time."""
-    kept = {name: [{k: v for k, v in d.items() if k != "closed_by"} for d in docs] for name, docs in views(found).items()}
-    return kept
+    return {name: [{k: v for k, v in d.items() if k != "closed_by"} for d in docs] for name, docs in views(found).items()}
 
 
 def test_where_every_record_breaks_it_is_not_the_records(monkeypatch: pytest.MonkeyPatch) -> None:
