@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from config.specs import Pipeline
-from consumer.commits import Gathered
+from consumer.commits import Commits, Gathered
 from consumer.dues import Dues
 from consumer.halving import Halving
 from consumer.intake.batch import Batch, Budget, Work
@@ -31,13 +31,13 @@ from consumer.step.pipeline import Part, ShardPipeline
 from consumer.store.contract import BEFORE_ALL, EVERYTHING, Counters, Cursor, Due, HashRange, KeyState, Place, Position, ShardId
 from contract.errors import HistoryLost, Misconfigured, Rejected
 from contract.keys import bare_partition_key
-from windows.engine import BY_END, BY_HEARTBEAT, BY_IDLE, END, NEVER, Engine, Key, StateMismatch
+from windows.engine import BY_END, BY_HEARTBEAT, BY_IDLE, END, NEVER, Key, StateMismatch
 
 MEMORY = 512_000_000  # bytes of keys in memory
 A_KEY = 1_000  # bytes of a key beside its windows: what is known of it, and what watchers remember
 PAGE = 5_000  # keys loaded at once because something of theirs is due
 AS_BEFORE = "as before"  # why, of what is done in silence
-INTERVAL = 60.0  # s between two snapshots: what is read again after a crash, at worst, and twice that
+INTERVAL = 60.0  # s between two snapshots: about as much is read again after a crash
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,9 @@ class Limits:
 
 
 class Saved(Protocol):
-    """What is in the store of this shard's keys; it is asked until it is there."""
+    """What is in the store of the keys of a shard, which has these hashes; it is asked until it is there."""
+
+    hashes: HashRange
 
     def load(self, keys: Collection[Key]) -> Mapping[Key, KeyState]:
         """Their states."""
@@ -65,25 +67,6 @@ class Saved(Protocol):
         ...
 
 
-class Out(Protocol):
-    """Where effects go: consumer.commits.Commits."""
-
-    cursor: Cursor
-
-    @property
-    def saving(self) -> bool:
-        """Whether key states are on their way."""
-        ...
-
-    def put(self, more: Gathered) -> None:
-        """To be committed."""
-        ...
-
-    def drain(self) -> Cursor:
-        """Have everything committed."""
-        ...
-
-
 class Life:
     """saved=None: key states are neither loaded nor saved, and keys never forgotten, for a run that is not to be taken up again.
     now: a clock in s, of which only differences count."""
@@ -91,25 +74,22 @@ class Life:
     def __init__(
         self,
         spec: Pipeline,
-        engine: Engine,
+        pipeline: ShardPipeline,
         shard: ShardId,
-        hashes: HashRange,
-        out: Out,
+        out: Commits,
         saved: Saved | None,
         halving: Halving,
         limits: Limits,
         now: Callable[[], float],
-        observed: bool,
     ) -> None:
-        self._shard, self._out, self._saved, self._halving, self._limits, self._now = shard, out, saved, halving, limits, now
-        self._bare, self._hashes = spec.stream.format == "document", hashes
+        self._pipeline, self._shard, self._out, self._saved, self._halving = pipeline, shard, out, saved, halving
+        self._limits, self._now, self._bare = limits, now, spec.stream.format == "document"
         self._used: dict[Key, None] = {}  # in order of use
-        self._pipeline = ShardPipeline(spec, engine, observed)
         self._snapshots = Snapshots(limits.interval, now(), limits.chunk)
         self._dues = None if saved is None else Dues(saved.due)
         self._since = known_since(out.cursor, spec)
         cursor, snapshot = replace(out.cursor, since=self._since), out.cursor.snapshot
-        engine.watermark = snapshot.watermark
+        pipeline.begin_at(snapshot.watermark)
         self._jumps = deque(sorted(cursor.jumps, key=lambda jump: jump.position))
         self._skips = dict(cursor.skips)
         self._silent = snapshot.position < cursor.place.position or bool(self._jumps)
@@ -141,7 +121,7 @@ class Life:
         for row, reason in skips.items():
             if reason == "refused":
                 batch.condemn(row, Rejected(reason, AS_BEFORE))
-        self._load(self._own(batch) if self._bare and self._hashes != EVERYTHING else batch.columns.keys)
+        self._load(self._own(batch, self._saved.hashes) if self._bare and self._saved is not None else batch.columns.keys)
         self._catch_up(fresh.position(0))
         silent, stops = self._silence(batch, fresh) if self._silent else (0, ())
         if silent < batch.n:
@@ -202,10 +182,12 @@ class Life:
         rows = {fresh.passed(*position) - 1: reason for position, reason in self._skips.items()}
         return {row: reason for row, reason in rows.items() if row >= 0 and fresh.position(row) in self._skips}
 
-    def _own(self, batch: Batch) -> Sequence[Key]:
+    def _own(self, batch: Batch, hashes: HashRange) -> Sequence[Key]:
         """The keys of bare documents that lie on this shard; the records of all others are refused. Their senders chose where they
         lie, and two shards would keep windows of one key, neither knowing of the other."""
-        keys, hashes = batch.columns.keys, self._hashes
+        keys = batch.columns.keys
+        if hashes == EVERYTHING:
+            return keys
         strange = [slot for slot in range(len(keys)) if not hashes.low <= batch.hashes[slot] <= hashes.high]
         for slot in strange:
             right = bare_partition_key(keys[slot][1])

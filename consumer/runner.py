@@ -22,7 +22,7 @@ from consumer.commits import Commits
 from consumer.halving import Halving
 from consumer.intake.records import Listed, Raw, Records
 from consumer.life import Life, Limits
-from consumer.step.pipeline import Seen
+from consumer.step.pipeline import Seen, ShardPipeline
 from consumer.store.contract import EVERYTHING, Cursor, Due, Effects, HashRange, KeyState, Position, ShardId, Store
 from contract.errors import HistoryLost, Retryable, Unstorable
 from edge.patience import patiently
@@ -72,7 +72,7 @@ class Runner:
         observe: Observer | None = None,
         told: Callable[[Cursor], None] = nobody,
     ) -> None:
-        self._spec, self._store, self._shard, self._hashes, self._parents = spec, store, shard, hashes, parents
+        self._spec, self._store, self._shard, self._parents = spec, store, shard, parents
         self._engine, self._limits, self._now, self._most = engine, limits, now, kept
         self._saved = _Saved(store, hashes, limits.page, self._patiently) if durable else None
         self._wait, self._told, self._observed = wait, told, observe is not None
@@ -234,9 +234,9 @@ class Runner:
         return self._patiently(lambda: self._store.open(self._shard, self._parents))
 
     def _new_life(self) -> Life:
-        engine = self._engine(self._spec)
+        pipeline = ShardPipeline(self._spec, self._engine(self._spec), self._observed)
         out, saved, halving = self._commits, self._saved, self._halving
-        return Life(self._spec, engine, self._shard, self._hashes, out, saved, halving, self._limits, self._now, self._observed)
+        return Life(self._spec, pipeline, self._shard, out, saved, halving, self._limits, self._now)
 
     def _patiently(self, ask: Callable[[], T]) -> T:
         """What the store says, once it is there."""
@@ -253,7 +253,8 @@ class _Saved:
     """What the store has of a shard's keys, asked patiently."""
 
     def __init__(self, store: Store, hashes: HashRange, page: int, patiently: Callable[[Callable[[], Any]], Any]) -> None:
-        self._store, self._hashes, self._page, self._patiently = store, hashes, page, patiently
+        self.hashes = hashes
+        self._store, self._page, self._patiently = store, page, patiently
 
     def load(self, keys: Collection[Key]) -> Mapping[Key, KeyState]:
         """Their states."""
@@ -262,5 +263,5 @@ class _Saved:
 
     def due(self, until: int, after: tuple[int, int]) -> Due:
         """A page of those that are due."""
-        due: Due = self._patiently(lambda: self._store.due(self._hashes, until, self._page, after))
+        due: Due = self._patiently(lambda: self._store.due(self.hashes, until, self._page, after))
         return due

@@ -83,6 +83,10 @@ class ShardPipeline:
                     latest[name] = token
         return Work(batch, keys, np.maximum.accumulate(np.maximum(columns.mark, self._engine.watermark)))
 
+    def begin_at(self, watermark: int) -> None:
+        """Time stands there. To be said before anything else."""
+        self._engine.watermark = watermark
+
     def size(self) -> int:
         """About how many bytes the windows of the keys in memory take."""
         return self._engine.size()
