@@ -25,7 +25,7 @@ from consumer.dues import Dues
 from consumer.halving import Halving
 from consumer.intake.batch import Batch, Budget, Work
 from consumer.intake.records import Listed, Records
-from consumer.snapshots import CHUNK, Snapshots
+from consumer.snapshots import Snapshots
 from consumer.step.documents import Changes
 from consumer.step.pipeline import Part, ShardPipeline
 from consumer.store.contract import BEFORE_ALL, EVERYTHING, Counters, Cursor, Due, HashRange, KeyState, Place, Position, ShardId
@@ -36,6 +36,8 @@ from windows.engine import BY_END, BY_HEARTBEAT, BY_IDLE, END, NEVER, Key, State
 MEMORY = 512_000_000  # bytes of keys in memory
 A_KEY = 1_000  # bytes of a key beside its windows: what is known of it, and what watchers remember
 PAGE = 5_000  # keys loaded at once because something of theirs is due
+CHUNK, CHUNK_BYTES = 1_000, 4 << 20
+FEW = 50  # keys whose states are made before it is asked how large they are
 AS_BEFORE = "as before"  # why, of what is done in silence
 INTERVAL = 60.0  # s between two snapshots: about as much is read again after a crash
 
@@ -43,7 +45,7 @@ INTERVAL = 60.0  # s between two snapshots: about as much is read again after a 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much at once. budget: of a part. memory: bytes of keys, and cap: their number. page: keys that are due loaded at once.
-    interval: s between two snapshots; chunk: keys saved with one commit."""
+    interval: s between two snapshots; chunk: keys, and bytes, of one that are saved with a commit."""
 
     budget: Budget = field(default_factory=Budget)
     memory: int = MEMORY
@@ -51,6 +53,7 @@ class Limits:
     page: int = PAGE
     interval: float = INTERVAL
     chunk: int = CHUNK
+    chunk_bytes: int = CHUNK_BYTES
 
 
 class Saved(Protocol):
@@ -85,7 +88,7 @@ class Life:
         self._pipeline, self._shard, self._out, self._saved, self._halving = pipeline, shard, out, saved, halving
         self._limits, self._now, self._bare = limits, now, spec.stream.format == "document"
         self._used: dict[Key, None] = {}  # in order of use
-        self._snapshots = Snapshots(limits.interval, now(), limits.chunk)
+        self._snapshots = Snapshots(limits.interval, now())
         self._dues = None if saved is None else Dues(saved.due)
         self._since = known_since(out.cursor, spec)
         cursor, snapshot = replace(out.cursor, since=self._since), out.cursor.snapshot
@@ -312,7 +315,14 @@ class Life:
 
     def _chunk(self) -> dict[Key, KeyState]:
         """The next states of the snapshot. With the last of them it stands where it was begun."""
-        states = self._states(self._snapshots.chunk())
+        states: dict[Key, KeyState] = {}
+        size, limits = 0, self._limits
+        while len(states) < limits.chunk and size < limits.chunk_bytes:
+            some = self._states(self._snapshots.next(min(FEW, limits.chunk - len(states))))
+            if not some:
+                break
+            states |= some
+            size += sum(len(state.data) for state in some.values())
         place = self._snapshots.end(self._now())
         if place is not None:
             self.cursor = self.cursor.saved(place)
@@ -348,9 +358,8 @@ class Life:
         if self._silent:
             goes = [key for key in goes if key not in changed]
         unsaved = [key for key in goes if key in changed]
-        for begin in range(0, len(unsaved), self._limits.chunk):
-            some = unsaved[begin : begin + self._limits.chunk]
-            self._put(Gathered(self.cursor, Changes(), self._states(some)))
+        for begin in range(0, len(unsaved), FEW):
+            self._put(Gathered(self.cursor, Changes(), self._states(unsaved[begin : begin + FEW])))
         if self._out.saving:
             self._out.drain()
         self._dues.gone(book.known[key].due for key in goes)

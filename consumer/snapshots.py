@@ -17,15 +17,13 @@ from itertools import islice
 from consumer.store.contract import START, Place
 from windows.engine import Key
 
-CHUNK = 1_000  # keys saved with one commit
-
 
 class Snapshots:
-    """interval: seconds between the ends of two rounds. most: keys saved with one commit."""
+    """interval: seconds between the ends of two rounds."""
 
-    def __init__(self, interval: float, now: float, most: int = CHUNK) -> None:
+    def __init__(self, interval: float, now: float) -> None:
         self.changed: dict[Key, None] = {}  # since they were saved last
-        self._interval, self._last, self._most = interval, now, most
+        self._interval, self._last = interval, now
         self._round: dict[Key, None] | None = None
         self._place = START
 
@@ -51,11 +49,11 @@ class Snapshots:
         """Begin a round, where the shard stands."""
         self._round, self._place = dict(self.changed), place
 
-    def chunk(self) -> list[Key]:
+    def next(self, most: int) -> list[Key]:
         """Keys whose turn it is."""
         chunk: list[Key] = []
-        while self._round and len(chunk) < self._most:
-            some = list(islice(self._round, self._most - len(chunk)))
+        while self._round and len(chunk) < most:
+            some = list(islice(self._round, most - len(chunk)))
             for key in some:
                 del self._round[key]
             chunk += [key for key in some if key in self.changed]

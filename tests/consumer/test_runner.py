@@ -9,9 +9,8 @@ import pytest
 
 from consumer.intake.batch import Budget
 from consumer.intake.records import Raw
-from consumer.life import Limits
+from consumer.life import CHUNK, FEW, Limits
 from consumer.runner import Runner
-from consumer.snapshots import CHUNK
 from consumer.store.contract import Cursor, Due, Effects, HashRange, KeyState, ShardId
 from consumer.store.memory import MemoryStore
 from contract.errors import Fenced, HistoryLost, Misconfigured, Retryable
@@ -293,3 +292,17 @@ def test_a_shard_that_ends_before_all_has_come_again_is_lost_history() -> None:
         second.complete()
     feed(second, raws(PAYMENTS[:4]))
     assert second.complete().snapshot.sequence == 40
+
+
+def test_what_is_saved_with_one_commit_is_bounded_by_bytes() -> None:
+    #  200 cards of 60 payments each, about a kilobyte a card
+    lines = [change(n, "pay", "card", n % 200, n * 10, amount=n, shop="x") for n in range(12_000)]
+    store = Watched(MemoryStore(SPEC))
+    runner = Runner(SPEC, store, SHARD, limits=Limits(chunk_bytes=20_000))
+    for begin in range(0, len(lines), 1_000):
+        runner.feed([Raw(data, "p", begin + n + 1) for n, data in enumerate(lines[begin : begin + 1_000])])
+    assert not any(e.states for e in store.commits)
+    commits, cursor = len(store.commits), runner.flush()
+    sizes = [[len(state.data) for state in e.states] for e in store.commits[commits:]]
+    assert cursor.snapshot == cursor.place and [len(some) for some in sizes if some] == [FEW] * 4
+    assert all(sum(some) > 20_000 for some in sizes if some)
