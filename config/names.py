@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from config.table import Table
+from config.table import Table, shown
 
 _PATH = re.compile(r"[^\s.$,()/\"'\0][^\s.,()/\"'\0]*(\.[^\s.$,()/\"'\0][^\s.,()/\"'\0]*)*")
 _STREAM = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
@@ -14,9 +14,12 @@ _NO_DATABASE = frozenset('/\\. "$*<>:|?\0')
 MAX_NAMESPACE = 255  # bytes of "database.collection"
 
 
-def is_path(text: str) -> bool:
-    """A field's name or dotted path."""
-    return _PATH.fullmatch(text) is not None
+def no_path(text: str) -> str | None:
+    """Why a text is no field's name or dotted path, None if it is one."""
+    if _PATH.fullmatch(text) is None:
+        return f"{shown(text)} is not a field; write a name or a dotted path"
+    inside = next((part for part in text.split(".")[1:] if part.isdecimal()), None)
+    return None if inside is None else f"{shown(text)}: no path goes into an array, as {inside} would"
 
 
 def is_word(text: str) -> bool:
@@ -27,8 +30,8 @@ def is_word(text: str) -> bool:
 def path(table: Table, name: str, fallback: str) -> str:
     """A field path read from a table."""
     text = table.read(name, str, fallback)
-    if not is_path(text):
-        table.problem(name, f'"{text}" is not a field; write a name or a dotted path')
+    if (why := no_path(text)) is not None:
+        table.problem(name, why)
     return text
 
 

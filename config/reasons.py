@@ -39,6 +39,8 @@ def parts(template: str) -> Iterator[tuple[str, str | None, str]]:
 
 def _checked(shown: str, spec: str) -> str:
     """A format that fits numbers or texts."""
+    if spec.endswith("c"):
+        raise ValueError(f"{shown}: the format {spec!r} makes a character of a number; write one as in {{amount:.2f}}")
     if any(int(digits) > WIDEST for digits in re.findall(r"\d{1,20}", spec)) or len(spec) > 20 or set(spec) & set("{}"):
         raise ValueError(f"{shown}: the format {spec!r} asks for too much; write one as in {{amount:.2f}}")
     for value in (1.5, "text", 1):

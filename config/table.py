@@ -128,7 +128,7 @@ class Table:
     def _milliseconds(self, name: str, value: Any) -> int | None:
         if not isinstance(value, str):
             whole = isinstance(value, int) and not isinstance(value, bool)
-            hint = f'; with its unit, as in "{abs(value)}s"' if whole else ""
+            hint = f'; with its unit, as in "{abs(value)}s"' if whole and abs(value) < 1 << 64 else ""
             self.problem(name, f"{shown(value)} is not a duration text{hint}")
             return None
         if value.strip().startswith("-"):
@@ -198,5 +198,8 @@ def shown(value: Any) -> str:
     """A value as the file may have it, short."""
     if isinstance(value, int) and abs(value) >= 1 << 64:
         return "a whole number of more than 64 bits"
-    text = "true" if value is True else "false" if value is False else f'"{value}"' if isinstance(value, str) else repr(value)
+    try:
+        text = "true" if value is True else "false" if value is False else f'"{value}"' if isinstance(value, str) else repr(value)
+    except ValueError:  # Python writes no number of thousands of digits
+        return "what holds a whole number of thousands of digits"
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from config.names import collection_name, database_name, is_path, path, stream_name, word
+from config.names import collection_name, database_name, no_path, path, stream_name, word
 from config.specs import Stream, Trigger
 from config.table import Table, shown
 from contract.errors import Rejected
 from contract.event import Op
-from contract.extjson import INT64
+from contract.extjson import INT64, unheld
 from contract.values import bson_value
 
 OPERATIONS: tuple[Op, ...] = ("insert", "update", "replace", "delete")
@@ -70,8 +70,8 @@ def _routes(table: Table) -> tuple[str, ...]:
     if table.right("routes") and not routes:
         table.problem("routes", "is empty; at least one field must be a key")
     for name in routes:
-        if not is_path(name):
-            table.problem("routes", f'"{name}" is not a field; write a name or a dotted path')
+        if (why := no_path(name)) is not None:
+            table.problem("routes", why)
         elif len(name) > 100:
             table.problem("routes", f"{shown(name)} is longer than 100 characters")
     return routes
@@ -151,7 +151,11 @@ def _single(table: Table, value: Any) -> Any:
 
 def _typed(table: Table, value: dict[str, Any]) -> Any:
     try:
-        return bson_value(value, strict=True)
-    except Rejected as error:
-        table.problem("match", error.why)
+        found = bson_value(value, strict=True)
+    except (Rejected, OverflowError) as error:
+        table.problem("match", error.why if isinstance(error, Rejected) else f"no value of BSON: {error}")
         return None
+    if (why := unheld(found)) is not None:
+        table.problem("match", why)
+        return None
+    return found

@@ -13,10 +13,12 @@ from windows.law.expr import Expr, parse
 from windows.law.spec import DAY, RESERVED, Kind, Measure, Rolling, Session, Sliding, Tumbling, WindowSet, check
 
 SIZE = 'a length, as in size = "1m"'
+FEATURE_FIELDS = ("id", "trigger", "key", "at")
 
 
 def window_set(table: Table, triggers: Sequence[Trigger]) -> WindowSet:
     """One window set; what is wrong is noted in the table's problems."""
+    before = len(table.problems.lines)
     name = view_name(table, "name", "windows", 'a name, as in name = "card_spend"; it is the view\'s collection too')
     trigger, key = route(table, triggers)
     result = WindowSet(
@@ -31,8 +33,11 @@ def window_set(table: Table, triggers: Sequence[Trigger]) -> WindowSet:
         retain=table.duration("retain", 3_600_000),
         retract=trigger.before if trigger else False,
     )
+    if isinstance(result.kind, Rolling) and name in FEATURE_FIELDS:
+        table.problem("name", f'"{name}" is taken: features.jsonl has a field of that name in each line, beside the sets')
     try:
-        check(result)
+        if len(table.problems.lines) == before:  # else it may only follow from another mistake
+            check(result)
     except ValueError as error:
         table.problems.add(table.path, str(error))
     table.finish()

@@ -5,6 +5,7 @@ The wire format is held by golden files (tests/golden). A change of it is a new 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from contract.errors import Rejected
 from contract.event import VERSION, Event, Heartbeat, Message, Op
 from contract.values import to_json
 
+HALF = re.compile(rb"\\u[dD][89a-fA-F]")  # of a character that is written as two; where no JSON is read, the other one is missing
 Packed = msgspec.Raw  # the JSON of a document, serialised once for several routes
 
 
@@ -84,7 +86,7 @@ def decode(data: bytes) -> Message:
     except msgspec.ValidationError as error:
         raise Rejected("envelope", _version_of(_parse(data)) or f"not an event of ours: {_place(error)}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _not_json(error) from None
+        raise _not_json(error, data) from None
     if message.v != VERSION:
         raise Rejected("envelope", _version_of({"v": message.v}))
     return message
@@ -104,7 +106,7 @@ def _parse(data: bytes) -> Any:
     except msgspec.ValidationError:
         raise Rejected("not_finite", "a number that is larger than any double") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _not_json(error) from None
+        raise _not_json(error, data) from None
 
 
 def _version_of(message: Any) -> str:
@@ -121,9 +123,9 @@ def _place(error: msgspec.ValidationError) -> str:
     return text
 
 
-def _not_json(error: Exception) -> Rejected:
+def _not_json(error: Exception, data: bytes) -> Rejected:
     if isinstance(error, UnicodeDecodeError):
         return Rejected("json", "not UTF-8")
     if isinstance(error, RecursionError):
         return Rejected("json", "nested too deep")
-    return Rejected("json", str(error))
+    return Rejected("json", "a text that is no Unicode" if HALF.search(data) else str(error))

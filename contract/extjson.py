@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from bson import Binary, DatetimeMS, Decimal128, ObjectId, Regex, json_util
+from bson import Binary, DatetimeMS, Decimal128, ObjectId, Regex, encode, json_util
 from bson.errors import BSONError
 
 from contract.errors import Rejected
@@ -54,6 +54,15 @@ def bson_value(v: Any, depth: int = 0, strict: bool = False) -> Any:
             raise Rejected("type", "a field name holds a zero byte")
         return {k: e if type(e) is str or type(e) is float else bson_value(e, depth + 1, strict) for k, e in v.items()}
     return _native(v)
+
+
+def unheld(v: Any) -> str | None:
+    """Why BSON cannot hold a native value after all, None if it can: a number beyond 64 bits that says it has them, a zero byte."""
+    try:
+        encode({"": v})
+    except (BSONError, OverflowError, UnicodeError, ValueError, RecursionError) as error:
+        return f"no value of BSON: {error}"
+    return None
 
 
 def id_value(v: Any) -> Any:
@@ -130,7 +139,7 @@ def _native(v: Any) -> Any:
 
 def _wide(v: int) -> Any:
     """An integer beyond BSON's 64 bits: exact as a Decimal128 where that has the digits, else the nearest float."""
-    if len(str(abs(v))) <= 34:
+    if abs(v) < 10**34:
         return Decimal128(str(v))
     return float(v) if abs(v) < 1 << 1023 else math.inf
 

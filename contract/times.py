@@ -14,7 +14,7 @@ from contract.errors import Rejected
 
 MIN_MS = -62_135_596_800_000  # the years 1..9999, the only ones that every part of the way can hold
 MAX_MS = 253_402_300_799_999
-TEXT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?([Zz]|[+-][0-9]{2}:[0-9]{2})?")
+TEXT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?([Zz]|[+-][0-9]{2}:[0-5][0-9])?")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 CYCLE = 146_097 * 86_400_000  # ms of 400 years

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from datetime import datetime
 from math import isfinite, prod
 from typing import Any
 
+from bson import DatetimeMS, Decimal128
+
 from config.reasons import parts
 from config.specs import Fraud, Rule
+from contract.times import spelled
 from contract.views import Reason
 from models.features import Named
 
@@ -43,9 +47,9 @@ def reason(template: str, named: Named) -> str:
 
 def formatted(value: Any, spec: str) -> str:
     """A value by its format; as `readable` gives it where there is no format, or none that fits the value."""
-    if spec and value is not None:
+    if spec and value is not None and not isinstance(value, (datetime, DatetimeMS)):  # whose formats are not these
         try:
-            return format(value, spec)
+            return format(value.to_decimal() if isinstance(value, Decimal128) else value, spec)
         except (TypeError, ValueError, OverflowError):
             return readable(value)
     return readable(value)
@@ -63,6 +67,8 @@ def readable(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int) and abs(value) >= 1 << 64:
         return "a number beyond all counting"
+    if isinstance(value, (datetime, DatetimeMS)):
+        return spelled(value)
     if not isinstance(value, (int, float)) or not isfinite(value):
         return str(value)
     if value == int(value) and abs(value) < 1e15:

@@ -208,12 +208,14 @@ class Reader:
         at = event.at
         if at is None or not MIN_MS <= at <= MAX_MS:
             raise Rejected("time", "the event time is missing or cannot be read")
+        if event.id and not MIN_MS <= event.cluster <= MAX_MS:
+            raise Rejected("time", "a cluster time outside the years 1 to 9999")
         self._not_ahead(at, raw.arrived if raw.arrived is not None else event.cluster if event.id else None, "event time")
         return at
 
     def _mark(self, at: int, raw: Raw, event: Event) -> int:
         written = event.cluster if event.id else at if raw.arrived is None else raw.arrived
-        return int(event_mark(at, min(written, MAX_MS), self._stream.out_of_order))
+        return int(event_mark(at, written, self._stream.out_of_order))
 
     def _slot(self, rows: Rows, key: Key) -> int:
         """The key's index in the batch."""

@@ -16,7 +16,7 @@ from contract.codec import decode, decode_document
 from contract.errors import Rejected
 
 BOM = b"\xef\xbb\xbf"
-ENVELOPES = ({"kind", "id", "trigger", "route", "op", "cluster"}, {"kind", "cluster"})
+EVENT, HEARTBEAT = {"kind", "id", "trigger", "route", "op", "cluster"}, {"kind", "v", "cluster"}  # names that they have
 
 
 def holds_envelopes(lines: Iterable[bytes]) -> tuple[bool | None, Iterator[bytes]]:
@@ -29,8 +29,9 @@ def holds_envelopes(lines: Iterable[bytes]) -> tuple[bool | None, Iterator[bytes
             found = decode_document(line.removeprefix(BOM).strip())
         except Rejected:
             continue
-        wanted = ENVELOPES[found.get("kind") == "heartbeat"]
-        return found.get("kind") in ("change", "heartbeat") and found.keys() >= wanted, chain(seen, rest)
+        names = found.keys()  # a heartbeat has no others; a document that only looks like one has at least an `_id`
+        like = names >= EVENT if found.get("kind") == "change" else names == HEARTBEAT and found["kind"] == "heartbeat"
+        return like, chain(seen, rest)
     return None, iter(seen)
 
 
@@ -121,6 +122,7 @@ def _lenient(line: bytes) -> Any:
 
     try:
         found = json.loads(line, parse_float=number, parse_constant=constant)
+        json.dumps(found, ensure_ascii=False).encode()  # half a character is no text
     except (ValueError, RecursionError):
         return None
     return found if strange else None

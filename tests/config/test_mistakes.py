@@ -261,3 +261,49 @@ def test_more_measures_than_one_set_can_keep() -> None:
 )
 def test_the_consumers_own_section(line: str, name: str, word: str) -> None:
     said(f"{WHOLE}[consumer]\n{line}\n", f"consumer.{name}", word)
+
+
+HUGE = "0x" + "F" * 5_000  # Python writes no such number
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('size = "1m"', f"size = {HUGE}"),
+        ('routes = ["k", "l"]', f"routes = [{HUGE}]"),
+        ('database = "d"', f'database = "d"\nmatch = {{ x = {{ "$numberLong" = {HUGE} }} }}'),
+        ('database = "d"', f'database = "d"\nmatch = {{ x = {{ "$oid" = [{HUGE}] }} }}'),
+        ('database = "d"', f'database = "d"\nmatch = {{ x = {{ "$gt" = {HUGE} }} }}\nupdates = {HUGE}'),
+        ('database = "d"', f'database = "d"\noperations = [{HUGE}]'),
+        ('name = "s"', f'name = "s"\nshards = [{{ a = {HUGE} }}]'),
+    ],
+)
+def test_numbers_of_thousands_of_digits_are_lines_like_others(old: str, new: str) -> None:
+    assert all(": " in line and len(line) < 300 for line in errors(SMALL.replace(old, new)))
+
+
+def test_filters_that_bson_cannot_hold() -> None:
+    match = 'match = { x = { "$numberLong" = "9223372036854775808" } }'
+    said(SMALL.replace('database = "d"', f'database = "d"\n{match}'), "trigger[0].match", "no value of BSON")
+
+
+def test_paths_that_would_go_into_an_array() -> None:
+    said(SMALL.replace('routes = ["k", "l"]', 'routes = ["k", "a.0"]'), "trigger[0].routes", "into an array")
+    said(SMALL.replace('database = "d"', 'database = "d"\ntime = "a.0.b"'), "trigger[0].time", "into an array")
+    for name in ("items", "value"):
+        said(WHOLE.replace("[abandonment]", f'[abandonment]\n{name} = "cart.0.{name}"'), f"abandonment.{name}", "into an array")
+
+
+def test_a_sliding_set_whose_events_lie_in_too_many_windows() -> None:
+    said(kind('sliding = { size = "1d", every = "1ms" }'), "windows[0]", "86,400,000 of its windows")
+    parse(kind('sliding = { size = "10s", every = "1ms" }'))
+
+
+@pytest.mark.parametrize("name", ["id", "trigger", "key", "at"])
+def test_rolling_sets_that_are_called_like_fields_of_features(name: str) -> None:
+    said(kind('rolling = { size = "1m" }').replace('name = "w"', f'name = "{name}"'), "windows[0].name", "is taken")
+    parse(SMALL.replace('name = "w"', f'name = "{name}"'))
+
+
+def test_a_reason_cannot_make_characters_of_numbers() -> None:
+    said(WHOLE.replace("{r.n}", "{amount:c}"), "fraud.rules[0].reason", "makes a character")

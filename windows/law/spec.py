@@ -13,6 +13,7 @@ from windows.law.expr import Expr, FieldKind, merge_fields
 MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 DAY = MS["d"]
 LONGEST = 366 * 10_000 * DAY  # ms: what a set's times may come to, so that no sum of them leaves 64 bits
+MOST_WINDOWS = 10_000  # that hold one event: a day by every 10 s has 8,640
 MOST_CONDITIONS = 63  # of one set: an event says in the bits of a word which of them hold
 RESERVED = frozenset("_id key start end events revision final closed_by late config updated_at as_of expires_at complete".split())
 NUMERIC = frozenset({"sum", "mean", "min", "max", "var", "std", "quantile"})
@@ -145,6 +146,8 @@ def check(spec: WindowSet) -> None:
         raise ValueError(f"its times come to more than {LONGEST // (365 * DAY)} years; shorten size, lateness or retain")
     if isinstance(kind, (Tumbling, Sliding)) and abs(kind.offset) > LONGEST:
         raise ValueError(f"an offset of {kind.offset} ms is longer than {LONGEST // (365 * DAY)} years")
+    if isinstance(kind, Sliding) and (n := -(-kind.size // kind.every)) > MOST_WINDOWS:
+        raise ValueError(f"an event lies in {n:,} of its windows, and each is a document; {MOST_WINDOWS:,} at most: lengthen every")
     if (n := conditions(spec)) > MOST_CONDITIONS:
         raise ValueError(
             f"its measures ask {n} different things of an event (a field that is there, a condition that holds); "

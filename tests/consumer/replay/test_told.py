@@ -112,7 +112,9 @@ def test_a_reason_that_cannot_be_filled_in_is_refused_at_load(
     assert "reason" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("at", ["1764121530123", "1764", "2025", "2025-W48-3", "20251126T100000Z", "2025-11-26T10", ""])
+@pytest.mark.parametrize(
+    "at", ["1764121530123", "1764", "2025", "2025-W48-3", "20251126T100000Z", "2025-11-26T10", "2025-11-26T10:00:00+00:99", ""]
+)
 def test_what_is_no_time_is_a_dead_letter(replay: Replay, at: str) -> None:
     folder = replay([line(at=at), line()], HEAD + tumbling(n="count()"))
     assert [letter["reason"] for letter in rows(folder / "dead_letters.jsonl")] == ["time"]
@@ -136,3 +138,36 @@ def test_events_may_come_through_a_pipe(tmp_path: Path) -> None:
     finally:
         writer.join()
     assert only(out)["n"] == 3
+
+
+@pytest.mark.parametrize("half", ["\\ud800", "\\udfff\\ud800"])
+@pytest.mark.parametrize("more", ["", ',"v":NaN'])
+@pytest.mark.parametrize("name", ["k", "_id", "other"])
+def test_half_a_character_is_no_text(replay: Replay, name: str, more: str, half: str) -> None:
+    fields = {"_id": "1", "k": '"a"', "at": "0"} | {name: f'"{half}"'}
+    bad = "{" + ",".join(f'"{n}":{v}' for n, v in fields.items()) + more + "}"
+    folder = replay([bad.encode(), line()], HEAD + tumbling(n="count()"))
+    [letter] = rows(folder / "dead_letters.jsonl")
+    assert (letter["reason"], letter["why"]) == ("json", "a text that is no Unicode")
+    assert only(folder)["n"] == 1
+
+
+@pytest.mark.parametrize("cluster", ["17", '"eu-1"'])
+def test_a_document_that_only_looks_like_a_heartbeat_is_a_document(replay: Replay, cluster: str) -> None:
+    looks = f'{{"kind":"heartbeat","v":1,"cluster":{cluster},"_id":1,"k":"a","at":0}}'.encode()
+    assert only(replay([looks, looks], HEAD + tumbling(n="count()")))["n"] == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "spec", "text"),
+    [
+        ('{"$date": "2026-01-31T12:00:00Z"}', ":.2f", "2026-01-31 12:00:00"),
+        ('{"$date": {"$numberLong": "8640000000000000"}}', "", "275760-09-13 00:00:00"),
+        ('{"$numberDecimal": "12345678901234567890.567"}', ":.2f", "12345678901234567890.57"),
+        ('"text"', ":.2f", "text"),
+    ],
+)
+def test_a_reason_shows_values_of_any_type(replay: Replay, value: str, spec: str, text: str) -> None:
+    event = line(amount=5).replace(b'"amount": 5', b'"amount": 5, "shown": ' + value.encode())
+    folder = replay([event], HEAD + ROLLING + FRAUD % f"it is {{shown{spec}}}")
+    assert [r["text"] for d in rows(folder / "fraud_scores.jsonl") for r in d["reasons"]] == [f"it is {text}"]
