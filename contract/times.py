@@ -16,6 +16,7 @@ MIN_MS = -62_135_596_800_000  # the years 1..9999, the only ones that every part
 MAX_MS = 253_402_300_799_999
 TEXT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?([Zz]|[+-][0-9]{2}:[0-5][0-9])?")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DATES = (datetime, DatetimeMS)  # the types of dates
 MILLISECOND = timedelta(milliseconds=1)
 CYCLE = 146_097 * 86_400_000  # ms of 400 years
 NUMBERS = ("$numberDecimal", "$numberLong", "$numberInt", "$numberDouble")

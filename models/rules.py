@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
 from math import isfinite, prod
 from typing import Any
 
-from bson import DatetimeMS, Decimal128
-
 from config.reasons import parts
 from config.specs import Fraud, Rule
-from contract.times import spelled
+from contract.times import DATES, spelled
 from contract.views import Reason
 from models.features import Named
 
@@ -47,9 +44,9 @@ def reason(template: str, named: Named) -> str:
 
 def formatted(value: Any, spec: str) -> str:
     """A value by its format; as `readable` gives it where there is no format, or none that fits the value."""
-    if spec and value is not None and not isinstance(value, (datetime, DatetimeMS)):  # whose formats are not these
+    if spec and value is not None and not isinstance(value, DATES):  # whose formats are not these
         try:
-            return format(value.to_decimal() if isinstance(value, Decimal128) else value, spec)
+            return format(value.to_decimal() if hasattr(value, "to_decimal") else value, spec)
         except (TypeError, ValueError, OverflowError):
             return readable(value)
     return readable(value)
@@ -67,7 +64,7 @@ def readable(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int) and abs(value) >= 1 << 64:
         return "a number beyond all counting"
-    if isinstance(value, (datetime, DatetimeMS)):
+    if isinstance(value, DATES):
         return spelled(value)
     if not isinstance(value, (int, float)) or not isfinite(value):
         return str(value)
