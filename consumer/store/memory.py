@@ -52,18 +52,14 @@ class MemoryStore:
 
     def due(self, hashes: HashRange, until: int, limit: int, after: tuple[int, int]) -> Due:
         """Keys in the range with after < (due, hash) and due <= until."""
-        waiting = sorted(
-            (place, n)
-            for n, s in enumerate(self._states.values())
-            if s.due is not None and hashes.low <= s.hash <= hashes.high and (place := (s.due, s.hash)) > after
-        )
-        states = list(self._states.values())
-        found = [(place, states[n].key) for place, n in waiting if place[0] <= until]
-        later = next((place[0] for place, _ in waiting if place[0] > until), None)
+        waiting = [s for s in self._states.values() if s.due is not None and s.due >= after[0] and (s.due, s.hash) > after]
+        own = [(s.due, s.hash, s.key) for s in waiting if s.due is not None and hashes.low <= s.hash <= hashes.high]
+        found = sorted((place for place in own if place[0] <= until), key=lambda place: place[:2])  # keys need not be comparable
         if len(found) <= limit:
-            return Due([key for _, key in found], None, later)
-        last = found[limit - 1][0]
-        return Due([key for place, key in found if place <= last], last, None)
+            later = min((due for due, _, _ in own if due > until), default=None)
+            return Due([key for _, _, key in found], None, later)
+        last = found[limit - 1][:2]
+        return Due([place[2] for place in found if place[:2] <= last], last, None)
 
     def commit(self, effects: Effects) -> Cursor:
         """Check the cursor, then change everything. A commit that is in already is not an error: somebody asked twice."""

@@ -159,9 +159,11 @@ LIFE = [
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("cuts", [(), (3, 7, 10), range(15)], ids=["one batch", "four batches", "a batch a record"])
-@pytest.mark.parametrize("cap", [1, 100], ids=["little memory", "enough memory"])
-@pytest.mark.parametrize("interval", [0.0, 1e9], ids=["snapshots all the time", "no snapshot"])
+@pytest.mark.parametrize(
+    ("cuts", "cap", "interval"),
+    [((), 1, 1e9), ((3, 7, 10), 1, 0.0), ((3, 7, 10), 100, 1e9), (range(15), 100, 0.0)],
+    ids=["one batch, little memory", "four batches, snapshots", "four batches, no snapshot", "a batch a record, snapshots"],
+)
 def test_a_death_at_every_call_of_the_store(cuts: Sequence[int], cap: int, interval: float, after: bool) -> None:
     #  open | load due | part commit | part commit | due ... commit | ...        dies at each |
     expected, deaths = whole(LIFE), 0
