@@ -63,9 +63,14 @@ class Halving:
             batch.condemn(row, self._suspect)
 
     def failed(self, error: Unstorable, tried: int) -> None:
-        """So many rows were not taken; none where it was time alone. Raises Misconfigured where nothing could be left out."""
+        """So many rows were not taken; none where it was time alone. Raises Misconfigured where nothing could be left out.
+
+        One row alone is found only where no more than one could go at once: a commit that has gathered, and a part of more rows, may
+        have behind its only row what the next one's time has brought.
+        """
+        alone, least = self.begun and self.budget.rows == 1, self.begun and self.budget == LEAST
         self.begun = True
-        if tried > 1 or (error.place is None and self.budget != LEAST):
+        if (tried and not alone) or (error.place is None and not least):
             rows, windows, judged = min(self.budget.rows, tried), self.budget.windows, self.budget.judged
             self.budget = Budget(max(rows // 2, 1), max(windows // 2, 1), max(judged // 2, 1))
         elif tried and self._suspect is None:
