@@ -65,8 +65,8 @@ class Halving:
     def failed(self, error: Unstorable, tried: int) -> None:
         """So many rows were not taken; none where it was time alone. Raises Misconfigured where nothing could be left out.
 
-        One row alone is found only where no more than one could go at once: a commit that has gathered, and a part of more rows, may
-        have behind its only row what the next one's time has brought.
+        One row alone is found only where no more than one could go at once: a commit that has gathered, and a part of more rows,
+        may have behind its only row what the next one's time has brought.
         """
         alone, least = self.begun and self.budget.rows == 1, self.begun and self.budget == LEAST
         self.begun = True
