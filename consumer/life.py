@@ -134,7 +134,7 @@ class Life:
             stop = next((stop for stop in stops if stop > begin), batch.n)
             end = self._reach(work, begin, stop)
             if end == begin:
-                self._pass(int(work.watermarks[begin]), int(batch.columns.cause[begin]), self.cursor, batch.columns.keys)
+                self._pass(int(work.watermarks[begin]), int(batch.columns.cause[begin]), batch.columns.keys)
             while begin < end:
                 part = self._pipeline.step(work, begin, end, self.cursor, self._budget)
                 rows, begin = part.done - begin, part.done
@@ -148,13 +148,13 @@ class Life:
         """The wall clock moves time, where a stream of bare documents has nothing to read."""
         self._catch_up()
         if not self._silent and watermark > self.cursor.watermark:
-            self._pass(watermark, BY_IDLE, self.cursor.jumped(watermark), ())
+            self._pass(watermark, BY_IDLE, (), lambda cursor: cursor.jumped(watermark))
             self._forget(())
 
     def end(self) -> None:
         """The end of a file: every window closes, every silence is judged. The watermark stays the last true one."""
         self._catch_up()
-        self._pass(END, BY_END, self.cursor, ())
+        self._pass(END, BY_END, ())
 
     def tend(self, crowded: bool) -> None:
         """Begins a snapshot, or goes on with it; sooner where the records since the last one are a crowd."""
@@ -242,20 +242,23 @@ class Life:
     def _pass_to(self, watermark: int, cause: int) -> None:
         """In silence time goes on to what is known of it."""
         if watermark > self.cursor.watermark:
-            self._pass(watermark, cause, replace(self.cursor, watermark=watermark), self._used)
+            self._pass(watermark, cause, self._used, lambda cursor: replace(cursor, watermark=watermark))
 
     def _reach(self, work: Work, begin: int, stop: int) -> int:
         """Up to which row everything that is due is in memory. Keys come by due time: those behind a full page are not there."""
         up_to = self._load_due(int(work.watermarks[stop - 1]))
         return stop if up_to is None else begin + int(work.watermarks[begin:stop].searchsorted(up_to))
 
-    def _pass(self, watermark: int, cause: int, moved: Cursor, keep: Collection[Key]) -> None:
-        """Time alone, for all keys of the shard, a page of them after the other. `keep` stay in memory."""
+    def _pass(
+        self, watermark: int, cause: int, keep: Collection[Key], move: Callable[[Cursor], Cursor] = lambda same: same
+    ) -> None:
+        """Time alone, for all keys of the shard, a page of them after the other. `keep` stay in memory. move: what becomes of the
+        cursor with the last part; where it stands by then is known only then, as snapshots may have moved on the way."""
         while True:
             up_to = self._load_due(watermark)
             done = 0
             while not done:
-                to = moved if up_to is None else self.cursor
+                to = move(self.cursor) if up_to is None else self.cursor
                 part = self._pipeline.pass_time(watermark, cause, self.cursor, to, self._budget)
                 done = part.done
                 self._hand_on(part, 0)

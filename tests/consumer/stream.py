@@ -186,6 +186,7 @@ class Watched:
 
     def commit(self, effects: Effects) -> Cursor:
         self.commits.append(effects)
+        assert effects.cursor.snapshot.position >= effects.expected.snapshot.position, "KCL's checkpoint may be there already"
         return self._call(lambda: self.inner.commit(effects))  # type: ignore[no-any-return]
 
     def close(self) -> None:
