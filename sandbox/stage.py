@@ -19,13 +19,14 @@ GRACE = {"traffic": 15.0, "producer": 30.0, "consumer": 90.0}
 
 @dataclass(slots=True)
 class Stage:
-    """All that one demo has started."""
+    """All that one demo has started. settings: of the environment, in place of the sandbox's or beside them."""
 
     home: Path
     spec: Pipeline
     running: stack.Running
     children: dict[str, Known] = field(default_factory=dict)
     begun: float = field(default_factory=time.monotonic)
+    settings: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def set(cls, home: Path, spec: Pipeline) -> Stage:
@@ -36,7 +37,8 @@ class Stage:
 
     def environment(self) -> dict[str, str]:
         """For commands on this stage."""
-        return {**os.environ, **self.running.environment(), "EDDY_SANDBOX": str(self.home), "PYTHONUNBUFFERED": "1"}
+        own = {"EDDY_SANDBOX": str(self.home), "PYTHONUNBUFFERED": "1"}
+        return {**os.environ, **self.running.environment(), **self.settings, **own}
 
     def start(self, name: str, *command: str) -> None:
         """A child in its own session, which ends when we do."""
