@@ -38,7 +38,7 @@ from tests.e2e.conftest import ROOT, SetUp, until
 Document = dict[str, Any]
 EVERYTHING = ROOT / "tests" / "sandbox" / "everything.toml"
 CLOSED_AFTER = 18_000  # ms behind the last event every window but the longest has closed, and every cart is judged
-STOOD_STILL = 60  # s at most, on a machine that is busy with other things; 4-5 s where it is not
+STOOD_STILL = 90  # s at most; some seconds on a machine that has nothing else to do
 RIGHT_AWAY = 5  # s from a payment to its score, where nothing is behind
 RATE = "60"  # changes a second: kinesis-local takes 2 ms of a processor for a record, and 14 ms for a request
 
