@@ -157,6 +157,8 @@ def _left_open(one: Doc, two: Doc, config: str, half: Sequence[Doc | None]) -> b
         return False
     rolling = "as_of" in {**one, **two}
     ends = rolling and not one.get("n") and one.get("complete", True)  # what was put in in silence has left
+    if ends and two.get("config") != one.get("config"):
+        return True
     return (ends or _open(one, config)) and _open(two, config)
 
 
