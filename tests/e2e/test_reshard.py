@@ -8,6 +8,7 @@ merge    [     low     ][                     merged                     ]
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ RATE = "60"  # changes a second: kinesis-local takes 2 ms of a processor for a r
 @pytest.fixture(scope="module")
 def resharding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Known]:
     """kinesis-local, which ends with the module."""
+    if "EDDY_SOAK" not in os.environ:
+        pytest.skip("one of the longer tests: make soak")
     lacks = kinesis_local.lacks()
     if lacks is not None:
         pytest.skip(lacks)
