@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import psutil
 
 from config.specs import Pipeline
 from contract.errors import Fatal
@@ -50,6 +53,16 @@ class Stage:
         who = self.children.pop(name, None)
         if who is not None and not stop(who, GRACE[name]):
             raise Fatal(f"the {name} did not stop within {GRACE[name]:.0f} s; its log ends:\n{tail(self.home / f'{name}.log')}")
+
+    def kill(self, name: str) -> None:
+        """End a child, and all that it has started, with SIGKILL."""
+        process = find(self.children.pop(name, None))
+        if process is not None:
+            all_of_it = [process, *process.children(recursive=True)]
+            for one in all_of_it:
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
+            psutil.wait_procs(all_of_it, GRACE[name])
 
     def must_live(self) -> None:
         """Raises Fatal with the end of its log for a child that died."""

@@ -38,10 +38,10 @@ from tests.e2e.conftest import ROOT, SetUp, until
 
 Document = dict[str, Any]
 EVERYTHING = ROOT / "tests" / "sandbox" / "everything.toml"
-CLOSED_AFTER = 18_000  # ms behind the last event every window but the longest has closed, and every cart is judged
-STOOD_STILL = 90  # s at most; some seconds on a machine that has nothing else to do
-RIGHT_AWAY = 5  # s from a payment to its score, where nothing is behind
-RATE = "60"  # changes a second: kinesis-local takes 2 ms of a processor for a record, and 14 ms for a request
+JUDGED_AFTER = 6_000  # ms behind the last event every cart that was left is judged
+WITHIN = 180  # s for each step, on a machine that is busy with other things; where it is not a shard stands still for 5-10 s
+RIGHT_AWAY = 10  # s from a payment to its score, where nothing is behind
+RATE = "40"  # changes a second: kinesis-local takes 2 ms of a processor for a record, and 14 ms for a request
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ class Around:
 
     def open_shards(self, n: int) -> list[Shard]:
         """As many as there must be now, once Kinesis has them."""
-        until(f"{n} open shards", lambda: sum(shard.open for shard in self.shards()) == n, 20, self.stage)
+        until(f"{n} open shards", lambda: sum(shard.open for shard in self.shards()) == n, WITHIN, self.stage)
         return [shard for shard in self.shards() if shard.open]
 
     def split(self, shard: Shard) -> None:
@@ -157,7 +157,7 @@ def test_it_listens_here_alone(resharding: Known) -> None:
     assert {address.ip for address in listening} == {"127.0.0.1"}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(5 * WITHIN)
 def test_a_split_and_a_merge_under_load(resharding: Known, set_stage: SetUp, tmp_path: Path) -> None:
     stage = set_stage(config(tmp_path))
     stage.settings["AWS_ENDPOINT_URL_KINESIS"] = aws.url(resharding.port)
@@ -167,40 +167,38 @@ def test_a_split_and_a_merge_under_load(resharding: Known, set_stage: SetUp, tmp
     with MongoClient[Document](stage.running.uri, tz_aware=True) as client:
         around = Around(stage, resharding.port, client)
         left, right = around.open_shards(2)
-        until("KCL has its first leases", lambda: around.read(left, right), 120, stage)
+        until("KCL has its first leases", lambda: around.read(left, right), WITHIN, stage)
         stage.start("traffic", "sandbox", "traffic", "--rate", RATE, "--gap", "2", "--cards", "200")
-        until("both shards are read", lambda: around.on_the_way(left, right), 120, stage)
+        until("both shards are read", lambda: around.on_the_way(left, right), WITHIN, stage)
         begun = datetime.now(UTC)
         around.split(left)
         low, high, right = around.open_shards(3)
-        until("both halves of the split shard are read", lambda: around.on_the_way(low, high, right), 60, stage)
+        until("both halves of the split shard are read", lambda: around.on_the_way(low, high, right), WITHIN, stage)
         assert around.ended() == {left.id.shard}
         around.merge(high, right)
         low, merged = around.open_shards(2)
-        until("the merged shard is read", lambda: around.on_the_way(low, merged), 60, stage)
+        until("the merged shard is read", lambda: around.on_the_way(low, merged), WITHIN, stage)
         assert around.ended() == {left.id.shard, high.id.shard, right.id.shard}
         assert (low.parents, merged.parents) == ((left.id,), (high.id, right.id))
         stage.stop("traffic")
-        all_is_consumed(around, low, merged)
+        all_is_saved(around, low, merged)
         stage.stop("producer")
-        stage.stop("consumer")
+        stage.kill("consumer")  # what is looked at now is what was committed on the way, and no last words
         every_shard_was_read_whole(around)
         every_key_came_over(around)
         nobody_waited_for_long(around, begun)
         the_views_are_right(around)
 
 
-def all_is_consumed(around: Around, *shards: Shard) -> None:
-    """All windows that close soon have closed."""
+def all_is_saved(around: Around, *shards: Shard) -> None:
+    """All that was written lies before a snapshot, and so does the time at which the last carts are judged."""
     found = [around.client["shop"][t.collection].find_one(sort=[("at", -1)]) for t in around.spec.triggers]
-    last = max(date_ms(document["at"]) for document in found if document is not None)
-    health = around.views["health"]
+    until_then = max(date_ms(document["at"]) for document in found if document is not None) + JUDGED_AFTER
 
     def passed() -> bool:
-        marks = [health.find_one({"_id": f"{around.info.name}/{shard.id.shard}"}) for shard in shards]
-        return all(m is not None and m["watermark"] and date_ms(m["watermark"]) > last + CLOSED_AFTER for m in marks)
+        return all(cursor["snapshot"]["watermark"] > until_then for cursor in around.cursors(shards))
 
-    until("everything consumed and closed", passed, 60, around.stage)
+    until("everything read and saved", passed, WITHIN, around.stage)
 
 
 def every_shard_was_read_whole(around: Around) -> None:
@@ -244,10 +242,8 @@ def nobody_waited_for_long(around: Around, since: datetime) -> None:
     scored = around.views["fraud_scores"].find({"_id": {"$in": list(written)}}, {"updated_at": 1})
     waited = sorted((d["updated_at"] - written[d["_id"]]).total_seconds() for d in scored)
     assert len(waited) == len(written)
-    assert waited[-1] < STOOD_STILL
-    print(
-        f"from a payment to its score, of {len(waited)}: {waited[len(waited) // 2]:.2f} s in the middle, {waited[-1]:.2f} s at most"
-    )
+    assert waited[-1] < WITHIN
+    print(f"from payment to score: {waited[len(waited) // 2]:.2f} s in the median of {len(waited)}, {waited[-1]:.2f} s at most")
 
 
 def the_views_are_right(around: Around) -> None:
