@@ -99,8 +99,9 @@ def _views(table: Table, names: Sequence[str]) -> Views:
         lengths[name] = ttl.duration(name, 0, positive=True)
         if name not in names:
             ttl.problem(name, f"there is no such view{close_to(name, names)}")
+    refresh = table.duration("refresh", 0)
     table.finish()
-    return Views(database, lengths)
+    return Views(database, lengths, refresh)
 
 
 def _consumer(table: Table) -> Consumer:

@@ -87,10 +87,12 @@ class Abandonment:
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """Where the results lie. ttl: view -> ms after which its documents may go (from `end`, or `as_of`, or `at`)."""
+    """Where the results lie. ttl: view -> ms after which its documents may go (from `end`, or `as_of`, or `at`). refresh: rolling
+    values, and those of open windows, are written at most so often a key, in ms of event time; 0: with every commit."""
 
     database: str = "eddy"
     ttl: Mapping[str, int] = field(default_factory=dict)
+    refresh: int = 0
 
 
 @dataclass(frozen=True, slots=True)

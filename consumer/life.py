@@ -27,6 +27,7 @@ from consumer.intake.batch import Batch, Budget, Work
 from consumer.intake.records import Listed, Records
 from consumer.snapshots import Snapshots
 from consumer.step.documents import Changes
+from consumer.step.early import Early
 from consumer.step.pipeline import Part, ShardPipeline
 from consumer.store.contract import BEFORE_ALL, EVERYTHING, Counters, Cursor, Due, HashRange, KeyState, Place, Position, ShardId
 from contract.errors import HistoryLost, Misconfigured, Rejected
@@ -90,6 +91,7 @@ class Life:
         self._used: dict[Key, None] = {}  # in order of use
         self._snapshots = Snapshots(limits.interval, now())
         self._dues = None if saved is None else Dues(saved.due)
+        self._early = Early(spec.views.refresh)
         self._since = known_since(out.cursor, spec)
         cursor, snapshot = replace(out.cursor, since=self._since), out.cursor.snapshot
         pipeline.begin_at(snapshot.watermark)
@@ -155,6 +157,7 @@ class Life:
         """The end of a file: every window closes, every silence is judged. The watermark stays the last true one."""
         self._catch_up()
         self._pass(END, BY_END, ())
+        self._refresh()
 
     def tend(self, crowded: bool) -> None:
         """Begins a snapshot, or goes on with it; sooner where the records since the last one are a crowd."""
@@ -165,6 +168,7 @@ class Life:
                 return
             if self.cursor.snapshot == self.cursor.place:
                 return
+            self._refresh()
             self._snapshots.begin(self.cursor.place)
         self._save()
 
@@ -175,6 +179,7 @@ class Life:
             return
         while self._snapshots.begun:
             self._save()
+        self._refresh()
         if self._snapshots.changed or self.cursor.snapshot != self.cursor.place:
             self._snapshots.begin(self.cursor.place)
             while self._snapshots.begun:
@@ -298,14 +303,27 @@ class Life:
         """A part's effects go out, and with them a chunk of the snapshot that is being made."""
         if self._saved is not None:
             self._snapshots.touch(part.touched)
-        before, self.cursor = self.cursor, part.cursor
+        before, now = self.cursor, part.cursor
         if self._silent:
+            self._early.unsaid(part.changes, before.watermark, now.watermark)
+            self.cursor = now
             return
+        if self._early.over(before.watermark, now.watermark):
+            self._refresh()
+        changes = self._early.hold(part.changes, before.watermark, now.watermark)
+        self.cursor = now
         if self._halving.begun and self._saved is not None and not self._snapshots.begun:
+            (waiting := self._early.all()).then(changes)
+            changes = waiting
             self._snapshots.begin(self.cursor.place)
-        states = self._chunk() if self._snapshots.begun else {}
-        if part.changes or states or self.cursor != before:
-            self._put(Gathered(self.cursor, part.changes, states, rows, list(part.seen)))
+        states = self._chunk(changes) if self._snapshots.begun else {}
+        if changes or states or self.cursor != before:
+            self._put(Gathered(self.cursor, changes, states, rows, list(part.seen)))
+
+    def _refresh(self) -> None:
+        """What has waited is written, where the shard stands."""
+        for changes in self._early.parts() if not self._silent else ():
+            self._put(Gathered(self.cursor, changes))
 
     def _put(self, gathered: Gathered) -> None:
         self._out.put(gathered)
@@ -313,11 +331,12 @@ class Life:
 
     def _save(self) -> None:
         """A chunk of the snapshot, in a commit of its own."""
-        states = self._chunk()
-        self._put(Gathered(self.cursor, Changes(), states))
+        states = self._chunk(changes := Changes())
+        self._put(Gathered(self.cursor, changes, states))
 
-    def _chunk(self) -> dict[Key, KeyState]:
-        """The next states of the snapshot. With the last of them it stands where it was begun."""
+    def _chunk(self, changes: Changes) -> dict[Key, KeyState]:
+        """The next states of the snapshot; what waits of their keys goes to the changes that they are committed with. With the last
+        of them the snapshot stands where it was begun."""
         states: dict[Key, KeyState] = {}
         size, limits = 0, self._limits
         while len(states) < limits.chunk and size < limits.chunk_bytes:
@@ -325,6 +344,7 @@ class Life:
             if not some:
                 break
             states |= some
+            changes.then(self._early.of(some))
             size += sum(len(state.data) for state in some.values())
         place = self._snapshots.end(self._now())
         if place is not None:
@@ -362,7 +382,8 @@ class Life:
             goes = [key for key in goes if key not in changed]
         unsaved = [key for key in goes if key in changed]
         for begin in range(0, len(unsaved), FEW):
-            self._put(Gathered(self.cursor, Changes(), self._states(unsaved[begin : begin + FEW])))
+            some = self._states(unsaved[begin : begin + FEW])
+            self._put(Gathered(self.cursor, self._early.of(some), some))
         if self._out.saving:
             self._out.drain()
         self._dues.gone(book.known[key].due for key in goes)

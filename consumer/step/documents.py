@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
-from itertools import repeat
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from itertools import islice, repeat
 from typing import Any, Literal, NamedTuple
 
 from consumer.store.contract import Doc
@@ -12,7 +12,7 @@ from contract.times import date
 from contract.values import value
 from models.base import Signal
 from models.features import as_documents
-from windows.engine import NEVER, FeatureBlock, RollingBlock, StepResult, WindowBlock
+from windows.engine import NEVER, FeatureBlock, Key, RollingBlock, StepResult, WindowBlock
 from windows.law.spec import Kind, Rolling, Session, WindowSet
 
 
@@ -29,11 +29,12 @@ Way = Literal["put", "new", "unless_final"]
 
 class Change(NamedTuple):
     """A document to put, None to remove it. How: new if it is thought not to be there yet; unless_final if it must not take the
-    place of a final document of the set's former definition."""
+    place of a final document of the set's former definition. early: a value that is not the last one, and may wait."""
 
     id: Any
     document: Doc | None
     how: Way = "put"
+    early: bool = False
 
 
 class Changes:
@@ -49,10 +50,12 @@ class Changes:
     def __len__(self) -> int:
         return len(self._found)
 
-    def put(self, collection: str, document: Doc, name: Hashable | None = None, how: Way = "put") -> None:
+    def put(
+        self, collection: str, document: Doc, name: Hashable | None = None, how: Way = "put", early: bool = False
+    ) -> None:
         """A document, whole. name: its `_id` as a hashable, where the caller has one at hand."""
         place = collection, value(document["_id"]) if name is None else name
-        change = Change(document["_id"], document, how)
+        change = Change(document["_id"], document, how, early)
         before = self._found.get(place)
         self._found[place] = change if before is None else _after(before, change)
 
@@ -65,6 +68,37 @@ class Changes:
         for place in self._found.keys() & later._found.keys():
             later._found[place] = _after(self._found[place], later._found[place])
         self._found.update(later._found)
+
+    def early(self) -> tuple[dict[Key, Changes], Changes]:
+        """(those that may wait, by key; the others)."""
+        early, rest = dict[Key, Changes](), Changes()
+        for place, change in self._found.items():
+            if change.early:
+                key = _key_of(place[1])
+                if key not in early:
+                    early[key] = Changes()
+                early[key]._found[place] = change
+            else:
+                rest._found[place] = change
+        return early, rest
+
+    @property
+    def keys(self) -> set[Key]:
+        """The keys that are named here; of a document that is no window's and no rolling value's it may be anything."""
+        return {_key_of(name) for _, name in self._found}
+
+    def give_to(self, later: Changes) -> None:
+        """Of what is said again there no more is known here."""
+        for place in self._found.keys() & later._found.keys():
+            later._found[place] = _after(self._found.pop(place), later._found[place])
+
+    def parts(self, most: int) -> Iterator[Changes]:
+        """These changes, so many at once."""
+        rest = iter(self._found.items())
+        while some := dict(islice(rest, most)):
+            part = Changes()
+            part._found = some
+            yield part
 
     def signals(self, made: Iterable[Signal]) -> None:
         """What watchers said, in their order."""
@@ -123,7 +157,7 @@ class Changes:
             how: Way = "new" if events == 1 and not final and revision == 0 else "put"
             if start < whole_from:
                 document["complete"], how = False, "unless_final"
-            self.put(name, document, (key, start), how)
+            self.put(name, document, (key, start), how, not final)
 
     def _rolling(self, block: RollingBlock) -> None:
         name, config = block.set.name, block.set.fingerprint
@@ -137,7 +171,13 @@ class Changes:
             document["config"] = config
             if as_of < whole_from:
                 document["complete"] = False
-            self.put(name, document, key)
+            self.put(name, document, key, early=True)
+
+
+def _key_of(name: Any) -> Key:
+    """Of a rolling value, which goes by its key, or a window, which goes by key and start."""
+    found: Key = name[0] if isinstance(name, tuple) and name and isinstance(name[0], tuple) else name
+    return found
 
 
 def _after(before: Change, change: Change) -> Change:
