@@ -38,6 +38,7 @@ MEMORY = 512_000_000  # bytes of keys in memory
 A_KEY = 1_000  # bytes of a key beside its windows: what is known of it, and what watchers remember
 PAGE = 5_000  # keys loaded at once because something of theirs is due
 CHUNK, CHUNK_BYTES = 1_000, 4 << 20
+AT_ONCE = 2_000  # documents that have waited, in one commit
 FEW = 50  # keys whose states are made before it is asked how large they are
 AS_BEFORE = "as before"  # why, of what is done in silence
 INTERVAL = 60.0  # s between two snapshots: about as much is read again after a crash
@@ -308,13 +309,12 @@ class Life:
             self._early.unsaid(part.changes, before.watermark, now.watermark)
             self.cursor = now
             return
-        if self._early.over(before.watermark, now.watermark):
+        alone = self._halving.begun
+        if alone or self._early.over(before.watermark, now.watermark):
             self._refresh()
-        changes = self._early.hold(part.changes, before.watermark, now.watermark)
+        changes = part.changes if alone else self._early.hold(part.changes, before.watermark, now.watermark)
         self.cursor = now
-        if self._halving.begun and self._saved is not None and not self._snapshots.begun:
-            (waiting := self._early.all()).then(changes)
-            changes = waiting
+        if alone and self._saved is not None and not self._snapshots.begun:
             self._snapshots.begin(self.cursor.place)
         states = self._chunk(changes) if self._snapshots.begun else {}
         if changes or states or self.cursor != before:
@@ -322,7 +322,8 @@ class Life:
 
     def _refresh(self) -> None:
         """What has waited is written, where the shard stands."""
-        for changes in self._early.parts() if not self._silent else ():
+        most = min(AT_ONCE, self._budget.windows)
+        for changes in self._early.all().parts(most) if not self._silent else ():
             self._put(Gathered(self.cursor, changes))
 
     def _put(self, gathered: Gathered) -> None:

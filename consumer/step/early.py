@@ -12,13 +12,12 @@ cursor, wherever these are cut into parts. He may take for waiting what has been
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from consumer.step.documents import Changes
 from windows.engine import Key
 
 MOST = 50_000  # documents that wait
-AT_ONCE = 2_000  # of them in one commit
 
 
 class Early:
@@ -59,10 +58,6 @@ class Early:
         found = self.of(list(self._held))
         self._forget()
         return found
-
-    def parts(self) -> Iterator[Changes]:
-        """The same in parts that go into a commit."""
-        return self.all().parts(AT_ONCE)
 
     def _passes(self, before: int, after: int) -> bool:
         return before // self._every < after // self._every

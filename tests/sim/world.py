@@ -16,7 +16,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -96,6 +96,9 @@ class World:
         self.changed, self.config = names, 0
         poison = [p.n for p in self.stream.tidy if r.random() < 0.15] if not changes and r.random() < 0.4 else []
         self.poison, self.closing = frozenset(poison), not changes and r.random() < 0.15
+        if not changes and not self.closing:  # where these are, what the view had before is what stays: the oracle writes all of it
+            seldom = Random(f"refresh {seed}").choice((0, 3_000, 10_000, 3_600_000))
+            self.specs = [replace(spec, views=replace(spec.views, refresh=seldom)) for spec in self.specs]
         points = [POINTS[seed % len(POINTS)], *r.sample(POINTS, 3)]  # in any row of so many seeds each is wanted
         self.deaths = [(point, r.choice((1, 1, 2, 5))) for point in points]
         self.hits: Counter[str] = Counter()
