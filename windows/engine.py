@@ -36,11 +36,11 @@ class Columns(msgspec.Struct, eq=False, gc=False):  # made once a batch: a third
 
     kind, cause: int8 (n,). mark: int64 (n,), the watermark this row vouches for (event time less out_of_order, heartbeat less
     settle; NEVER for a VOID row). stream: int16 (n,), index into `windows.law.spec.streams(sets)`, -1 if no set reads it.
-    key: int32 (n,), index into `keys`, -1 if none. at: int64 (n,), event time of the value put in; old_at: event time of the value
-    taken out. put, take: bool (n,). doc: the documents' ids, hashable, read only where a set retracts (None elsewhere).
-    number[path] is float64 with NaN for missing; flag[path] is int8 with -1 missing, 0, 1; value[path] is a sequence of hashable
-    values with None for missing (numbers that are equal are equal, booleans are not numbers). A path that no set of the row's
-    stream reads may hold anything in that row.
+    key: int32 (n,), index into `keys`, -1 if none; equal keys come in one spelling. at: int64 (n,), event time of the value put
+    in; old_at: event time of the value taken out. put, take: bool (n,). doc: the documents' ids, hashable, read only where a set
+    retracts (None elsewhere). number[path] is float64 with NaN for missing; flag[path] is int8 with -1 missing, 0, 1; value[path]
+    is a sequence of hashable values with None for missing (equal numbers are one value, of which `first` and `last` give back the
+    one that was there; booleans are not numbers). A path that no set of the row's stream reads may hold anything in that row.
     """
 
     n: int

@@ -155,7 +155,7 @@ class ColumnarEngine:
 
     def size(self) -> int:
         used: int = self.M.data[arena.USED]
-        return 8 * used + A_KEY * len(self.slots) + A_VALUE * len(self.codes.values_by_code)
+        return 8 * used + A_KEY * len(self.slots) + A_VALUE * (len(self.codes.values_by_code) + len(self.codes.others))
 
     def root(self, key: Key) -> int:
         """The place of a key's state, made empty where there is none."""

@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from windows.columnar.codes import Beside, Codes, Interner, Told
 from windows.engine import Columns, Key
-from windows.kernels.slots import find_slots
+from windows.kernels.slots import ALIKE, find_slots
 from windows.law.expr import Expr, FieldKind
 from windows.law.spec import WindowSet
 from windows.plan.keep import DOCUMENT
 from windows.plan.plan import Plan
 
+SHOWN = ("first", "last")  # they give back what was there
 Words = npt.NDArray[np.int64]
 
 
@@ -29,6 +30,7 @@ class Inputs:
         columns = plan.columns
         self._numbers, self._values = list(columns.numbers), list(columns.values)
         self._told = {path: Told(columns.known.get(path, {})) for path in self._values if path not in columns.kept}
+        self._shown = {m.field for s in sets for m in s.measures if m.fn in SHOWN}
         self._flags = list(columns.flags)
         self._readers = {
             what: [n for n, m in enumerate(plan.streams) if what in _expressions([s for s in sets if (s.trigger, s.key) == m])]
@@ -82,24 +84,25 @@ class Inputs:
             elif path in self._told:
                 self._told[path].column(batch.value[path], codes[i])
             else:
-                self._interned(batch.value[path], slot, codes[i])
+                self._interned(batch.value[path], slot, codes[i], path in self._shown)
         return numbers, flags, codes
 
     def _documents(self, batch: Columns, out: Words) -> None:
         """The documents' ids, of rows whose values may be taken out."""
         if isinstance(batch.doc, Codes):
             self._codes.column(batch.doc, out)
+            np.bitwise_and(out, ALIKE, out=out, where=out >= 0)  # a document is the same however its id is spelled
             return
         out.fill(-1)
         if batch.doc is not None:
             rows = np.flatnonzero(np.isin(batch.stream, self._retracting)).tolist()
             out[rows] = [self._codes[batch.doc[row]] for row in rows]
 
-    def _interned(self, column: Sequence[Hashable], slot: Words, out: Words) -> None:
+    def _interned(self, column: Sequence[Hashable], slot: Words, out: Words, shown: bool) -> None:
         try:
-            self._codes.column(column, out)
+            self._codes.column(column, out, shown)
         except TypeError:  # something that cannot be hashed, in rows that no set reads
-            out[:] = [self._codes[v] if s >= 0 else -1 for v, s in zip(column, slot.tolist(), strict=True)]
+            out[:] = self._codes.all_spelled([v if s >= 0 else None for v, s in zip(column, slot.tolist(), strict=True)])
 
     def _judged(self, batch: Columns, expr: Expr) -> npt.NDArray[np.int8]:
         """An expression that only Python can judge, in the rows of the streams that read it."""

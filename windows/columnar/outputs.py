@@ -10,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from windows.columnar.blocks import Changed, Column, LazyFeatures, LazyViews, LazyWindows, Once, Turn, list_of, numbers, whole
+from windows.columnar.inputs import SHOWN
 from windows.columnar.memory import Memory
 from windows.columnar.state import Gone, write_spans
 from windows.engine import CAUSES, Key, RollingBlock, StepResult
 from windows.kernels import words as w
 from windows.kernels.doors import emit_revised, emit_views, emit_windows, first_due, open_windows
 from windows.kernels.memory import arena
+from windows.kernels.slots import SPELLED
 from windows.law.spec import Rolling
 from windows.plan.kinds import span_of
 from windows.plan.plan import out_widths
@@ -26,7 +28,7 @@ Add = Callable[[StepResult, Words, Gone | None, Check], None]
 SLOT, NUMBER, START, END, EVENTS, REVISION, LATE, CAUSE = range(w.ROW_WORDS)  # columns of ROW in windows/kernels/words.py
 AS_OF = 1  # of VIEW, which begins with the slot too
 N = 2  # of OUT: how many words are written
-WHOLE, CODED = ("count", "distinct"), ("first", "last")
+WHOLE = ("count", "distinct")
 
 
 class Outputs:
@@ -36,7 +38,7 @@ class Outputs:
         self._engine = engine
         plan = engine.plan
         self._turns = [[self._turn(m.fn) for m in spec.measures] for spec in engine.sets]
-        self._coded = [any(m.fn in CODED for m in spec.measures) for spec in engine.sets]
+        self._coded = [any(m.fn in SHOWN for m in spec.measures) for spec in engine.sets]
         self._names = [[m.name for m in spec.measures] for spec in engine.sets]
         self._set_of = {plan.set_at(i): i for i in range(len(engine.sets))}
         self._kept = [i for i, g in enumerate(plan.group_of) if g.kept]
@@ -128,17 +130,23 @@ class Outputs:
     def _turn(self, fn: str) -> Turn:
         if fn in WHOLE:
             return whole
-        if fn in CODED:
-            table = self._engine.codes.values_by_code
-            return lambda array: [None if x != x else table[int(x)] for x in array.tolist()]
+        if fn in SHOWN:
+            return self._shown
         return numbers
+
+    def _shown(self, array: npt.NDArray[Any]) -> list[Any]:
+        """Values from their codes, nan of none."""
+        table, others = self._engine.codes.values_by_code, self._engine.codes.others
+        if not others:
+            return [None if x != x else table[int(x)] for x in array.tolist()]
+        return [None if x != x else table[int(x)] if x < SPELLED else others[int(x)] for x in array.tolist()]
 
     def _measures(self, i: int, once: Once, first: int, check: Check) -> dict[str, Any]:
         """The measures of set i; values only until the engine goes on: their codes are given to other values then."""
         turns = self._turns[i]
         if self._coded[i]:
             fns = [m.fn for m in self._engine.sets[i].measures]
-            turns = [self._fresh(t, check) if fn in CODED else t for t, fn in zip(turns, fns, strict=True)]
+            turns = [self._fresh(t, check) if fn in SHOWN else t for t, fn in zip(turns, fns, strict=True)]
         return {"measures": {n: Column(once, first + j, t) for j, (n, t) in enumerate(zip(self._names[i], turns, strict=True))}}
 
     def _fresh(self, turn: Turn, check: Check) -> Turn:

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compiled.records import View
+from windows.columnar.codes import normal
 from windows.columnar.memory import Memory
 from windows.engine import CAUSES, END, NEVER, Key, StateMismatch
 from windows.kernels import dumps, tables
@@ -41,6 +42,7 @@ from windows.kernels.doors import (
 )
 from windows.kernels.memory import arena
 from windows.kernels.memory.arena import EMPTY
+from windows.kernels.slots import ALIKE, ANYHOW
 from windows.law.spec import MOST_CONDITIONS, Session, Sliding, Tumbling, WindowSet
 from windows.plan.kinds import every_of
 from windows.plan.names import bit_names, cell_names, field_names
@@ -52,7 +54,8 @@ Named = dict[int, tuple[list[str], list[str]]]  # by group: what its parts and f
 
 
 class Values:
-    """The values that a dump names. Equal states give equal bytes: values stand in the order of their texts."""
+    """The values that a dump names. Equal states give equal bytes: values stand in the order of their texts, and where only
+    equality counts, in the one spelling for all that are equal, whichever this process met first."""
 
     def __init__(self, engine: Memory) -> None:
         self._engine = engine
@@ -65,15 +68,21 @@ class Values:
 
     def done(self) -> list[Any]:
         """Put all words in their sections: the values, as msgpack knows them."""
-        table, packer = self._engine.codes.values_by_code, self._engine.packer
+        value, plain = self._engine.codes.value, self._engine.packer.plain
         used = {code for *_, words, which, _ in self._parts for code in words[which].tolist()}
-        plain = {code: packer.plain(table[code]) for code in used}
-        places = {code: n for n, code in enumerate(sorted(used, key=lambda code: repr(plain[code])))}
+        named = {code: plain(normal(value(code - ANYHOW)) if code >= ANYHOW else value(code)) for code in used}
+        texts = {code: repr(name) for code, name in named.items()}
+        names, places, text = list[Any](), dict[int, int](), None
+        for code in sorted(texts, key=texts.__getitem__):
+            if texts[code] != text:
+                text = texts[code]
+                names.append(named[code])
+            places[code] = len(names) - 1
         for section, name, words, which, coded in self._parts:
             own = np.array([places[code] for code in words[which].tolist()], np.int64)
             words[which] = own[np.lexsort((own, coded[which]))]
             section[name] = _bytes(words)
-        return [plain[code] for code in places]
+        return names
 
 
 def dump_key(engine: Memory, key: Key, named: Named) -> bytes:
@@ -135,7 +144,7 @@ def load_key(engine: Memory, key: Key, data: bytes, named: Named) -> None:
     except Exception as error:  # whatever the caller's `unpack` raises for bytes that are not its own
         raise StateMismatch(f"a value in the saved state of {key!r} cannot be read: {error}") from error
     try:
-        codes = np.array([engine.codes[value] for value in values] or [0], np.int64)
+        codes = np.array(engine.codes.all_spelled(values) or [0], np.int64)
         sound((codes >= 0).all(), "a value")
         found = [_found(engine, group, saved, codes, len(saved.values), named) for group in _groups(engine, key)]
         sound(saved.floor == NEVER or w.LONG_AGO <= saved.floor <= END, "the watermark it was changed under")
@@ -220,6 +229,9 @@ def _dump_histories(engine: Memory, group: Group, root: int, values: Values, nam
             coded = np.full(rows.shape, -1, np.int64)
             own = np.array([column < 0 for column in group.cells.columns], np.bool_)
             coded[:, w.FIELDS :][:, own] = np.arange(rows[:, w.FIELDS :][:, own].size).reshape(len(rows), -1)
+            for c in set(np.flatnonzero(own).tolist()) - group.cells.shown:
+                column = rows[:, w.FIELDS + c]
+                column[column >= 0] |= ANYHOW
             bits, fields = _parts(engine, group, named)
             sets = _names(engine, group, int(View(engine.M, h, w.HISTORY).mask))
             sections.append({"kind": "history", "sets": sets, "parts": bits, "fields": fields})
@@ -305,7 +317,7 @@ def _rows(engine: Memory, group: Group, section: Section, codes: Words, ncodes: 
         values = theirs[:, w.FIELDS + there[name]]
         if column < 0:
             sound(((values >= -1) & (values < ncodes)).all(), "the value of a field")
-            values = np.where(values < 0, -1, codes[np.maximum(values, 0)])
+            values = np.where(values < 0, -1, codes[np.maximum(values, 0)] & (-1 if c in group.cells.shown else ALIKE))
         rows[:, w.FIELDS + c] = values
     _check_fields(engine.sets[group.sets[0]], group, rows)
     return rows

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
-"""Which value codes are still in use: all that slices and histories hold is looked through, now and then."""
+"""Which values are still in use, however spelled: all that slices and histories hold is looked through, now and then."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from windows.kernels import tables
 from windows.kernels import words as w
 from windows.kernels.history.tree import data_of
 from windows.kernels.memory.codesets import value_at, values_span
+from windows.kernels.slots import alike
 from windows.kernels.tables import CELL_WORDS, cell_at, group_at
 from windows.kernels.words import chain_at, history_at, node_at, root_at, slice_at
 
@@ -34,7 +35,7 @@ def mark_slices(core, g, root, used):
             if kind == tables.DISTINCT:
                 mark_values(M, at, used)
             elif kind in (tables.FIRST, tables.LAST) and M[at + 1] >= 0:
-                used[M[at + 1]] = 1
+                used[alike(M[at + 1])] = 1
         node = slice_at(M, node).next
 
 
@@ -51,14 +52,14 @@ def mark_history(core, g, root, used):
                 d = leaf + data_of(core, g) + c * node_at(M, leaf).cap
                 for i in range(d, d + node_at(M, leaf).n):
                     if P[group.columns + c] < 0 and M[i] >= 0:
-                        used[M[i]] = 1
+                        used[alike(M[i])] = 1
             leaf = node_at(M, leaf).next
         h = history_at(M, h).next
 
 
 @kernel
 def codes_used(core, nroots, groups, ngroups, used):
-    """Mark every code that some key still holds."""
+    """Mark every value that some key still holds."""
     M, P, ROOTS = core.M, core.P, core.ROOTS
     for slot in range(nroots):
         root = ROOTS[slot]

@@ -2,7 +2,7 @@
 """Conditions over a row: a small machine of registers, three-valued, compiled once from the trees of windows/law/expr.py.
 
 An operation is four words: [what, to, a, b]. A register is a number R[i] and a state T[i]: for numbers 0 null, 1 known; for flags
--1 null, 0, 1; for values the code, -1 null. Constants stand in PX.
+-1 null, 0, 1; for values the code, whatever its spelling, negative null. Constants stand in PX.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 from compiled.kernel import inlined, kernel
 from compiled.pointers import floats_of
 from windows.kernels import tables
+from windows.kernels.slots import alike
 from windows.kernels.tables import group_at, stream_at
 
 O_NUMBER, O_FLAG, O_CODE, O_CONST, O_CONST_FLAG, O_CONST_CODE = 0, 1, 2, 3, 4, 5
@@ -115,7 +116,7 @@ def evaluate(core, rows, st, i):
         elif op == O_FLAG:
             T[to] = FLAG[a * n + i]
         elif op == O_CODE:
-            T[to] = CODE[a * n + i]
+            T[to] = alike(CODE[a * n + i])
         elif op == O_CONST:
             R[to] = PX[a]
             T[to] = 1

@@ -32,7 +32,7 @@ class Core(NamedTuple):
     Z        the clocks of time zones (zones.py)
     ROOTS    by slot: the place of a key's root in M, 0 where nothing is known of it
     S        scratch: the items of a window, three words each (cells/cells.py); from its end, stacks
-    STAMP    by a value's code: the mark under which it was counted last
+    STAMP    by a value, however spelled: the mark under which it was counted last
     OUT      results: heads of kinds of rows, then the rows (words.py)
     """
 

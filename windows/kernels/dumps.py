@@ -18,6 +18,7 @@ from windows.kernels.kinds.spans import span_put
 from windows.kernels.memory.arena import BUMP, LIST_DATA, LIST_N, MEMO, SIZE, SLACK, WATERMARK, list_new, list_push, room
 from windows.kernels.memory.codesets import value_at, values_add, values_count, values_span
 from windows.kernels.results import judge
+from windows.kernels.slots import ANYHOW, alike
 from windows.kernels.tables import CELL_WORDS, cell_at, group_at, set_at
 from windows.kernels.words import chain_at, history_at, keeper_at, memo_at, node_at, rowlist_at, slice_at, span_at
 
@@ -55,7 +56,8 @@ def cell_words(M, kind, at):
 
 @kernel
 def cell_dump(M, kind, at, to, coded, n):
-    """A cell's words, and in `coded` which of them are codes (of one set of values each): the next free word."""
+    """A cell's words, and in `coded` which of them are codes (of one set of values each; with ANYHOW where only that value
+    counts): the next free word."""
     if kind == tables.DISTINCT or kind == tables.QUANTILE:
         to[n] = cell_words(M, kind, at) - 1
         coded[n] = -1
@@ -69,7 +71,7 @@ def cell_dump(M, kind, at, to, coded, n):
         begin, end = values_span(M, at)
         for p in range(begin, end):
             if value_at(M, at, p) >= 0:
-                to[n] = value_at(M, at, p)
+                to[n] = value_at(M, at, p) | ANYHOW
                 coded[n] = first
                 n += 1
         return n
@@ -224,7 +226,7 @@ def cell_load(M, dump, j, at, n):
         if at != 0:
             for i in range(n + 1, n + 1 + size):
                 if kind == tables.DISTINCT:
-                    values_add(M, at, dump.codes[dump.words[i]])
+                    values_add(M, at, alike(dump.codes[dump.words[i]]))
                 else:
                     M[at] = list_push(M, M[at] if M[at] != 0 else list_new(M, size), dump.words[i])
         return n + 1 + size

@@ -61,6 +61,12 @@ class Cells:
         for row, word, cell in self._later:
             row[word] = self.cells[cell]
 
+    @property
+    def shown(self) -> set[int]:
+        """Which columns of a history's events are shown as they are spelled; of all others only equality counts."""
+        rows = [row for measures in self.measures.values() for row in measures]
+        return {row["column"] - FIELDS for row in rows if row["fn"] in (tables.F_FIRST, tables.F_LAST)}
+
     def rows(self, i: int | None = None) -> list[Row]:
         """The table of cells, in the order of their places: of the whole group, or of those that set i needs."""
         return [

@@ -15,6 +15,7 @@ from reading.spellings import Picked
 from windows.columnar.codes import IDLE, OTHER, Beside, Codes, Interner, Told
 from windows.columnar.inputs import Inputs
 from windows.engine import CHANGE, NEVER, Columns
+from windows.kernels.slots import ALIKE
 from windows.plan.plan import Plan
 
 TABLE = [("card", f"c{i}") for i in range(9)]
@@ -128,14 +129,15 @@ def test_codes_that_are_given_free_are_no_codes_of_what_is_still_used(batches: l
         for value, code in zip(
             [None if i < 0 else table[i] for i in picks], coded(interner, Codes(np.array(picks, np.int64), table)), strict=True
         ):
-            assert code == (-1 if value is None else held.setdefault(value, code))
-            assert code < 0 or interner.values_by_code[code] == value
+            assert (value is None and code == -1) or code & ALIKE == held.setdefault(value, code & ALIKE)
+            assert repr(interner.value(code)) == repr(value)
         for i in gone:
             held.pop(table[i], None)
         used = np.zeros(len(interner.values_by_code), np.bool_)
         used[list(held.values())] = True
         interner.keep(used)
         assert len(set(held.values())) == len(held)
+        assert {code & ALIKE for code in interner.others} <= set(held.values())
         assert interner["pinned"] == 0
         assert len(interner) == len(held) + 2
 

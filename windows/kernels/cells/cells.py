@@ -16,6 +16,7 @@ from windows.kernels import words as w
 from windows.kernels.cells.pairs import HUGE, LIMIT, huge_add, huge_join, square_add, squares_join, two_sum
 from windows.kernels.memory.arena import LIST_DATA, LIST_N, list_free, list_new, list_push
 from windows.kernels.memory.codesets import values_add, values_free
+from windows.kernels.slots import alike
 from windows.kernels.tables import CELL_WORDS, cell_at, group_at
 from windows.kernels.words import node_at, number_at
 
@@ -112,7 +113,7 @@ def number_add(M, at, flags, x):
 def value_add(M, kind, at, t, code):
     """Into a first, a last or a set of values."""
     if kind == tables.DISTINCT:
-        values_add(M, at, code)
+        values_add(M, at, alike(code))
     elif M[at + 1] < 0 or (kind == tables.FIRST and t < M[at]) or (kind == tables.LAST and t >= M[at]):
         M[at] = t
         M[at + 1] = code

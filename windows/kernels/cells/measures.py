@@ -14,6 +14,7 @@ from windows.kernels.cells.pairs import HUGE, LARGE, spread
 from windows.kernels.memory.arena import ACC, LIST_DATA, LIST_N, UNIQUE
 from windows.kernels.memory.codesets import value_at, values_count, values_span
 from windows.kernels.memory.sorted import between
+from windows.kernels.slots import alike
 from windows.kernels.tables import measure_at, set_at
 from windows.kernels.words import node_at, number_at
 
@@ -74,7 +75,7 @@ def number_of(M, fn, place, squares):
 
 @kernel
 def distinct_of(core, f, at, n, D):
-    """How many different values: a code is counted where its stamp is not this call's."""
+    """How many different values, however spelled: one is counted where its stamp is not this call's."""
     M, S, STAMP = core.M, core.S, core.STAMP
     measure = measure_at(core.P, f)
     if n == 1 and S[at + 1] < 0:
@@ -90,7 +91,7 @@ def distinct_of(core, f, at, n, D):
         cap = node_at(M, p).cap
         for e in range(S[j + 1], S[j + 2]):
             if (M[p + D + w.MASKS * cap + e] >> measure.bit) & 1:
-                code = M[p + D + measure.column * cap + e]
+                code = alike(M[p + D + measure.column * cap + e])
                 if STAMP[code] != mark:
                     STAMP[code] = mark
                     total += 1

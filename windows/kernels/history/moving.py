@@ -16,6 +16,7 @@ from windows.kernels.history.tree import data_of
 from windows.kernels.memory.arena import release
 from windows.kernels.memory.codesets import counts_changed, counts_free
 from windows.kernels.memory.sorted import sorted_drop, sorted_free, sorted_put
+from windows.kernels.slots import alike
 from windows.kernels.tables import MOVING_WORDS, group_at, moving_at, set_at
 from windows.kernels.words import node_at, rolling_at
 
@@ -35,7 +36,7 @@ def moving_apply(core, s, e, leaf, i, sign):
         at = first + moving_at(P, c).column * cap
         word = e + w.ROLLING_WORDS + j
         if moving_at(P, c).kind == tables.COUNTS:
-            M[word] = counts_changed(M, M[word], M[at], sign)
+            M[word] = counts_changed(M, M[word], alike(M[at]), sign)
         elif sign > 0:
             M[word] = sorted_put(M, X, M[word], X[at])
         else:

@@ -1,5 +1,6 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, no-warn-return-any
-"""How often each value's code stands in a stretch of time, counted up and down: one word a value, the code above its count.
+"""How often each value stands in a stretch of time, counted up and down: one word a value, its code (alike, see slots.py) above its
+count.
 
 A value that comes to 0 keeps its word, since most values come again; the words of those that do not are left behind when the block
 is made anew, which it is when three quarters of it are taken, and its size is a power of two. So a change costs O(1) on average,
