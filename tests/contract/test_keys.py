@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 import pytest
@@ -59,6 +59,17 @@ def test_no_keys(v: Any) -> None:
 
 def test_card_5_and_card_text_5_and_true_and_1_are_different_keys() -> None:
     assert len({typed(v) for v in (5, "5", True, 1, "true", "1", False, 0, str(OID), OID)}) == 10
+
+
+@given(st.integers(1 - 10**34, 10**34 - 1), st.integers(-40, 40), st.integers(0, 3))
+def test_equal_numbers_are_one_key_of_one_form(digits: int, exponent: int, zeros: int) -> None:
+    """So which of them an event brought, and which one a process met first, shows in no document."""
+    exact = Decimal(digits).scaleb(exponent, Context(prec=50))
+    padded = Decimal(f"{digits}{'0' * zeros}E{exponent - zeros}")
+    ways: list[Any] = [Decimal128(d) for d in (exact, padded) if len(d.as_tuple().digits) <= EXACT.prec]
+    ways += [n for n in (float(exact), int(exact)) if n == exact and (type(n) is float or -(1 << 63) <= n < 1 << 63)]
+    shown = {repr((key, untyped(key), partition_key("card", key))) for key in map(typed, ways)}
+    assert len(shown) == 1
 
 
 @given(keys)
