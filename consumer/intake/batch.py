@@ -208,7 +208,7 @@ class Reader:
         at = event.at
         if at is None or not MIN_MS <= at <= MAX_MS:
             raise Rejected("time", "the event time is missing or cannot be read")
-        if event.id and not MIN_MS <= event.cluster <= MAX_MS:
+        if not MIN_MS <= event.cluster <= MAX_MS:
             raise Rejected("time", "a cluster time outside the years 1 to 9999")
         self._not_ahead(at, raw.arrived if raw.arrived is not None else event.cluster if event.id else None, "event time")
         return at

@@ -71,7 +71,7 @@ def judge(found: Found, rules: Rules, fate: Bytes) -> None:
             elif asked != NOT:
                 ours = found.words[WORDS_ID, row] < found.words[WORDS_ID_END, row]
                 ahead = (ours or came != UNKNOWN) and at - rules.max_future > (cluster if came == UNKNOWN else came)
-                fate[row] = ODD if ahead or (ours and (cluster < MIN_MS or cluster > MAX_MS)) else PUT
+                fate[row] = ODD if ahead or cluster < MIN_MS or cluster > MAX_MS else PUT
         elif kind == HEARTBEAT:
             if cluster < MIN_MS or cluster > MAX_MS or (came != UNKNOWN and cluster - rules.max_future > came):
                 fate[row] = ODD

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -310,12 +311,15 @@ def test_what_is_saved_with_one_commit_is_bounded_by_bytes() -> None:
 
 @pytest.mark.parametrize("cluster", [-(1 << 63) - 1, 1 << 63, -(1 << 63), 253_402_300_800_000, 1 << 80])
 @pytest.mark.parametrize("trigger", ["pay", "stock"])
-def test_a_change_of_a_time_that_no_date_has_is_one_dead_letter(trigger: str, cluster: int) -> None:
+@pytest.mark.parametrize("named", [True, False], ids=["with an id", "without"])
+def test_a_change_of_a_time_that_no_date_has_is_one_dead_letter(trigger: str, cluster: int, named: bool) -> None:
     route = {"pay": "card", "stock": "sku"}[trigger]
     good = change(1, trigger, route, "a", S, amount=2)
     bad = [change(2, trigger, route, "a", 2 * S, "insert", None, None, cluster, amount=2)]
     if trigger == "stock":  # a pre-image without a readable time is taken out at the change's own
         bad.append(change(3, trigger, route, "a", 2 * S, "delete", 0, 1, cluster).replace(b'"at":0', b'"at":"x"'))
+    if not named:
+        bad = [re.sub(rb'"id":"[^"]*"', b'"id":""', line, count=1) for line in bad]
     for cuts in ((), (1,), (1, 2)):
         found = run([good, *bad, change(4, trigger, route, "a", 3 * S, amount=2)], cuts)
         assert found.counters.classes["counted"] == 2

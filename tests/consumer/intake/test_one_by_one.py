@@ -73,6 +73,8 @@ def test_a_missing_number_is_nan_and_all_kinds_of_numbers_are_numbers() -> None:
         (pay(at=253_402_300_800_000), "time"),
         (pay(at=-62_135_596_800_001), "time"),
         (change(1, "pay", "card", "a", 7_200 * S, "insert", None, None, 3_599 * S), "future"),
+        (change(1, "pay", "card", "a", S, "insert", None, None, 253_402_300_800_000), "time"),
+        (change(1, "pay", "card", "a", S, "insert", None, None, 1 << 62).replace(b'"000001/card"', b'""'), "time"),
         (pay(amount="1"), "type"),
         (pay(amount=True), "type"),
         (pay(amount={"$numberDouble": "NaN"}), "not_finite"),
