@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,11 +15,14 @@ from config.table import Problems, Table, close_to
 from config.triggers import stream, trigger
 from config.windows import window_set
 from contract.errors import Misconfigured
+from windows.law.shown import cut
 from windows.law.spec import WindowSet
 
 OURS = ("dead_letters", "health")  # collections that are always there
 FILES = ("features", "scored")  # files of a replay that are no view's
 TOO_DEEP = "its tables are nested too deeply to be read; nothing here asks for more than a few levels"
+LONG = re.compile(r"[0-9][0-9_]{4299,}")  # longer than Python reads
+TOO_LONG = "holds a whole number of thousands of digits; no number here has more than 64 bits"
 
 
 def load(file: str | Path) -> Pipeline:
@@ -40,12 +44,16 @@ def parse(text: str, name: str = "pipeline.toml") -> Pipeline:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         what, _, where = str(error).rpartition(" (at ")
-        raise Misconfigured(f"{name}: {where.rstrip(')')}: {what}" if what else f"{name}: {error}") from None
-    except ValueError as error:  # a number of thousands of digits
-        raise Misconfigured(f"{name}: {error}") from None
+        raise Misconfigured(f"{name}: {where.rstrip(')')}: {cut(what)}" if what else f"{name}: {cut(str(error))}") from None
+    except ValueError:
+        raise Misconfigured(f"{name}: {TOO_LONG}{_line_of(LONG.search(text))}") from None
     except RecursionError:
         raise Misconfigured(f"{name}: {TOO_DEEP}") from None
     return build(data, name)
+
+
+def _line_of(found: re.Match[str] | None) -> str:
+    return "" if found is None else f" (line {found.string.count(chr(10), 0, found.start()) + 1})"
 
 
 def build(data: Mapping[str, Any], name: str = "pipeline.toml") -> Pipeline:
@@ -122,7 +130,7 @@ def _clashes(root: Table, set_tables: Sequence[Table], database: str) -> None:
             taken.setdefault(table["collection"], f'a watched collection of database "{database}"')
     for path, name, value in _named(root, set_tables):
         if value in taken:
-            root.problems.add(f"{path}.{name}", f'"{value}" is taken already: it is {taken[value]}')
+            root.problems.add(f"{path}.{name}", f'"{cut(value)}" is taken already: it is {taken[value]}')
         taken.setdefault(value, f"the view of {path}")
         if len(f"{database}.{value}".encode()) > MAX_NAMESPACE:
             root.problems.add(f"{path}.{name}", f"with its database it is longer than {MAX_NAMESPACE} bytes")

@@ -7,6 +7,7 @@ import re
 from config.table import close_to
 from windows.law.expr import Expr, parse
 from windows.law.grammar import path
+from windows.law.shown import cut
 from windows.law.spec import NUMERIC, VALUED, Measure
 
 FUNCTIONS = frozenset({"count", "share"}) | NUMERIC | VALUED
@@ -20,11 +21,11 @@ def measure(name: str, text: str) -> Measure:
     """
     fn, inner, condition = _parts(text)
     if fn not in FUNCTIONS:
-        raise ValueError(f'"{fn}" is not a measure{close_to(fn, FUNCTIONS)}')
+        raise ValueError(f'"{cut(fn)}" is not a measure{close_to(fn, FUNCTIONS)}')
     where = _expression(condition) if condition else None
     if fn == "count":
         if inner:
-            raise ValueError(f"count takes nothing; to count where {inner} is there: count() if {inner} is not None")
+            raise ValueError(f"count takes nothing; to count where {cut(inner)} is there: count() if {cut(inner)} is not None")
         return Measure(name, fn, where=where)
     if fn == "share":
         if not inner:
@@ -44,10 +45,10 @@ def _parts(text: str) -> tuple[str, str, str]:
     fn, opened, rest = text.strip().partition("(")
     end = _closing(rest)
     if not opened or end is None:
-        raise ValueError(f'"{text}" is not a measure; write one as in sum(amount) or count() if amount > 10')
+        raise ValueError(f'"{cut(text)}" is not a measure; write one as in sum(amount) or count() if amount > 10')
     tail = rest[end + 1 :].strip()
     if tail and not re.match(r"if\b", tail):
-        raise ValueError(f'"{tail}" is not understood after {fn.strip()}(...); only `if <condition>` may stand there')
+        raise ValueError(f'"{cut(tail)}" is not understood after {cut(fn.strip())}(...); only `if <condition>` may stand there')
     if tail and not tail[2:].strip():
         raise ValueError("a condition must follow `if`")
     return fn.strip(), rest[:end].strip(), tail[2:].strip()
@@ -75,7 +76,9 @@ def _quantile(inner: str) -> tuple[str, float]:
     except ValueError:
         q = -1.0
     if not comma or not 0 <= q <= 1:
-        raise ValueError(f'quantile needs a field and a number from 0 to 1, as in quantile(amount, 0.9); "{inner}" is not that')
+        raise ValueError(
+            f'quantile needs a field and a number from 0 to 1, as in quantile(amount, 0.9); "{cut(inner)}" is not that'
+        )
     return field.strip(), q
 
 

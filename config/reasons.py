@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from string import Formatter
 
 from windows.law.grammar import path
+from windows.law.shown import cut
 
 WIDEST = 100  # characters and digits that a format may ask for
 
@@ -25,7 +26,7 @@ def parts(template: str) -> Iterator[tuple[str, str | None, str]]:
         if name is None:
             yield text, None, ""
             continue
-        shown = "{" + name + "}"
+        shown = "{" + cut(name) + "}"
         if conversion is not None:
             raise ValueError(f"{shown}: `!` means nothing here; a format follows `:`, as in {{amount:.2f}}")
         if not name.strip():
@@ -40,13 +41,13 @@ def parts(template: str) -> Iterator[tuple[str, str | None, str]]:
 def _checked(shown: str, spec: str) -> str:
     """A format that fits numbers or texts."""
     if spec.endswith("c"):
-        raise ValueError(f"{shown}: the format {spec!r} makes a character of a number; write one as in {{amount:.2f}}")
+        raise ValueError(f"{shown}: the format {cut(spec)!r} makes a character of a number; write one as in {{amount:.2f}}")
     if any(int(digits) > WIDEST for digits in re.findall(r"\d{1,20}", spec)) or len(spec) > 20 or set(spec) & set("{}"):
-        raise ValueError(f"{shown}: the format {spec!r} asks for too much; write one as in {{amount:.2f}}")
+        raise ValueError(f"{shown}: the format {cut(spec)!r} asks for too much; write one as in {{amount:.2f}}")
     for value in (1.5, "text", 1):
         try:
             format(value, spec)
         except (ValueError, TypeError):
             continue
         return spec
-    raise ValueError(f"{shown}: {spec!r} is no format of numbers or texts; write one as in {{amount:.2f}}")
+    raise ValueError(f"{shown}: {cut(spec)!r} is no format of numbers or texts; write one as in {{amount:.2f}}")

@@ -10,6 +10,7 @@ from config.specs import Abandonment, Fraud, Rule, Trigger
 from config.table import Table, close_to
 from config.windows import condition, route
 from windows.law.expr import parse
+from windows.law.shown import cut
 from windows.law.spec import Rolling, WindowSet
 
 ALWAYS = parse("true")
@@ -68,7 +69,7 @@ def distinct(tables: Sequence[Table], name: str) -> None:
         if not isinstance(value, str):
             continue
         if value in seen:
-            table.problem(name, f'"{value}" is taken already by {seen[value]}')
+            table.problem(name, f'"{cut(value)}" is taken already by {seen[value]}')
         seen.setdefault(value, table.path)
 
 
@@ -101,9 +102,9 @@ def _known(table: Table, place: str, name: str, features: Features | None, sets:
         return
     if first not in features:
         why = "is not a rolling window set of this trigger and key" if first in sets else "is not a window set"
-        table.problem(place, f'{name}: "{first}" {why}{close_to(first, features)}')
+        table.problem(place, f'{cut(name)}: "{cut(first)}" {why}{close_to(first, features)}')
     elif measure not in features[first]:
-        table.problem(place, f'{name}: "{first}" has no measure "{measure}"{close_to(measure, features[first])}')
+        table.problem(place, f'{cut(name)}: "{cut(first)}" has no measure "{cut(measure)}"{close_to(measure, features[first])}')
 
 
 def _placeholders(table: Table, reason: str) -> list[str]:

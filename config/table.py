@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from windows.law.shown import cut
 from windows.law.spec import DAY, MS, duration
 
 T = TypeVar("T")
@@ -33,8 +34,8 @@ def spoken(ms: int) -> str:
 
 def close_to(word: str, known: Iterable[str]) -> str:
     """`; did you mean "x"?` where some known word is near, else `; known: ...`."""
-    options = sorted(set(known))
-    near = difflib.get_close_matches(word, options, n=1)
+    options = sorted({cut(name) for name in known})
+    near = difflib.get_close_matches(cut(word), options, n=1)
     if near:
         return f'; did you mean "{near[0]}"?'
     return f"; known: {', '.join(options)}" if options else ""
@@ -48,7 +49,7 @@ class Problems:
 
     def add(self, path: str, what: str) -> None:
         """One line: `<path>: <what is wrong; what would be right>`."""
-        line = f"{path}: {' '.join(what.split())}"
+        line = " ".join(f"{path}: {what}".split())
         if line not in self.lines:
             self.lines.append(line)
 
@@ -68,7 +69,7 @@ class Table:
 
     def place(self, name: str) -> str:
         """The path of a value in here."""
-        return f"{self.path}.{name}" if self.path else name
+        return f"{self.path}.{cut(name)}" if self.path else cut(name)
 
     def problem(self, name: str, what: str) -> None:
         """Note what is wrong with one value."""
@@ -98,11 +99,11 @@ class Table:
 
     def choice(self, name: str, options: Collection[Word], fallback: Word) -> Word:
         """One of several words."""
-        text = self.read(name, str, fallback)
+        text = self.read(name, str, str(fallback))
         for option in options:
             if text == option:
                 return option
-        self.problem(name, f'"{text}" is not one of {", ".join(options)}')
+        self.problem(name, f'"{cut(text)}" is not one of {", ".join(options)}')
         return fallback
 
     def fraction(self, name: str, fallback: float, need: str = "") -> float:
@@ -132,7 +133,7 @@ class Table:
             self.problem(name, f"{shown(value)} is not a duration text{hint}")
             return None
         if value.strip().startswith("-"):
-            self.problem(name, f'"{value}" is negative')
+            self.problem(name, f'"{cut(value)}" is negative')
             return None
         try:
             ms = duration(value)
@@ -140,7 +141,7 @@ class Table:
             self.problem(name, str(error))
             return None
         if ms > LONGEST:
-            self.problem(name, f'"{value}" is longer than {spoken(LONGEST)}')
+            self.problem(name, f'"{cut(value)}" is longer than {spoken(LONGEST)}')
             return None
         return ms
 
@@ -155,7 +156,7 @@ class Table:
             return fallback
         found = int(match[1]) * BYTES[match[2]]
         if not least <= found <= MOST_BYTES:
-            self.problem(name, f'"{text}" is not from {least // BYTES["MB"]}MB to {MOST_BYTES // BYTES["GB"]}GB')
+            self.problem(name, f'"{cut(text)}" is not from {least // BYTES["MB"]}MB to {MOST_BYTES // BYTES["GB"]}GB')
             return fallback
         return found
 
@@ -171,7 +172,7 @@ class Table:
             self.problem(name, f"{shown(value)} is not a list of texts")
             return tuple(fallback)
         for twice in sorted({v for v in value if value.count(v) > 1}):
-            self.problem(name, f'"{twice}" stands there twice')
+            self.problem(name, f'"{cut(twice)}" stands there twice')
         return tuple(dict.fromkeys(value))
 
     def table(self, name: str) -> Table:
@@ -202,4 +203,4 @@ def shown(value: Any) -> str:
         text = "true" if value is True else "false" if value is False else f'"{value}"' if isinstance(value, str) else repr(value)
     except ValueError:  # Python writes no number of thousands of digits
         return "what holds a whole number of thousands of digits"
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return cut(text)

@@ -12,6 +12,7 @@ from contract.errors import Rejected
 from contract.event import Op
 from contract.extjson import INT64, unheld
 from contract.values import bson_value
+from windows.law.shown import cut
 
 OPERATIONS: tuple[Op, ...] = ("insert", "update", "replace", "delete")
 REFUSED = frozenset({"$expr", "$where", "$text", "$near", "$nearSphere", "$jsonSchema", "$function", "$comment"})
@@ -23,12 +24,11 @@ DEEPEST = 50  # levels of a filter; the server takes twice as many, and ours sta
 
 def stream(table: Table) -> Stream:
     """[stream]."""
-    stream_name(table, "name")
     shards = table.read("shards", int, 2)
     if table.right("shards") and not 1 <= shards <= MAX_SHARDS:
         table.problem("shards", f"{shown(shards)} is not from 1 to {MAX_SHARDS}")
     result = Stream(
-        name=str(table.data.get("name", "")),
+        name=stream_name(table, "name"),
         format=table.choice("format", ("event", "document"), "event"),
         shards=shards,
         out_of_order=table.duration("out_of_order", 0),
@@ -81,7 +81,7 @@ def _operations(table: Table) -> tuple[Op, ...]:
     words = table.texts("operations", OPERATIONS)
     for name in words:
         if name not in OPERATIONS:
-            table.problem("operations", f'"{name}" is not one of {", ".join(OPERATIONS)}')
+            table.problem("operations", f'"{cut(name)}" is not one of {", ".join(OPERATIONS)}')
     if not words:
         table.problem("operations", f"is empty; some of {', '.join(OPERATIONS)} must be there")
     return tuple(op for op in OPERATIONS if op in words)
@@ -123,9 +123,11 @@ def _match(table: Table) -> dict[str, Any]:
 def _filter(table: Table, name: str, value: Any, levels: int, top: bool) -> Any:
     """A MongoDB filter with BSON's types in it, as the server runs it over a change's document. top: where fields are named."""
     if name in REFUSED or (top and name.startswith("$") and name not in JOINING):
-        table.problem("match", f"{name} cannot be used in a trigger; only fields, their operators and {', '.join(sorted(JOINING))}")
+        table.problem(
+            "match", f"{cut(name)} cannot be used in a trigger; only fields, their operators and {', '.join(sorted(JOINING))}"
+        )
     elif "\0" in name:
-        table.problem("match", f"{name!r} has a zero byte, which no name in MongoDB has")
+        table.problem("match", f"{cut(name)!r} has a zero byte, which no name in MongoDB has")
     if top and name in JOINING and not (isinstance(value, list) and value and all(isinstance(part, dict) for part in value)):
         table.problem("match", f"{name} takes a list of filters, [{{ ... }}, ...]")
         return []

@@ -10,6 +10,7 @@ from config.names import is_word, view_name
 from config.specs import Trigger
 from config.table import Table, close_to, shown, spoken
 from windows.law.expr import Expr, parse
+from windows.law.shown import cut
 from windows.law.spec import DAY, RESERVED, Kind, Measure, Rolling, Session, Sliding, Tumbling, WindowSet, check
 
 SIZE = 'a length, as in size = "1m"'
@@ -50,10 +51,10 @@ def route(table: Table, triggers: Sequence[Trigger]) -> tuple[Trigger | None, st
     name = table.read("trigger", str, "", "the name of a [[trigger]]")
     trigger = next((t for t in triggers if t.name == name), None)
     if table.right("trigger") and trigger is None and "" not in names:
-        table.problem("trigger", f'there is no trigger "{name}"{close_to(name, names)}')
+        table.problem("trigger", f'there is no trigger "{cut(name)}"{close_to(name, names)}')
     key = table.read("key", str, "", "one of the trigger's routes")
     if table.right("key") and trigger is not None and trigger.routes and key not in trigger.routes:
-        table.problem("key", f'"{key}" is not a route of trigger "{trigger.name}"{close_to(key, trigger.routes)}')
+        table.problem("key", f'"{cut(key)}" is not a route of trigger "{cut(trigger.name)}"{close_to(key, trigger.routes)}')
     return trigger, key
 
 
@@ -136,7 +137,7 @@ def _zone(table: Table, steps: Mapping[str, int]) -> str | None:
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        table.problem("zone", f'"{zone}" is not a time zone; write one as in "Europe/Berlin"')
+        table.problem("zone", f'"{cut(zone)}" is not a time zone; write one as in "Europe/Berlin"')
     for name, ms in steps.items():
         if table.right(name) and ms % DAY:
             table.problem(name, f"{spoken(ms)} is not whole days; with a zone it must be, as in 1d")

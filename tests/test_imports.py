@@ -25,7 +25,7 @@ OURS = (
     "benchmarks",
     "tests",
 )
-SPECS = ("windows.law.spec", "windows.law.expr", "windows.law.grammar")
+SPECS = ("windows.law.spec", "windows.law.expr", "windows.law.grammar", "windows.law.shown")
 AWS = ("boto3", "botocore")
 
 # What every file of a package may import beside the standard library and the package itself.
@@ -66,6 +66,7 @@ LIGHT = (
     "windows/law/spec.py",
     "windows/law/expr.py",
     "windows/law/grammar.py",
+    "windows/law/shown.py",
 )  # the configuration reads them, so the producer loads them
 CLIENTS = ("MongoClient", "boto3.client", "boto3.resource", "boto3.Session", "boto3.session.Session", "session.client")
 

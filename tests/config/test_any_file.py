@@ -7,6 +7,7 @@ from copy import deepcopy
 from datetime import UTC, date, datetime
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +40,29 @@ def test_any_change_to_a_good_file(changes: list[tuple[tuple[Any, ...], str, str
         build(data)
     except Misconfigured as error:
         assert all(": " in line and not line.startswith(":") for line in error.what.split("\n")), error.what
+
+
+HUGE = int("F" * 5_000, 16)  # Python writes no such number
+LONG = "x" * 5_000
+ENDLESS = [
+    HUGE, [HUGE], {"a": HUGE}, LONG, [LONG, LONG], {LONG: 1}, f"{LONG}.{LONG}", f"sum({LONG})", f"sum(a) {LONG}", f"{LONG}(",
+    f"-{LONG}", f"quantile(a, {LONG})", f"count({LONG})", f"{{{LONG}}}", f"{{a:{LONG}}}", f"a > {'9' * 1_900}", f"{LONG[:1_900]} +",
+    "9" * 5_000 + "d", {"x": {"$numberLong": HUGE}}, {"x": {"$in": [{"$oid": LONG}, {"$date": HUGE}]}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("place", places(GOOD)[1:], ids=lambda place: ".".join(map(str, place)))
+def test_a_value_without_end_makes_short_lines(place: tuple[Any, ...]) -> None:
+    wrong = 0
+    for leaf in ENDLESS:
+        data = deepcopy(GOOD)
+        change(data, place, "set", "", deepcopy(leaf))
+        try:
+            build(data)
+        except Misconfigured as error:
+            wrong += 1
+            assert all(": " in line and len(line) < 500 for line in error.what.split("\n")), error.what[:2_000]
+    assert wrong, "the number is wrong everywhere"
 
 
 def change(data: Any, path: tuple[Any, ...], how: str, name: str, leaf: Any) -> None:

@@ -276,10 +276,20 @@ HUGE = "0x" + "F" * 5_000  # Python writes no such number
         ('database = "d"', f'database = "d"\nmatch = {{ x = {{ "$gt" = {HUGE} }} }}\nupdates = {HUGE}'),
         ('database = "d"', f'database = "d"\noperations = [{HUGE}]'),
         ('name = "s"', f'name = "s"\nshards = [{{ a = {HUGE} }}]'),
+        ('name = "s"', f"name = {HUGE}"),
+        ('name = "w"', f"name = {HUGE}"),
     ],
 )
 def test_numbers_of_thousands_of_digits_are_lines_like_others(old: str, new: str) -> None:
     assert all(": " in line and len(line) < 300 for line in errors(SMALL.replace(old, new)))
+
+
+def test_a_number_that_no_reader_of_toml_reads_is_told_with_its_line() -> None:
+    said(SMALL.replace('name = "s"', f'name = "s"\nshards = {"9" * 5_000}'), "pipeline.toml", "thousands of digits", "(line 3)")
+
+
+def test_a_key_of_several_lines_is_still_one_line() -> None:
+    said(SMALL.replace('name = "s"', 'name = "s"\n"a\\nb: c" = 1'), "stream.a b: c", "unknown")
 
 
 def test_filters_that_bson_cannot_hold() -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from windows.law.grammar import Node, read
+from windows.law.shown import cut
 
 FieldKind = Literal["number", "flag", "value"]
 Get = Callable[[str, FieldKind], Any]  # a field's value as number (float), flag (bool) or value (hashable); None: missing
@@ -164,7 +165,7 @@ def _fits(value: Any, kind: FieldKind) -> bool:
 
 def _must(true: bool, node: Node, why: str) -> None:
     if not true:
-        raise ValueError(f"{node.text!r}: {why}")
+        raise ValueError(f"{cut(node.text)!r}: {why}")
 
 
 def _evaluate(tree: Tree, get: Get) -> Any:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from windows.law.shown import cut
+
 MAX_SOURCE = 2_000  # characters
 DEEPEST = 50  # levels of parentheses, signs and `not`
 CONSTANTS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
@@ -62,7 +64,7 @@ class _Reader:
         found = TOKEN.match(self.text, self.at)
         if found is None:
             rest = self.text[self.at :].strip()
-            raise ValueError(f"not an expression: {self.text!r}; {rest[:20]!r} is not understood")
+            raise ValueError(f"not an expression: {cut(self.text)!r}; {rest[:20]!r} is not understood")
         self.kind, self.token, self.begin = found.lastgroup or "", found[found.lastgroup or 0], found.start(found.lastgroup or 0)
         self.at = found.end()
         return token
@@ -81,8 +83,8 @@ class _Reader:
 
     def wrong(self, why: str) -> ValueError:
         """What is said of a text that breaks off, or goes on where it should not."""
-        where = f" before {self.token!r}" if self.token else " at the end"
-        return ValueError(f"not an expression: {self.text!r}; {why}{where}")
+        where = f" before {cut(self.token)!r}" if self.token else " at the end"
+        return ValueError(f"not an expression: {cut(self.text)!r}; {why}{where}")
 
     def node(self, begin: int, kind: str, value: Any = None, *parts: Node) -> Node:
         """A node made of the text from `begin` up to the token at hand."""
@@ -177,10 +179,12 @@ class _Reader:
         if name in CONSTANTS:
             return self.node(begin, "const", CONSTANTS[name])
         if name in KEYWORDS:
-            raise ValueError(f"not an expression: {self.text!r}; {name!r} cannot stand there; a field of that name is `{name}`")
+            raise ValueError(
+                f"not an expression: {cut(self.text)!r}; {name!r} cannot stand there; a field of that name is `{name}`"
+            )
         if self.takes("("):
             if name != "abs":
-                raise ValueError(f"{name!r}: the only function here is abs(x)")
+                raise ValueError(f"{cut(name)!r}: the only function here is abs(x)")
             part = self.inner(self.either)
             self.needs(")")
             return self.node(begin, "abs", None, part)
@@ -217,13 +221,15 @@ def path(text: str) -> str:
     """
     text = text.strip()
     if re.fullmatch(NAME, text) is None:
-        raise ValueError(f"{text!r} is no field; write a name or a dotted path, `backticks` around what is no plain name")
+        raise ValueError(f"{cut(text)!r} is no field; write a name or a dotted path, `backticks` around what is no plain name")
     parts = BETWEEN.split(text)
     for part in parts:
         if part.startswith("`") and ("." in part or "\0" in part):
-            raise ValueError(f"{part}: the name of a field that is read can hold no dot")
+            raise ValueError(f"{cut(part)}: the name of a field that is read can hold no dot")
         if part.isdecimal():
-            raise ValueError(f"{text!r}: no path goes into an array, as {part} would; a field of that name is `{part}`")
+            raise ValueError(
+                f"{cut(text)!r}: no path goes into an array, as {cut(part)} would; a field of that name is `{cut(part)}`"
+            )
     return ".".join(part.strip("`") for part in parts)
 
 
@@ -231,12 +237,14 @@ def number(text: str) -> float:
     """The double that a number's text means. Raises ValueError for a whole number that no double holds, or one too large."""
     value = float(text)
     if value == float("inf"):
-        raise ValueError(f"{text} is larger than any number here can be (about 1.8e308)")
+        raise ValueError(f"{cut(text)} is larger than any number here can be (about 1.8e308)")
     if value == 0.0:
         return value
     exact = Decimal(text)
     if exact == exact.to_integral_value() and Decimal(value) != exact:
-        raise ValueError(f"{text}: numbers are doubles, and none is this one; the nearest is {Decimal(value):f}")
+        raise ValueError(
+            f"{cut(text)}: numbers are doubles, and none is this one; the nearest is {cut(format(Decimal(value), 'f'))}"
+        )
     return value
 
 
@@ -244,5 +252,5 @@ def _text(token: str) -> str:
     try:
         text: str = ast.literal_eval(token)
     except (SyntaxError, ValueError):
-        raise ValueError(f"{token} is no text; a backslash stands before what it cannot stand before") from None
+        raise ValueError(f"{cut(token)} is no text; a backslash stands before what it cannot stand before") from None
     return text

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from windows.law.expr import Expr, FieldKind, merge_fields
+from windows.law.shown import cut
 
 MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 DAY = MS["d"]
@@ -179,7 +180,7 @@ def duration(text: str) -> int:
     """
     match = _DURATION.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is not a duration; write a whole number and ms, s, m, h or d, as in 500ms 3s 10m 1h 7d")
+        raise ValueError(f"{cut(text)!r} is not a duration; write a whole number and ms, s, m, h or d, as in 500ms 3s 10m 1h 7d")
     return int(match[1]) * MS[match[2]]
 
 
