@@ -117,7 +117,10 @@ def _bare(table: Table, t: Trigger, bare: bool) -> None:
 
 def _match(table: Table) -> dict[str, Any]:
     given = table.read("match", dict, {})
-    return {name: _filter(table, name, value, DEEPEST, top=True) for name, value in given.items()}
+    found = {name: _filter(table, name, value, DEEPEST, top=True) for name, value in given.items()}
+    if table.right("match") and (why := unheld(found)) is not None:
+        table.problem("match", why)
+    return found
 
 
 def _filter(table: Table, name: str, value: Any, levels: int, top: bool) -> Any:
@@ -148,6 +151,8 @@ def _single(table: Table, value: Any) -> Any:
         table.problem("match", f"holds {shown(value)}, and MongoDB's have 64 at most")
     elif not isinstance(value, (str, int, float, datetime)) or (isinstance(value, datetime) and value.tzinfo is None):
         table.problem("match", f"{value} is a local date or time; write a date with its time and zone")
+    elif isinstance(value, datetime) and unheld(value) is not None:
+        table.problem("match", f"{value} lies outside the years 1 to 9999 in UTC; write a date within them")
     return value
 
 

@@ -284,6 +284,21 @@ def test_numbers_of_thousands_of_digits_are_lines_like_others(old: str, new: str
     assert all(": " in line and len(line) < 300 for line in errors(SMALL.replace(old, new)))
 
 
+@pytest.mark.parametrize("date", ["0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-00:01"])
+@pytest.mark.parametrize(
+    "where", ["{}", '{{ "$in" = [{}] }}', '{{ "$elemMatch" = {{ b = {} }} }}', '{{ "$not" = {{ "$gt" = {} }} }}']
+)
+def test_dates_of_a_match_that_their_zone_puts_outside_all_years(date: str, where: str) -> None:
+    for match in (
+        f"match = {{ a = {where.format(date)} }}",
+        f'match = {{ "$or" = [{{ b = 1 }}, {{ a = {where.format(date)} }}] }}',
+    ):
+        said(
+            SMALL.replace('database = "d"', f'database = "d"\n{match}'), "trigger[0].match", "outside the years 1 to 9999", date[:4]
+        )
+    parse(SMALL.replace('database = "d"', 'database = "d"\nmatch = { a = 0001-01-01T00:00:00-23:00, b = 9999-12-31T23:59:59Z }'))
+
+
 def test_a_number_that_no_reader_of_toml_reads_is_told_with_its_line() -> None:
     said(SMALL.replace('name = "s"', f'name = "s"\nshards = {"9" * 5_000}'), "pipeline.toml", "thousands of digits", "(line 3)")
 
