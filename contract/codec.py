@@ -14,7 +14,16 @@ from contract.errors import Rejected
 from contract.event import VERSION, Event, Heartbeat, Message, Op
 from contract.values import to_json
 
-HALF = re.compile(rb"\\u[dD][89a-fA-F]")  # of a character that is written as two; where no JSON is read, the other one is missing
+# An escape, from left to right: a character that is written as two halves; one half, its other one missing and not merely cut off
+# with the end of the data; anything else, an escaped backslash before all.
+ESCAPE = re.compile(
+    rb"""\\(?:
+      u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}
+    | (?P<half>u[dD][89abAB][0-9a-fA-F]{2}(?!(?:\\(?:u(?:[dD](?:[c-fC-F][0-9a-fA-F]?)?)?)?)?\Z) | u[dD][c-fC-F][0-9a-fA-F]{2})
+    | .
+    )""",
+    re.VERBOSE | re.DOTALL,
+)
 Packed = msgspec.Raw  # the JSON of a document, serialised once for several routes
 
 
@@ -128,4 +137,9 @@ def _not_json(error: Exception, data: bytes) -> Rejected:
         return Rejected("json", "not UTF-8")
     if isinstance(error, RecursionError):
         return Rejected("json", "nested too deep")
-    return Rejected("json", "a text that is no Unicode" if HALF.search(data) else str(error))
+    return Rejected("json", "a text that is no Unicode" if _half(data) else str(error))
+
+
+def _half(data: bytes) -> bool:
+    """Whether half a character stands in it."""
+    return any(found["half"] for found in ESCAPE.finditer(data))

@@ -107,7 +107,8 @@ def _document(line: bytes) -> dict[str, Any]:
 
 
 def _lenient(line: bytes) -> Any:
-    """The JSON in a line that is JSON but for NaN, infinities or numbers too large for a float; None for any other line."""
+    """The JSON in a line that is JSON but for NaN, infinities or numbers too large for a float; None for any other line, and for
+    one that is no UTF-8: given bytes, json.loads would guess their encoding."""
     strange: list[str] = []
 
     def number(text: str) -> float:
@@ -121,7 +122,7 @@ def _lenient(line: bytes) -> Any:
         return float(text)
 
     try:
-        found = json.loads(line, parse_float=number, parse_constant=constant)
+        found = json.loads(line.decode(), parse_float=number, parse_constant=constant)
         json.dumps(found, ensure_ascii=False).encode()  # half a character is no text
     except (ValueError, RecursionError):
         return None

@@ -204,6 +204,8 @@ def read(text: str) -> Node:
     """The nodes of a text. Raises ValueError saying what is not understood."""
     if len(text) > MAX_SOURCE:
         raise ValueError(f"longer than {MAX_SOURCE} characters")
+    if not _is_unicode(text):
+        raise ValueError("holds half a character, which no text in MongoDB has")
     reader = _Reader(text.strip())
     if reader.kind == "end":
         raise ValueError("is empty; an expression must stand there")
@@ -253,4 +255,11 @@ def _text(token: str) -> str:
         text: str = ast.literal_eval(token)
     except (SyntaxError, ValueError):
         raise ValueError(f"{cut(token)} is no text; a backslash stands before what it cannot stand before") from None
+    if not _is_unicode(text):
+        raise ValueError(f"{cut(token)} holds half a character, which no text in MongoDB has; write it whole, as in \\U0001f600")
     return text
+
+
+def _is_unicode(text: str) -> bool:
+    """No half of a character stands alone in it."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)

@@ -152,6 +152,23 @@ def test_half_a_character_is_no_text(replay: Replay, name: str, more: str, half:
     assert only(folder)["n"] == 1
 
 
+@pytest.mark.parametrize(
+    "cut", [rb'{"k":"\ud83d\ude00","at":', rb'{"k":"\ud83d\ude', rb'{"k":"\ud83d', rb'{"k":"a","o":"\\ud800', rb'{"k":"\\\\ud']
+)
+def test_a_line_that_is_cut_off_is_told_as_that(replay: Replay, cut: bytes) -> None:
+    [letter] = rows(replay([cut, line()], HEAD + tumbling(n="count()")) / "dead_letters.jsonl")
+    assert (letter["reason"], letter["why"]) == ("json", "Input data was truncated")
+
+
+@pytest.mark.parametrize("number", ["1", "NaN", "1e999"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16", "utf-32-le", "utf-8-sig"])
+def test_a_line_that_is_no_plain_utf_8_is_refused_whatever_is_in_it(replay: Replay, encoding: str, number: str) -> None:
+    bad = f'{{"k":"a","at":0,"v":{number}}}'.encode(encoding)
+    folder = replay([line(), bad], HEAD + tumbling(n="count()"))
+    assert [letter["reason"] for letter in rows(folder / "dead_letters.jsonl")] == ["json"]
+    assert only(folder)["n"] == 1
+
+
 @pytest.mark.parametrize("cluster", ["17", '"eu-1"'])
 def test_a_document_that_only_looks_like_a_heartbeat_is_a_document(replay: Replay, cluster: str) -> None:
     looks = f'{{"kind":"heartbeat","v":1,"cluster":{cluster},"_id":1,"k":"a","at":0}}'.encode()

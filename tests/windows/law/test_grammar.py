@@ -89,3 +89,12 @@ def test_no_text_does_anything_but_parse_or_be_refused(text: str) -> None:
 def test_what_is_no_path(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         path(text)
+
+
+@pytest.mark.parametrize(
+    "text", ['a == "\\ud800"', 'a in ["x", "\\udfff"]', 'a == "\\ud83d\\ude00"', 'a == "\ud800"', "`\udc00` > 1"]
+)
+def test_half_a_character_is_no_text(text: str) -> None:
+    with pytest.raises(ValueError, match="half a character"):
+        parse(text)
+    assert parse('a == "\\U0001f600" or a == "\\\\ud800"').holds(lambda name, kind: "\\ud800")
