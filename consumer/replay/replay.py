@@ -2,8 +2,10 @@
 
     python -m consumer replay --config pipeline.toml --events FILE --out DIR [--trigger NAME] [--features]
 
-FILE is JSON lines: events and heartbeats as relayed, or bare documents of one trigger. At its end every window is closed. All the
-file is one shard. Everything written depends on the two files alone: two runs give the same bytes.
+FILE is JSON lines: events and heartbeats as relayed, or bare documents of one trigger. Which of both is never guessed where it is
+said: with --trigger, or where the configuration's stream is one of bare documents, all lines are documents, whatever they look
+like. Else the first line that is a JSON object decides. At the file's end every window is closed. All the file is one shard.
+Everything written depends on the two files alone: two runs give the same bytes.
 """
 
 from __future__ import annotations
@@ -32,6 +34,10 @@ from contract.times import EPOCH, date
 
 BATCH = 5_000  # records
 SHARD = "replay"
+TRIGGER = (
+    "all lines are bare documents of this trigger, whatever they look like; without it the first line that is a JSON object says "
+    "whether the file holds bare documents, or events as relayed"
+)
 
 
 class EventTimeStore(MemoryStore):
@@ -98,13 +104,17 @@ def _batches(raws: Iterable[Raw]) -> Iterator[list[Raw]]:
 def _bare_trigger(
     parser: argparse.ArgumentParser, spec: Pipeline, relayed_lines: bool | None, given: argparse.Namespace
 ) -> Trigger | None:
-    """Whose bare documents the lines are, None for events as relayed. Wrong arguments end the program."""
+    """Whose bare documents the lines are, None for events as relayed. Wrong arguments end the program. relayed_lines: what the
+    first line looks like, which counts only where nobody has said what the lines are."""
     name, events = given.trigger, given.events
+    told = f"--trigger {name}" if name is not None else 'stream.format = "document"' if spec.stream.format == "document" else None
     named = [t for t in spec.triggers if name in (None, t.name)]
     known = ", ".join(t.name for t in spec.triggers)
     if not named:
         parser.error(f"--trigger {name}: there is no such trigger; there is {known}")
-    if relayed_lines or (relayed_lines is None and len(named) > 1):
+    if told is not None and relayed_lines:
+        print(f"{events}: begins like events as relayed; by {told} all its lines are bare documents", file=sys.stderr)
+    if told is None and (relayed_lines or (relayed_lines is None and len(named) > 1)):
         return None
     if len(named) > 1:
         parser.error(f"the lines of {events} are bare documents: name their trigger with --trigger, one of {known}")
@@ -119,6 +129,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", type=Path, required=True, help="pipeline.toml")
     parser.add_argument("--events", type=Path, required=True, help="JSON lines: events as relayed, or bare documents")
     parser.add_argument("--out", type=Path, required=True, help="the folder that gets the views, made if it is missing")
-    parser.add_argument("--trigger", metavar="NAME", help="whose documents the lines are, where they are bare")
+    parser.add_argument("--trigger", metavar="NAME", help=TRIGGER)
     parser.add_argument("--features", action="store_true", help="write features.jsonl: the rolling values of each event")
     return parser

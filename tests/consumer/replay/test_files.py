@@ -82,6 +82,42 @@ def test_the_first_event_may_come_after_lines_that_are_nothing(replay: Replay) -
     assert health(replay([b"", b"{", beat(S), change(1, "pay", "card", "b", S, amount=2)], TOML))["counted"] == 1
 
 
+LOOKS = [  # a document that is a heartbeat to the letter, and one that has all that an event has
+    {"kind": "heartbeat", "v": 1, "cluster": 5},
+    {
+        "kind": "change",
+        "id": "1/k",
+        "trigger": "t",
+        "route": "k",
+        "op": "insert",
+        "cluster": 5,
+        "card": 1,
+        "shop": "x",
+        "at": 1_000,
+    },
+]
+
+
+@pytest.mark.parametrize("first", LOOKS, ids=["heartbeat", "event"])
+@pytest.mark.parametrize("said", ["--trigger", "format"])
+def test_lines_are_documents_where_that_is_said_whatever_the_first_looks_like(
+    replay: Replay, capsys: pytest.CaptureFixture[str], said: str, first: dict[str, object]
+) -> None:
+    bare = BARE.replace('name = "s"', 'name = "s"\nformat = "document"').replace('["card", "shop"]', '["card"]')
+    toml, more = (BARE, ["--trigger", "pay"]) if said == "--trigger" else (bare[: bare.rindex("[[windows]]")], [])
+    folder = replay([doc(**first), doc(card=1, shop="x", at=1_000)], toml, *more)
+    routes, good = (2 if said == "--trigger" else 1), 1 + ("at" in first)
+    assert (health(folder)["counted"], health(folder)["dead_letter"]) == (routes * good, routes * (2 - good))
+    assert "begins like events as relayed" in capsys.readouterr().err
+    assert [w["n"] for w in rows(folder / "minute.jsonl")] == [good]
+
+
+def test_where_nothing_is_said_the_first_line_decides(replay: Replay) -> None:
+    lines = [beat(S), change(1, "pay", "card", "b", S, amount=2), doc(card=1, shop="x", at=1_000)]
+    found = health(replay(lines))
+    assert (found["counted"], found["control"], found["dead_letter"]) == (1, 1, 1)
+
+
 def test_a_trigger_is_named_where_there_are_several(replay: Replay) -> None:
     lines = [doc(_id=n, cart="k", at=n * S, action="add", items=["sku"]) for n in (1, 20)]
     folder = replay(lines, TOML, "--trigger", "carts")
