@@ -46,13 +46,14 @@ def date(ms: int) -> datetime | DatetimeMS:
 def spelled(v: datetime | DatetimeMS) -> str:
     """A date for people, whatever its year: a datetime's own years as they are, others by the calendar's cycle of 400 years.
 
-    >>> spelled(date(8_640_000_000_000_000)), spelled(date(0))
-    ('275760-09-13 00:00:00', '1970-01-01 00:00:00')
+    >>> spelled(date(8_640_000_000_000_000)), spelled(date(0)), spelled(date(MIN_MS))
+    ('275760-09-13 00:00:00', '1970-01-01 00:00:00', '0001-01-01 00:00:00')
     """
     cycles, rest = divmod(date_ms(v), CYCLE)
     near = EPOCH + timedelta(milliseconds=rest)
     ms = f".{near.microsecond // 1000:03d}" if near.microsecond else ""
-    return f"{near.year + 400 * cycles}-{near:%m-%d %H:%M:%S}{ms}"
+    year = near.year + 400 * cycles
+    return f"{year:0{4 if year >= 0 else 5}}-{near:%m-%d %H:%M:%S}{ms}"
 
 
 def date_ms(v: datetime | DatetimeMS) -> int:

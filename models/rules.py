@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from math import isfinite, prod
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from math import prod
 from typing import Any
+from uuid import UUID
 
 from config.reasons import parts
 from config.specs import Fraud, Rule
-from contract.times import DATES, spelled
+from contract.times import date, spelled
+from contract.values import value
 from contract.views import Reason
 from models.features import Named
+from windows.law.shown import cut
+
+LONGEST = 400  # characters of one value in a reason; the largest double has 309 digits
+LEAST, SHORT = Decimal("0.1"), Decimal(10**15)  # from here to there a number is written out
+SAID: Mapping[str, Callable[[Any], str]] = {  # by the letters of contract.values.value
+    "b": lambda flag: "true" if flag else "false",
+    "d": lambda ms: spelled(date(ms)),
+    "f": str,
+    "j": lambda text: cut(text, LONGEST),
+    "o": str,
+    "u": lambda digits: str(UUID(hex=digits)),
+}
 
 
 def fired(rules: Sequence[Rule], named: Named) -> list[Reason]:
@@ -42,35 +57,38 @@ def reason(template: str, named: Named) -> str:
     return "".join(said)
 
 
-def formatted(value: Any, spec: str) -> str:
-    """A value by its format; as `readable` gives it where there is no format, or none that fits the value."""
-    if spec and value is not None and not isinstance(value, DATES):  # whose formats are not these
+def formatted(given: Any, spec: str) -> str:
+    """A value by its format; as `readable` gives it where there is no format, none that fits the value, or none of that length."""
+    plain = given.to_decimal() if hasattr(given, "to_decimal") else given
+    if spec and isinstance(plain, (int, float, Decimal, str)) and not isinstance(plain, bool):  # others have none, or not these
         try:
-            return format(value.to_decimal() if hasattr(value, "to_decimal") else value, spec)
-        except (TypeError, ValueError, OverflowError):
-            return readable(value)
-    return readable(value)
+            said = format(plain, spec)
+        except (ValueError, OverflowError):
+            return readable(given)
+        return said if len(said) <= LONGEST else readable(given)
+    return readable(given)
 
 
-def readable(value: Any) -> str:
-    """A value for people: whole numbers without decimals, others with two, small ones with three digits that count.
+def readable(given: Any) -> str:
+    """A value for people: whole numbers without decimals, others with two, small ones with three digits that count; documents,
+    arrays and what else is no scalar as JSON.
 
-    >>> readable(3.0), readable(1234.5678), readable(0.012345), readable(None), readable(True)
-    ('3', '1,234.57', '0.0123', 'unknown', 'true')
+    >>> readable(3.0), readable(1234.5678), readable(0.012345), readable(None), readable(True), readable(["a", True])
+    ('3', '1,234.57', '0.0123', 'unknown', 'true', '["a",true]')
     """
-    if value is None:
-        return "unknown"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int) and abs(value) >= 1 << 64:
+    if type(given) is int and abs(given) >= 1 << 64:
         return "a number beyond all counting"
-    if isinstance(value, DATES):
-        return spelled(value)
-    if not isinstance(value, (int, float)) or not isfinite(value):
-        return str(value)
-    if value == int(value) and abs(value) < 1e15:
-        return f"{int(value):,}"
-    return f"{value:,.2f}" if 0.1 <= abs(value) < 1e15 else f"{value:.3g}"
+    plain = value(given)
+    if plain is None:
+        return "unknown"
+    if isinstance(plain, tuple):
+        return SAID[plain[0]](plain[1])
+    if not isinstance(plain, (int, float, Decimal)):
+        return str(plain)
+    size: Any = abs(plain)
+    if size < SHORT and plain == int(plain):
+        return f"{int(plain):,}"
+    return f"{plain:,.2f}" if LEAST <= size < SHORT else f"{plain:.3g}"
 
 
 def version(fraud: Fraud) -> str:

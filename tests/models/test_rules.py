@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from bson import Int64
+from bson import Binary, Decimal128, Int64, MinKey, ObjectId
 
 from config.specs import Fraud, Rule
-from contract.times import date
+from contract.times import MIN_MS, date
 from models.base import Happening
 from models.features import Named, by_row
 from models.fraud import RuleScorer
@@ -97,6 +99,30 @@ def test_a_rule_that_reads_what_is_unknown_does_not_fire(when: str) -> None:
 def test_reasons_are_for_people(template: str, text: str) -> None:
     document = {"amount": 50.0, "shop": "s1", "ok": True, "share": 0.01234, "big": Int64(7), "huge": 1e20}
     assert reason(template, Named(document, FEATURES)) == text
+
+
+ID = uuid.UUID("00112233-4455-6677-8899-aabbccddeeff")
+VALUES: list[tuple[Any, str, str]] = [
+    (Decimal128("1234.5678"), "", "1,234.57"), (Decimal128("1234.5678"), ":.2f", "1234.57"), (Decimal128("0.012345"), "", "0.0123"),
+    (Decimal128("3.00"), "", "3"), (Decimal128("12345678901234567890.567"), ":,.2f", "12,345,678,901,234,567,890.57"),
+    (Decimal128("NaN"), ":.2f", "NaN"), (Decimal128("-Infinity"), "", "-inf"), (Decimal128("sNaN"), "", "nan"),
+    (Decimal128("1E+6144"), ":.2f", "1.00e+6144"), (Decimal128("1E-6176"), "", "1e-6176"), (Decimal128("7"), ":d", "7"),
+    (True, "", "true"), (True, ":.2f", "true"), (False, ":d", "false"), (True, ":>6", "true"),
+    ({"b": 1, "a": [1.5, None, True]}, "", '{"b":1,"a":[1.5,null,true]}'), ({"b": 1}, ":.2f", '{"b":1}'), ([], ":>9", "[]"),
+    (["ü", Int64(5), date(0)], "", '["ü",5,{"$date":"1970-01-01T00:00:00Z"}]'), ([float("nan")], "", '[{"$numberDouble":"NaN"}]'),
+    ([Decimal128("2.5")], "", '[{"$numberDecimal":"2.5"}]'), ([1] * 1_000, "", "[" + "1," * 199 + "…"),
+    (b"\x00", ":.2f", '{"$binary":{"base64":"AA==","subType":"00"}}'), (Binary.from_uuid(ID), "", str(ID)),
+    (ObjectId("64b64b64b64b64b64b64b64b"), ":.2f", "64b64b64b64b64b64b64b64b"), (MinKey(), "", '{"$minKey":1}'),
+    (date(MIN_MS), "", "0001-01-01 00:00:00"), (date(MIN_MS), ":.2f", "0001-01-01 00:00:00"),
+    (datetime(987, 6, 5, tzinfo=UTC), ":>40", "0987-06-05 00:00:00"), (date(MIN_MS - 1), "", "0000-12-31 23:59:59.999"),
+    (date(MIN_MS - 86_400_000 * 366 - 1), "", "-0001-12-31 23:59:59.999"),
+    (1e308, ":.0f", format(1e308, ".0f")), ("ab", ":>4", "  ab"), ("ab", ":.2f", "ab"), (0.1, "", "0.10"), (-0.25, "", "-0.25"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "spec", "text"), VALUES)
+def test_a_reason_shows_a_value_of_any_type(value: Any, spec: str, text: str) -> None:
+    assert reason(f"is {{x{spec}}}.", Named({"x": value}, {})) == f"is {text}."
 
 
 def test_a_version_changes_with_the_rules() -> None:
