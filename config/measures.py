@@ -6,10 +6,11 @@ import re
 
 from config.table import close_to
 from windows.law.expr import Expr, parse
-from windows.law.grammar import path
+from windows.law.grammar import NUMBER, path
 from windows.law.shown import cut
 from windows.law.spec import NUMERIC, VALUED, Measure
 
+Q = re.compile(rf"[+-]?{NUMBER}")
 FUNCTIONS = frozenset({"count", "share"}) | NUMERIC | VALUED
 
 
@@ -56,10 +57,13 @@ def _parts(text: str) -> tuple[str, str, str]:
 
 def _closing(rest: str) -> int | None:
     """Where the parenthesis that was opened before `rest` closes."""
-    depth, quote = 1, ""
+    depth, quote, escaped = 1, "", False
     for i, letter in enumerate(rest):
-        if quote:
+        if escaped:
+            escaped = False
+        elif quote:
             quote = "" if letter == quote else quote
+            escaped = letter == "\\" and quote in ("'", '"')  # between backticks a backslash is a letter
         elif letter in "\"'`":
             quote = letter
         elif letter in "()":
@@ -71,10 +75,7 @@ def _closing(rest: str) -> int | None:
 
 def _quantile(inner: str) -> tuple[str, float]:
     field, comma, text = inner.rpartition(",")
-    try:
-        q = float(text)
-    except ValueError:
-        q = -1.0
+    q = float(text) if Q.fullmatch(text.strip()) else -1.0
     if not comma or not 0 <= q <= 1:
         raise ValueError(
             f'quantile needs a field and a number from 0 to 1, as in quantile(amount, 0.9); "{cut(inner)}" is not that'

@@ -13,7 +13,7 @@ from bson import Binary, DatetimeMS, Decimal128, ObjectId, Regex, encode, json_u
 from bson.errors import BSONError
 
 from contract.errors import Rejected
-from contract.times import date, date_ms, time_ms
+from contract.times import NUMBERS, date, date_ms, is_numeral, time_ms
 
 INT64 = 1 << 63
 MAX_DEPTH = 100  # MongoDB holds no deeper nesting
@@ -119,6 +119,8 @@ def _tagged(tag: str, v: dict[str, Any]) -> Any:
             return _date(v)
         if tag == "$oid" and len(v) == 1:
             return ObjectId(v[tag])
+        if tag in NUMBERS and type(v[tag]) is not int and not is_numeral(tag, v[tag]):
+            raise ValueError("malformed")
         result = json_util.object_hook(v, OPTIONS)
     except (ValueError, TypeError, KeyError, ArithmeticError, AttributeError, BSONError, Rejected):
         raise Rejected("type", f"malformed Extended JSON: {tag}") from None
@@ -155,7 +157,10 @@ def _date(v: dict[str, Any]) -> datetime | DatetimeMS:
     """{"$date": ISO text, ms or {"$numberLong": ms}}; unlike an event time it may lie in any year."""
     inner = v["$date"]
     if isinstance(inner, dict) and len(v) == len(inner) == 1:
-        return date(int(inner["$numberLong"]))
+        ms = inner["$numberLong"]
+        if type(ms) is not int and not is_numeral("$numberLong", ms):
+            raise ValueError("malformed")
+        return date(int(ms))
     ms = date_ms(inner) if isinstance(inner, (datetime, DatetimeMS)) else inner
     ms = time_ms(ms) if isinstance(ms, str) else ms
     if len(v) != 1 or not isinstance(ms, (int, float)) or isinstance(ms, bool):

@@ -20,6 +20,8 @@ DATES = (datetime, DatetimeMS)  # the types of dates
 MILLISECOND = timedelta(milliseconds=1)
 CYCLE = 146_097 * 86_400_000  # ms of 400 years
 NUMBERS = ("$numberDecimal", "$numberLong", "$numberInt", "$numberDouble")
+WHOLE = re.compile(r"[+-]?[0-9]+")  # Python's own readers take underscores, spaces and the digits of all scripts
+NUMERAL = re.compile(r"[+-]?((([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?)|inf(inity)?|s?nan[0-9]*)", re.IGNORECASE | re.ASCII)
 
 
 def time_ms(v: Any) -> int | None:
@@ -36,6 +38,16 @@ def time_ms(v: Any) -> int | None:
     if ms is not None and not MIN_MS <= ms <= MAX_MS:
         raise Rejected("time", "a time outside the years 1 to 9999")
     return ms
+
+
+def is_numeral(tag: str, text: object) -> bool:
+    """Whether a text is a number as Extended JSON writes one under that tag of NUMBERS.
+
+    >>> is_numeral("$numberDouble", "-1.5E+3"), is_numeral("$numberLong", "1_000"), is_numeral("$numberInt", "1.5")
+    (True, False, False)
+    """
+    pattern = WHOLE if tag in ("$numberLong", "$numberInt") else NUMERAL
+    return isinstance(text, str) and pattern.fullmatch(text) is not None
 
 
 def date(ms: int) -> datetime | DatetimeMS:
@@ -97,9 +109,11 @@ def _tagged_time(v: dict[str, Any], depth: int) -> int | None:
         return _time(inner, depth + 1)
     if tag == "$undefined":
         return None
-    if tag in NUMBERS and isinstance(inner, str):
+    if tag in NUMBERS:
         try:
-            return int(Decimal(inner) // 1)
+            if is_numeral(tag, inner):
+                return int(Decimal(inner) // 1)
         except (ArithmeticError, ValueError):
-            raise Rejected("time", "malformed Extended JSON where a time must be") from None
+            pass
+        raise Rejected("time", "malformed Extended JSON where a time must be")
     raise Rejected("time", "a document where a time must be")

@@ -17,7 +17,7 @@ from bson import Binary, DatetimeMS, Decimal128, Int64, ObjectId
 
 from contract.errors import Rejected
 from contract.extjson import INT64, TAGS, bson_value, id_value, to_json
-from contract.times import NUMBERS, date, date_ms, time_ms
+from contract.times import NUMBERS, date, date_ms, is_numeral, time_ms
 
 __all__ = ["bson_value", "date", "flag", "get", "id_value", "number", "original", "time_ms", "to_json", "value"]
 UUID_SUBTYPE = 4
@@ -53,7 +53,7 @@ def number(v: Any) -> float | None:
     if kind is dict and len(v) == 1:
         [(tag, inner)] = v.items()
         if tag in NUMBERS:
-            return _to_float(inner if isinstance(inner, str) else None)
+            return _to_float(inner if is_numeral(tag, inner) else None)
     if kind in (Int64, Decimal128):
         return _to_float(str(v))
     if _untagged(v) is None:  # {"$undefined": true}

@@ -104,6 +104,24 @@ def test_a_match_holds_bson_types() -> None:
     assert trigger.match == {"a": {"$ne": "x"}, "at": {"$gte": day}, "b": day, "$or": either}
 
 
+@pytest.mark.parametrize(
+    ("measure", "field", "holds"),
+    [
+        (r"""share(x == "\")")""", "x", '")'), (r"""share(x == '\\')""", "x", "\\"), (r"""count() if x == ")\\" """, "x", ")\\"),
+        (r"""share(`a\` == ")")""", "a\\", ")"),
+    ],
+)  # fmt: skip
+def test_a_parenthesis_within_a_text_closes_nothing(measure: str, field: str, holds: str) -> None:
+    [found] = parse(SMALL.replace('n = "count()"', f"n = '''{measure}'''")).windows[0].measures
+    expr = found.expr or found.where
+    assert expr is not None and expr.holds(lambda path, kind: {field: holds}[path])
+
+
+def test_a_quantile_in_all_its_spellings() -> None:
+    for text, q in (("0.25", 0.25), (" .5 ", 0.5), ("1", 1.0), ("25e-2", 0.25)):
+        assert parse(SMALL.replace("count()", f"quantile(a, {text})")).windows[0].measures[0].q == q
+
+
 def test_the_file_of_the_repository_is_right() -> None:
     pipeline = load(ROOT / "pipeline.toml")
     assert isinstance(pipeline, Pipeline)

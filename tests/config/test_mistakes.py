@@ -190,6 +190,9 @@ def test_kinds_that_cannot_be(text: str, path: str, word: str) -> None:
         ("share(a + 1)", "condition"),
         ("quantile(a)", "from 0 to 1"), ("quantile(a, 1.5)", "from 0 to 1"), ("quantile(a, -0.1)", "from 0 to 1"),
         ("quantile(a, x)", "from 0 to 1"), ("quantile(a, nan)", "from 0 to 1"), ("quantile(, 0.5)", "takes one field"),
+        ("quantile(a, 0_5)", "from 0 to 1"), ("quantile(a, 0.\u0665)", "from 0 to 1"), ("quantile(a, infinity)", "from 0 to 1"),
+        ("count() if b == \u0663", "not understood"), ("count() if b == 1\u0663", "not understood"),
+        ("count() if b == 1_000", "not understood"),
     ],
 )  # fmt: skip
 def test_measures_that_cannot_be(measure: str, word: str) -> None:

@@ -25,6 +25,13 @@ OID = ObjectId("65a1b2c3d4e5f60718293a4b")
 UUID = uuid.UUID("00112233-4455-6677-8899-aabbccddeeff")
 CANONICAL = json_util.JSONOptions(json_mode=json_util.JSONMode.CANONICAL)
 
+FOREIGN = [  # numbers to Python, and to nobody else
+    ("$numberLong", "1_000"), ("$numberLong", " 12 "), ("$numberLong", "\u0661\u0662"), ("$numberInt", "1\n"),
+    ("$numberLong", "1.5"), ("$numberDouble", "1_0.5"), ("$numberDouble", "\t1e3"), ("$numberDouble", "\uff11"),
+    ("$numberDecimal", "1_0"), ("$numberInt", ""), ("$numberDecimal", " 1"), ("$numberDecimal", "\u0665.5"),
+    ("$numberDouble", "\u0131nf"), ("$numberDouble", "0x10"),
+]  # fmt: skip
+
 
 def rejected(read: Any, v: Any) -> str:
     with pytest.raises(Rejected) as caught:
@@ -53,11 +60,28 @@ def test_numbers(v: Any, is_: float | None) -> None:
         (math.nan, "not_finite"), (math.inf, "not_finite"), ({"$numberDouble": "NaN"}, "not_finite"), (10**400, "not_finite"),
         ({"$numberDouble": "-Infinity"}, "not_finite"), (Decimal128("NaN"), "not_finite"), (Decimal128("1E+6000"), "not_finite"),
         (True, "type"), ("5", "type"), ([5], "type"), ({}, "type"), ({"a": 1}, "type"), ({"$date": 5}, "type"), (OID, "type"),
+        *(({tag: text}, "type") for tag, text in FOREIGN),
         ({"$numberLong": 5}, "type"), ({"$numberDecimal": "five"}, "type"), (datetime(2024, 1, 1), "type"),
     ],
 )  # fmt: skip
 def test_no_numbers(v: Any, reason: str) -> None:
     assert rejected(number, v) == reason
+
+
+@pytest.mark.parametrize(
+    ("tag", "text", "is_"),
+    [
+        ("$numberLong", "+5", 5.0), ("$numberInt", "007", 7.0), ("$numberDouble", "-1.E+2", -100.0), ("$numberDouble", ".5", 0.5),
+        ("$numberDecimal", "1E+3", 1000.0), ("$numberDouble", "5e-1", 0.5),
+    ],
+)  # fmt: skip
+def test_numbers_in_all_their_spellings(tag: str, text: str, is_: float) -> None:
+    assert number({tag: text}) == is_ == float(original(value({tag: text})) if tag != "$numberDecimal" else str(value({tag: text})))
+
+
+@pytest.mark.parametrize(("tag", "text"), FOREIGN)
+def test_a_key_is_no_number_that_only_python_reads(tag: str, text: str) -> None:
+    assert rejected(typed, {tag: text}) == "key"
 
 
 def test_flags() -> None:
@@ -155,6 +179,8 @@ def test_bson_comes_back_from_json(v: Any) -> None:
     "v",
     [{"$oid": "zz"}, {"$date": "soon"}, {"$date": None}, {"$date": True}, {"$numberLong": "x"}, {"$uuid": 5},
     {"$binary": {"base64": 5}},
+     *({tag: text} for tag, text in FOREIGN), {"$date": {"$numberLong": "1_0"}}, {"$date": {"$numberLong": 1.5}},
+     {"$numberLong": 1.5},
      {"$timestamp": 5}, {"$oid": 5, "x": 1}, {"$date": {"$numberLong": "x"}}, {"$numberDecimal": 5}, {"$oid": "order-17"}],
 )  # fmt: skip
 def test_what_only_looks_like_extended_json_is_a_document(v: Any) -> None:
@@ -260,6 +286,7 @@ def test_every_other_text_is_no_time(text: str) -> None:
     ["", "yesterday", "1700000000", "2024-13-01", "2023-02-29", True, False, [], {}, {"a": 1}, OID, {"$oid": str(OID)},
     math.nan, math.inf,
      MAX_MS + 1, MIN_MS - 1, DatetimeMS(MAX_MS + 1), {"$date": {"$date": {"$date": 5}}}, {"$date": True}, {"$numberLong": "x"},
+     *({tag: text} for tag, text in FOREIGN), {"$date": {"$numberLong": "1_0"}}, {"$numberDecimal": "1E+400"},
      "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00", 10**30, {"$numberDecimal": "NaN"}, Decimal128("5"), b"2024"],
 )  # fmt: skip
 def test_no_times(v: Any) -> None:

@@ -26,7 +26,8 @@ BOTH = "\n[[windows]]\nname = 'both'\ntrigger = 'stock'\nkey = 'sku'\nrolling = 
 RETRACTS = parse(TOML.replace('settle = "2s"', 'settle = "2s"\nout_of_order = "1s"') + BOTH)
 VALUES: list[Any] = [
     1, 2.5, -0.0, "x", "5", 5, True, None, "ü\\\"", {"$numberLong": "7"}, {"$numberDouble": "NaN"}, {"$numberDecimal": "2.50"},
-    {"$date": "1970-01-01T00:00:05Z"}, {"$oid": "64b64b64b64b64b64b64b64b"}, {"$oid": "no"}, [1], {"a": 1}, 10**400, 1 << 70,
+    {"$date": "1970-01-01T00:00:05Z"}, {"$oid": "64b64b64b64b64b64b64b64b"}, {"$oid": "no"}, [1], {"a": 1}, {"$numberLong": "1_0"},
+    {"$numberDouble": " 1"}, {"$numberInt": "\u0661"}, 10**400, 1 << 70,
 ]  # fmt: skip
 TIMES = [0, S, 2 * S, 5_000 * S, None, -62_135_596_800_001, 253_402_300_800_000]
 TRIGGERS = [("pay", "card"), ("pay", "shop"), ("carts", "cart"), ("stock", "sku"), ("pay", "nothing"), ("nobody", "card")]
