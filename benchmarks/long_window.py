@@ -69,7 +69,7 @@ def cost(spec: WindowSet, size: int) -> tuple[float, float]:
 
 def main(arguments: list[str]) -> None:
     """Measures and prints the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.long_window", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.long_window", description=__doc__, allow_abbrev=False)
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="events that the window holds")
     parser.add_argument("--only", default="", help="only lines whose name has this text")
     asked = parser.parse_args(arguments)

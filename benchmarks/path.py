@@ -412,7 +412,7 @@ def table(events: int) -> list[Line]:
 
 def main() -> int:
     """The table."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--events", type=int, default=60_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="")

@@ -79,7 +79,7 @@ def measured(line: Line, bench: Bench) -> Measured | str:
 
 def main(arguments: list[str]) -> int:
     """Measures, writes, and says whether all lines are met."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__, allow_abbrev=False)
     parser.add_argument("--peers", action="store_true", help="also Flink and Bytewax, in .venv-peers (made when it is due)")
     parser.add_argument("--only", default="", help="only lines whose name has this text; results.md stays as it is")
     parser.add_argument("--scale", type=float, default=1.0, help="part of the workload; results.md stays as it is")

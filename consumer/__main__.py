@@ -50,7 +50,7 @@ def supervise(argv: Sequence[str]) -> int:
     from edge import aws, logs
     from edge.mongo import connect
 
-    parser = argparse.ArgumentParser(usage=USAGE)
+    parser = argparse.ArgumentParser(usage=USAGE, allow_abbrev=False)
     parser.add_argument("--config", type=Path, help="the configuration (default: EDDY_CONFIG, else pipeline.toml)")
     parser.add_argument("--slot", type=int, default=0, help="which of several consumers on this machine (default 0)")
     given = parser.parse_args(argv)

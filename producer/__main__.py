@@ -34,7 +34,9 @@ log = structlog.get_logger("producer")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run; the exit status."""
     logs.configure()
-    parser = argparse.ArgumentParser(prog="python -m producer", description="Relays MongoDB changes into Kinesis.")
+    parser = argparse.ArgumentParser(
+        prog="python -m producer", description="Relays MongoDB changes into Kinesis.", allow_abbrev=False
+    )
     parser.add_argument("--config", type=Path, help="the pipeline (default: EDDY_CONFIG, else pipeline.toml)")
     given = parser.parse_args(argv)
     stop = threading.Event()

@@ -12,6 +12,7 @@ from pymongo.database import Database
 from config.specs import Pipeline
 from config.table import close_to
 from contract.errors import Misconfigured
+from windows.law.shown import cut
 from windows.law.spec import Rolling, WindowSet
 
 Doc = dict[str, Any]
@@ -93,7 +94,7 @@ class Reader:
         for spec in self._pipeline.windows:
             if spec.name == name:
                 return spec
-        raise Misconfigured(f'there is no window set "{name}"{close_to(name, (s.name for s in self._pipeline.windows))}')
+        raise Misconfigured(f'there is no window set "{cut(name)}"{close_to(name, (s.name for s in self._pipeline.windows))}')
 
     def _fraud_view(self) -> str:
         if self._pipeline.fraud is None:

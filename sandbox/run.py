@@ -63,9 +63,13 @@ def mistakes(command: Sequence[str], environment: Mapping[str, str]) -> list[str
 
 
 def config_of(command: Sequence[str], environment: Mapping[str, str]) -> str:
-    """The configuration that a command will read."""
-    named = command[command.index("--config") + 1] if "--config" in command[:-1] else None
-    named = named or next((word.partition("=")[2] for word in command if word.startswith("--config=")), None)
+    """The configuration that a command will read: of several the last, as argparse has it."""
+    named = ""
+    for word, following in zip(command, [*command[1:], ""], strict=True):
+        if word == "--config":
+            named = following
+        elif word.startswith("--config="):
+            named = word.partition("=")[2]
     return named or environment.get("EDDY_CONFIG") or CONFIG
 
 

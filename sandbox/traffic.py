@@ -33,7 +33,9 @@ SAY_EVERY = 5.0
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m sandbox traffic", description="a seeded web shop that writes into MongoDB")
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox traffic", description="a seeded web shop that writes into MongoDB", allow_abbrev=False
+    )
     parser.add_argument("--rate", type=float, default=50.0, help="documents a second (default 50)")
     parser.add_argument("--seed", type=int, default=7, help="the same seed gives the same shop (default 7)")
     parser.add_argument("--seconds", type=float, default=0.0, help="stop after that time (default: at Ctrl-C)")

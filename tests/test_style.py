@@ -46,6 +46,17 @@ def test_examples_run(module: str) -> None:
     assert not result.failed
 
 
+def test_no_command_guesses_an_option_from_its_beginning() -> None:
+    calls = [
+        (path.relative_to(ROOT), call)
+        for path in files(*ALL)
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).rsplit(".", 1)[-1] in ("ArgumentParser", "add_parser")
+    ]
+    guessing = [f"{path}:{call.lineno}" for path, call in calls if "allow_abbrev=False" not in map(ast.unparse, call.keywords)]
+    assert len(calls) > 10 and guessing == []
+
+
 def tool(*command: str) -> None:
     done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

@@ -125,7 +125,9 @@ def _bare_trigger(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m consumer replay", description="The same pipeline on a file of events.")
+    parser = argparse.ArgumentParser(
+        prog="python -m consumer replay", description="The same pipeline on a file of events.", allow_abbrev=False
+    )
     parser.add_argument("--config", type=Path, required=True, help="pipeline.toml")
     parser.add_argument("--events", type=Path, required=True, help="JSON lines: events as relayed, or bare documents")
     parser.add_argument("--out", type=Path, required=True, help="the folder that gets the views, made if it is missing")

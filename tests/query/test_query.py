@@ -181,7 +181,16 @@ def test_health(run: Run) -> None:
     [
         (("window", "card_spent"), 'did you mean "card_spend"?'),
         (("window", "card_spend", "--from", "soon"), '"soon" is no time'),
+        (("window", "card_spend" * 500), "there is no window set"),
+        (("risks", "--since", "9" * 5_000), '9…" is no time'),
+        (("risks", "--since", "\u0661" * 9), "is no time"),
+        (("window", "card_spend", "--to", "9" * 20), "is no time"),
         (("card", '{"$oid": "x"}'), "malformed"),
+        (("card", '{"$numberLong": "9223372036854775808"}'), "no value of BSON"),
+        (("cart", "[" * 100_000), "nested too deeply"),
+        (("card", "[" * 200 + "]" * 200), "nested deeper"),
+        (("card", "a\udcff"), r"a\udcff: no value of BSON"),  # bytes of a terminal that are no UTF-8
+        (("window", "card_spend", "--key", '"\\ud800"'), "no value of BSON"),
         (("risks", "--config", "nowhere.toml"), "nowhere.toml: there is no such file"),
     ],
 )
@@ -189,6 +198,35 @@ def test_what_cannot_be_answered(run: Run, argv: tuple[str, ...], says: str) -> 
     status, out, err = run(*argv)
     assert (status, out) == (78, "")
     assert says in err
+    assert len(err.splitlines()) == 1 and len(err) < 300
+
+
+@pytest.mark.parametrize(
+    "key", ["9" * 5_000, "1e999", "NaN", "[1]", "null", '{"$regex": "c"}', "0" * 23, "", " ", "1_000", "\u0661"]
+)
+def test_a_key_may_be_anything(run: Run, key: str) -> None:
+    assert run("card", key) == (0, "nothing is known of this card\n", "")
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "5" * 5_000, "9" * 20, "1_0", "\u0661", "x"])
+def test_a_limit_that_is_none(run: Run, capsys: pytest.CaptureFixture[str], limit: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("risks", "--limit=" + limit)
+    assert ended.value.code == 2
+    assert "is no whole number from 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [("risks", "--sinc", "1h"), ("risks", "--lim", "2"), ("window", "card_spend", "--k", "c1")])
+def test_an_option_is_written_out(run: Run, capsys: pytest.CaptureFixture[str], argv: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(*argv)
+    assert ended.value.code == 2
+    assert "unrecognized arguments" in capsys.readouterr().err
+
+
+def test_the_last_configuration_counts(run: Run, tmp_path: Path) -> None:
+    given = ("--config", "nowhere.toml", "--config", str(tmp_path / "pipeline.toml"))
+    assert ids(lines(run, "risks", "--limit", "1", *given)) == [1]
 
 
 def test_a_pipeline_without_fraud_says_so(run: Run, tmp_path: Path) -> None:

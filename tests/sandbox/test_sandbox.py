@@ -15,7 +15,7 @@ from pymongo import MongoClient
 
 from sandbox import stack, state
 from sandbox.processes import Known, find, known
-from sandbox.run import has_aws, name_of
+from sandbox.run import config_of, has_aws, name_of
 
 ROOT = Path(__file__).parents[2]
 SHOW = "import json, os; print(json.dumps(dict(os.environ)))"
@@ -169,3 +169,14 @@ def test_clean_forgets_everything(home: Path) -> None:
     stack.up(home, leashed=True)
     stack.clean(home)
     assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("", "env.toml"), ("--config a", "a"), ("--config=a", "a"), ("--config a --config b", "b"), ("--config=a --config b", "b"),
+        ("--config a --slot 1 --config=b", "b"), ("--config b --config=", "env.toml"), ("--config", "env.toml"),
+    ],
+)  # fmt: skip
+def test_the_configuration_of_a_command_is_the_last_that_it_names(words: str, named: str) -> None:
+    assert config_of(["python", "-m", "consumer", *words.split()], {"EDDY_CONFIG": "env.toml"}) == named

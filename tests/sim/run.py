@@ -69,7 +69,7 @@ def main() -> int:
     if os.environ.get("PYTHONHASHSEED") != "0":
         os.execve(sys.executable, [sys.executable, "-m", "tests.sim.run", *sys.argv[1:]], {**os.environ, "PYTHONHASHSEED": "0"})
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    parser = argparse.ArgumentParser(prog="python -m tests.sim.run", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.sim.run", description=__doc__, allow_abbrev=False)
     parser.add_argument("seed", type=int, nargs="?")
     parser.add_argument("--seeds", help="first-last, the last one left out")
     given = parser.parse_args()
