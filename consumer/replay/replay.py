@@ -35,8 +35,8 @@ from contract.times import EPOCH, date
 BATCH = 5_000  # records
 SHARD = "replay"
 TRIGGER = (
-    "all lines are bare documents of this trigger, whatever they look like; without it the first line that is a JSON object says "
-    "whether the file holds bare documents, or events as relayed"
+    "all lines are bare documents of this trigger, whatever they look like; without it, and where stream.format is not "
+    '"document", the first line that is a JSON object says whether the file holds bare documents, or events as relayed'
 )
 
 
