@@ -280,7 +280,7 @@ class Life:
         keys, up_to = self._dues.page(watermark)
         if keys:
             self._load(keys)
-            self._snapshots.touch(self._pipeline.book.moved_on(keys))
+            self._snapshots.touch(self._pipeline.book.moved_on(keys, watermark))
         return up_to
 
     def _load(self, keys: Collection[Key]) -> None:
@@ -354,8 +354,11 @@ class Life:
 
     def _states(self, keys: Collection[Key]) -> dict[Key, KeyState]:
         """The states of keys as they are here, which are to be committed now."""
-        states = self._pipeline.book.states(keys, self._shard.name, self.cursor.place.position)
+        at = self.cursor.place
+        states = self._pipeline.book.states(keys, self._shard.name, at.position, at.watermark)
         self._snapshots.saved(keys)
+        if self._dues is not None:  # of all that is in memory nobody else looks at when a key is forgotten
+            self._dues.gone(state.due for state in states if state.due == self._pipeline.book.ends(state.key))
         return {state.key: state for state in states}
 
     def _size(self) -> int:
@@ -378,7 +381,7 @@ class Life:
         kept, changed, book = frozenset(keep), self._snapshots.changed, self._pipeline.book
         goes = [key for key in self._used if key not in kept and not (self._silent and key in changed)]
         goes = goes[: surplus + len(self.keys) // 10]
-        self._snapshots.touch(book.moved_on(goes))
+        self._snapshots.touch(book.moved_on(goes, self.cursor.watermark))
         if self._silent:
             goes = [key for key in goes if key not in changed]
         unsaved = [key for key in goes if key in changed]

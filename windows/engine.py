@@ -152,6 +152,10 @@ class Engine(Protocol):
         """Versioned bytes of each key's state; inverse of load. A section a set, by fingerprint."""
         ...
 
+    def holds(self, data: bytes) -> bool:
+        """Whether a dump has anything in it but the watermark that its key was last changed under."""
+        ...
+
     def load(self, states: Mapping[Key, bytes]) -> None:
         """Take up dumped keys. Sections of sets that are no longer configured are left out, sets without a section start empty.
         Raises StateMismatch for bytes of another version."""

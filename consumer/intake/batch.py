@@ -272,11 +272,13 @@ NO_LIMIT = Budget(1 << 40, 1 << 40, 1 << 40)
 
 @dataclass(slots=True)
 class Work:
-    """A batch whose repeats are found. keys: of its columns. watermarks[i] is the watermark once row i is in."""
+    """A batch whose repeats are found. keys: of its columns. watermarks[i] is the watermark once row i is in. anew: rows at which a
+    key begins anew, as it had been forgotten."""
 
     batch: Batch
     keys: Sequence[Key]
     watermarks: Ints
+    anew: Sequence[int] = ()
 
     def put_in(self, rows: range) -> list[int]:
         """Those of the rows whose document goes in."""

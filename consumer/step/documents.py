@@ -50,9 +50,7 @@ class Changes:
     def __len__(self) -> int:
         return len(self._found)
 
-    def put(
-        self, collection: str, document: Doc, name: Hashable | None = None, how: Way = "put", early: bool = False
-    ) -> None:
+    def put(self, collection: str, document: Doc, name: Hashable | None = None, how: Way = "put", early: bool = False) -> None:
         """A document, whole. name: its `_id` as a hashable, where the caller has one at hand."""
         place = collection, value(document["_id"]) if name is None else name
         change = Change(document["_id"], document, how, early)

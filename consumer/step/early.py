@@ -1,5 +1,5 @@
-"""Values that may wait: those of open windows, and rolling ones. With `[views] refresh` they are written when the watermark passes a
-multiple of it, the last value of each document alone.
+"""Values that may wait: those of open windows, and rolling ones. With `[views] refresh` they are written when the watermark passes
+a multiple of it, the last value of each document alone.
 
     refresh 10 s    watermark   1    4    9 | 12   15 | 21
     rolling value                a    b    c    d    e

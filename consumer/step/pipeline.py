@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from config.specs import Pipeline
-from consumer.intake.batch import COUNTED, LATE, NONE, REPEAT, Batch, Budget, Work
+from consumer.intake.batch import COUNTED, LATE, NONE, Batch, Budget, Work
 from consumer.intake.in_place import Reader
 from consumer.intake.judge import TOO_LATE, letter
 from consumer.step.documents import Changes, read
-from consumer.step.keys import KeyBook
+from consumer.step.keys import KeyBook, remembered
+from consumer.step.repeats import repeats
 from consumer.step.silences import Watching
 from consumer.store.contract import CLASSES, Cursor, Position
 from contract.keys import untyped
@@ -62,26 +63,15 @@ class ShardPipeline:
         self._engine, self._observed = engine, observed
         self._scorers: list[Scorer] = [RuleScorer(spec.fraud)] if spec.fraud is not None else []
         self._watching = Watching([AbandonmentWatcher(spec.abandonment)] if spec.abandonment is not None else [])
-        self.book = KeyBook(engine, self._watching)
+        self.book = KeyBook(engine, self._watching, remembered(spec))
         self.reader = Reader(spec, [*((s.trigger, s.route) for s in self._scorers), *self._watching.pairs])
 
     def begin(self, batch: Batch) -> Work:
         """Finds the repeats of a batch, whose keys are all in memory, and how its watermark moves."""
         self.book.meet(batch.columns.keys, batch.hashes)
-        columns, known, keys = batch.columns, self.book.known, list(batch.columns.keys)
-        slots, pairs, triggers = columns.key.tolist(), batch.pair.tolist(), [trigger for trigger, _ in batch.pairs]
-        latest = dict[tuple[int, int], str]()
-        for row, token in enumerate(batch.tokens):
-            if token:
-                name = (slots[row], pairs[row])
-                last = latest.get(name)
-                if last is None:
-                    last = known[keys[name[0]]].tokens.get(triggers[name[1]], "")
-                if token <= last:
-                    batch.void(row, REPEAT)
-                else:
-                    latest[name] = token
-        return Work(batch, keys, np.maximum.accumulate(np.maximum(columns.mark, self._engine.watermark)))
+        columns, keys = batch.columns, list(batch.columns.keys)
+        anew = repeats(batch, keys, self.book, self._engine.watermark)
+        return Work(batch, keys, np.maximum.accumulate(np.maximum(columns.mark, self._engine.watermark)), anew)
 
     def begin_at(self, watermark: int) -> None:
         """Time stands there. To be said before anything else."""
@@ -135,14 +125,18 @@ class ShardPipeline:
 
     def _remember(self, work: Work, rows: range) -> set[Key]:
         """Notes the last change of each key; the keys of these rows."""
-        batch, keys = work.batch, work.keys
+        batch, keys, known = work.batch, work.keys, self.book.known
+        anew = {keys[batch.columns.key[row]]: row for row in work.anew if row in rows}
+        for key in anew:
+            known[key].tokens.clear()
         taken = np.flatnonzero(batch.verdict[rows.start : rows.stop] == NONE) + rows.start
         slots, pairs = batch.columns.key[taken], batch.pair[taken]
         _, last = np.unique((slots.astype(np.int64) * len(batch.pairs) + pairs)[::-1], return_index=True)
         for i in (len(taken) - 1 - last).tolist():
-            token = batch.tokens[taken[i]]
-            if token:
-                self.book.known[keys[slots[i]]].tokens[batch.pairs[pairs[i]][0]] = token
+            row, key = int(taken[i]), keys[slots[i]]
+            known[key].last = max(known[key].last, int(work.watermarks[row]))
+            if batch.tokens[row] and row >= anew.get(key, 0):
+                known[key].tokens[batch.pairs[pairs[i]][0]] = batch.tokens[row]
         return {keys[slot] for slot in np.unique(slots).tolist()}
 
     def _count(self, work: Work, rows: range, result: StepResult, changes: Changes, cursor: Cursor) -> Cursor:

@@ -148,6 +148,7 @@ def heir(shard: ShardId, parents: Sequence[Cursor]) -> Cursor:
 @dataclass(frozen=True, slots=True)
 class KeyState:
     """All that is remembered of one key: opaque bytes, the 128-bit Kinesis hash of its partition key, its next due watermark.
+    Without bytes nothing is left of it, and the store forgets the key.
 
     shard and position: where it was saved. What lies there or before has been put into it. Of another shard's position only so
     much is known that it lies before all of this one's: a key comes from a shard's parents or is its own.

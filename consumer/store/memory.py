@@ -78,7 +78,10 @@ class MemoryStore:
         kept = [(name, document) for name, document in effects.unless_final if not self._stays(name, document)]
         for name, document in (*effects.puts, *effects.new, *kept, (HEALTH, health_doc(self._spec, effects.cursor))):
             self._collection(name)[hashable(document["_id"])] = {**document, "updated_at": at}
-        self._states.update((state.key, state) for state in effects.states)
+        self._states.update((state.key, state) for state in effects.states if state.data)
+        for state in effects.states:
+            if not state.data:
+                self._states.pop(state.key, None)
         self._cursors[effects.cursor.shard] = effects.cursor
 
     def close(self) -> None:

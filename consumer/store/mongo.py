@@ -135,10 +135,11 @@ class MongoStore:
         old = self._not_new
         new = _by_collection(((name, doc) for name, doc in effects.new if name not in old), at)
         puts = _by_collection((*effects.puts, health, *((name, doc) for name, doc in effects.new if name in old)), at)
-        if effects.states:
-            puts[KEYS] = [_state_doc(state) for state in effects.states]
         guarded = _by_collection(effects.unless_final, at)
         removes = _grouped(effects.removes)
+        if effects.states:
+            puts[KEYS] = [_state_doc(state) for state in effects.states if state.data]
+            removes[KEYS] = [dump_key(state.key) for state in effects.states if not state.data]
 
         def work(session: ClientSession) -> None:
             if not self._move(effects, session):
@@ -215,8 +216,8 @@ def _that_may(table: Table[Doc], docs: Sequence[Doc], session: ClientSession) ->
     return [doc for doc in docs if hashable(doc["_id"]) not in there]
 
 
-def _grouped(pairs: Iterable[tuple[str, T]]) -> dict[str, list[T]]:
-    found: dict[str, list[T]] = {}
+def _grouped(pairs: Iterable[tuple[str, Any]]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
     for name, one in pairs:
         found.setdefault(name, []).append(one)
     return found

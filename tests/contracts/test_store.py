@@ -300,3 +300,13 @@ def test_records_to_be_skipped_are_kept_until_the_snapshot_passes_them(stores: S
     now = store.open(A)
     store.commit(Effects(now, now.saved(Place(BIG + 1, 0, 5, 1))))
     assert stores.new().open(A).skips == (skips[1],)
+
+
+def test_a_key_of_which_nothing_is_left_is_forgotten(stores: Stores) -> None:
+    store = stores.new()
+    cursor = store.open(A)
+    cursor = store.commit(Effects(cursor, moved(cursor), states=[state("a", 1, 5), state("b", 2, 6)]))
+    store.commit(Effects(cursor, moved(cursor, BIG + 1), states=[state("a", 1, None, b""), state("c", 3, 7)]))
+    keys = [("card", name) for name in "abc"]
+    assert set(store.load(keys)) == {("card", "b"), ("card", "c")}
+    assert store.due(HashRange(), 10, 10, (NEVER, -1)).keys == [("card", "b"), ("card", "c")]

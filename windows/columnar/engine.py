@@ -18,7 +18,7 @@ from windows.columnar.codes import Interner
 from windows.columnar.inputs import Inputs, time_row
 from windows.columnar.outputs import N, Outputs
 from windows.columnar.room import first_out, forget_codes, memory, with_out, with_room
-from windows.columnar.state import Named, dump_key, load_key
+from windows.columnar.state import Named, dump_key, holds, load_key
 from windows.engine import BY_IDLE, COUNTED, END, LATE_DROP, LATE_KEEP, NEVER, Columns, Key, RollingBlock, StepResult
 from windows.kernels import words as w
 from windows.kernels.core import Arrays
@@ -127,6 +127,9 @@ class ColumnarEngine:
 
     def dump(self, keys: Collection[Key]) -> Mapping[Key, bytes]:
         return {key: dump_key(self, key, self._named) for key in keys}
+
+    def holds(self, data: bytes) -> bool:
+        return holds(data)
 
     def load(self, states: Mapping[Key, bytes]) -> None:
         self.evict(states.keys())

@@ -158,6 +158,12 @@ def load_key(engine: Memory, key: Key, data: bytes, named: Named) -> None:
         _take_up(engine, root, each, codes)
 
 
+def holds(data: bytes) -> bool:
+    """Whether a dump has anything in it but its floor."""
+    saved = unseal(data)
+    return bool(saved.sections or saved.own)
+
+
 def sound(holds: Any, what: str) -> None:
     """Raises ValueError where something of a dump is not as engines write it."""
     if not holds:

@@ -102,6 +102,9 @@ class NaiveEngine:
             dumps[key] = seal(self._floors.get(key, NEVER), sections)
         return dumps
 
+    def holds(self, data: bytes) -> bool:
+        return bool(unseal(data)[1])
+
     def load(self, states: Mapping[Key, bytes]) -> None:
         read = {key: unseal(data) for key, data in states.items()}
         self.evict(states.keys())
