@@ -115,17 +115,17 @@ class KeyBook:
         return saved
 
     def moved_on(self, keys: Collection[Key], watermark: int) -> list[Key]:
-        """Those whose next due time at a watermark is not what they were saved with: time has passed, and nothing else has changed."""
+        """Those whose next due time at a watermark is not what they were saved with: time alone has passed."""
         return [key for key, due in self.dues(keys, watermark).items() if due != self.known[key].due]
 
 
 def remembered(spec: Pipeline) -> int:
-    """How long, in ms of the watermark, a key is known after its last record: a day, or until time alone has emptied its windows."""
+    """How long, in ms of the watermark, a key is known after its last record: a day, or until time alone empties its windows."""
     sets = [_reach(s.kind) + s.lateness + s.retain for s in spec.windows]
     carts = spec.abandonment
     silences = [] if carts is None else [carts.gap + carts.lateness + carts.keep]
     ahead = spec.stream.max_future + spec.stream.out_of_order + spec.stream.settle
-    return max(LEAST, *sets, *silences) + ahead if sets or silences else LEAST + ahead
+    return max([LEAST, *sets, *silences]) + ahead
 
 
 def _reach(kind: Kind) -> int:
