@@ -17,6 +17,7 @@ from reading.lines import Reader
 from windows.engine import CHANGE, TIME
 from windows.law.spec import Measure, Tumbling, WindowSet
 
+MANY = 3_000  # records, for which tables of spellings have to grow
 FIRST = 49590338271490256608559692538361571095921575989136588898  # a sequence number as Kinesis writes them
 
 
@@ -49,6 +50,8 @@ def scan() -> None:
         for modelled in ((), (("t", "k"),)):
             batch = InPlace(spec, modelled).read([Raw(line, None, n) for n, line in enumerate(data)])
             assert batch.columns.kind.tolist() == [CHANGE, TIME][: len(data)]
+        many = InPlace(spec).read([Raw(data[0], None, n) for n in range(MANY)])
+        assert many.columns.n == MANY
 
 
 def warm() -> float:

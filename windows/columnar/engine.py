@@ -210,8 +210,12 @@ class ColumnarEngine:
         """Keys that were evicted leave their timers behind: once most ring for nobody, they go."""
         waiting = len(self.slots) * len(self.plan.groups)
         if self.M.data[arena.T_HELD] > 2 * waiting + SPARE_TIMERS:
-            self.make_room(24 * waiting + 4096)
-            timers_renew(self.arrays, len(self.keys))
+            self.renew_timers()
+
+    def renew_timers(self) -> None:
+        """Have those timers alone that ring for a key that is here."""
+        self.make_room(24 * len(self.slots) * len(self.plan.groups) + 4096)
+        timers_renew(self.arrays, len(self.keys))
 
     def _wipe(self) -> None:
         """After the end of a file nothing is kept of its windows."""
