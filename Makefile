@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Everything runs in .venv, which `make setup` makes and every other target asks for.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak bench bench-e2e bench-peers lint run-producer run-consumer traffic query doctor sandbox-start sandbox-stop sandbox-clean
+.PHONY: help setup demo test soak chaos bench bench-e2e bench-peers lint run-producer run-consumer traffic query doctor sandbox-start sandbox-stop sandbox-clean
 
 PY := .venv/bin/python
 DEMO_SECONDS ?= 90
@@ -28,6 +28,9 @@ soak: setup ## the longer forms: a million changes, thousands of drawn streams, 
 	@EDDY_SOAK=1 $(PY) -m pytest tests/e2e
 	@EDDY_SOAK=2000 $(PY) -m pytest --timeout 3600 tests/windows tests/consumer/test_batches.py
 	@for i in 1 2 3; do DEMO_SECONDS=$(DEMO_SECONDS) $(PY) -m sandbox demo || exit 1; done
+
+chaos: setup ## load, and a fault every few seconds for CHAOS_SECONDS (1800), as SEED draws them; then every view is checked
+	@$(PY) -m tests.chaos
 
 bench: setup ## measure the window engine and the protocol; writes benchmarks/results.md, non-zero where a line is not met
 	@$(PY) -m benchmarks.run $(ARGS)
