@@ -30,9 +30,10 @@ NO_NAMES = (Timeout, NoNameservers, OSError)  # nobody says where mongodb+srv://
 LABELS = ("TransientTransactionError", "UnknownTransactionCommitResult", "RetryableWriteError", "ResumableChangeStreamError")
 # lock timeout, write conflict, no such transaction, snapshot gone, two upserts that met
 CONFLICTS = frozenset({24, 112, 246, 251, 11000})
-# a primary that steps down, shuts down or cannot reach the others; limits of time; a cursor that is gone; a full disk
+# a primary that steps down, shuts down or cannot reach the others; limits of time; a cursor that is gone; a full disk. 11601:
+# somebody ended what we were at, as the next owner of a shard does; asked again the store says Fenced
 AWAY = frozenset({6, 7, 43, 50, 63, 64, 79, 89, 91, 133, 134, 136, 150, 189, 202, 216, 234, 262, 290, 317, 358, 384, 9001, 10107})
-AWAY |= frozenset({11600, 11602, 13388, 13435, 13436, 14031})
+AWAY |= frozenset({11600, 11601, 11602, 13388, 13435, 13436, 14031})
 NO_RIGHTS = frozenset({13, 18, 33, 8000})  # or wrong credentials; 8000 is what Atlas says to all of these
 STANDALONE = frozenset({20, 40573})  # no transactions, no change streams
 REFUSED = NO_RIGHTS | STANDALONE | {26, 115, 263}  # what this server does not do

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from subprocess import DEVNULL, Popen
 from typing import Any
@@ -159,6 +160,40 @@ def test_a_dead_owners_open_transaction_costs_no_time(store: MongoStore, databas
         store.commit(put(cursor, "a"))
     following.close()
     assert [d["_id"] for d in documents(database)] == ["b"]
+
+
+def test_an_owner_that_is_interrupted_by_the_next_one_is_fenced_when_it_asks_again(store: MongoStore, database: Database) -> None:
+    #  first   open   commit [..........|Interrupted   commit -> Fenced
+    #  second                           open
+    cursor = store.open(A)
+    with second_store(database) as second, MongoClient[Doc](database[0]) as client, ThreadPoolExecutor(1) as beside:
+        fail(database[0], "alwaysOn", failCommands=["update"], blockConnection=True, blockTimeMS=60_000)
+        commits = beside.submit(store.commit, put(cursor, "zombie"))
+        until(lambda: in_progress(client, "update"))
+        new = second.open(A)
+        with pytest.raises(Retryable, match="11601"):
+            commits.result(30)
+        fail(database[0], "off")
+        with pytest.raises(Fenced):
+            store.commit(put(cursor, "zombie"))
+        second.commit(put(new, "owner"))
+    assert [d["_id"] for d in documents(database)] == ["owner"]
+
+
+@contextmanager
+def second_store(database: Database) -> Iterator[MongoStore]:
+    """Another owner's, with a connection of its own."""
+    other = MongoStore(MongoClient(database[0]), pipeline(database[1]))
+    try:
+        yield other
+    finally:
+        other.close()
+
+
+def in_progress(client: MongoClient[Doc], command: str) -> bool:
+    """Whether the server is at a command of that name."""
+    running = client.admin.command("currentOp", {"active": True, f"command.{command}": {"$exists": True}})
+    return bool(running["inprog"])
 
 
 def test_a_claim_that_may_not_end_sessions_is_retryable_until_the_transaction_is_gone(
