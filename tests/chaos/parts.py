@@ -44,6 +44,14 @@ def pipeline(folder: Path) -> Path:
     return file
 
 
+def runs(pid: int) -> bool:
+    """Whether it is there, and no zombie."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 @dataclass(slots=True)
 class Part:
     """One process that is kept running. killed: that it ends is what we did; ends: when it ended without that, and how."""
@@ -140,7 +148,7 @@ class Parts:
     def children(self) -> Mapping[str, int]:
         """Shard -> pid of the child that reads it."""
         words = [word for run in self._runs() for word in reports.read(run)]
-        return {w.shard: w.pid for w in words if w.state == "reading" and Path(f"/proc/{w.pid}").exists()}
+        return {w.shard: w.pid for w in words if w.state == "reading" and runs(w.pid)}
 
     def words(self) -> list[reports.Status]:
         """What the children last said of themselves."""

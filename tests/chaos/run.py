@@ -23,6 +23,7 @@ from tests.chaos.plan import KINDS, PUTS, RESHARDS, Planned, drawn
 
 Document = dict[str, Any]
 TICK = 0.05  # s
+APART = 1.0  # s between two faults at least
 PATIENT = 90.0  # s that a fault waits for something that it can hit, after its time
 FIRST_WITHIN, DRAINED_WITHIN, COUNTED_WITHIN = 300.0, 600.0, 300.0  # s
 CLOSED_AFTER = 16_000  # ms behind the last event every window is closed, and every cart judged
@@ -90,11 +91,13 @@ class Chaos:
     # --- the faults
 
     def _faults(self, plan: list[Planned]) -> None:
-        begun, waiting = time.monotonic(), list(plan)
+        begun, waiting, last = time.monotonic(), list(plan), -APART
         while (now := time.monotonic() - begun) < self.seconds + (PATIENT if waiting else 0.0):
-            for fault in [fault for fault in waiting if fault.at <= now]:
-                if self._inject(fault):
-                    waiting.remove(fault)
+            # what had to wait for something that it can hit does not come all at once
+            hit = next((f for f in waiting if f.at <= now and now - last >= APART and self._inject(f)), None)
+            if hit is not None:
+                waiting.remove(hit)
+                last = now
             self._tick()
         self.missed.update(fault.kind for fault in waiting)
 
