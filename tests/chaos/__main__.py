@@ -43,7 +43,7 @@ def main() -> int:
         chaos.say(f"chaos: {error}")
         good = False
     except Interrupted:
-        chaos.say("chaos: interrupted; everything that it started is stopped")
+        chaos.say("chaos: interrupted; stopping everything that it started")
         return 130
     finally:
         chaos.end()

@@ -84,8 +84,8 @@ class Parts:
             PRODUCER: Part(PRODUCER, ("producer",)),
             **{name: Part(name, ("consumer", "--slot", str(slot))) for slot, name in enumerate(CONSUMERS)},
         }
-        for part in self.parts.values():
-            self._start(part)
+        self._start(self.parts[PRODUCER])
+        self._start(self.parts[CONSUMERS[0]])
 
     def _splits(self) -> Known | None:
         """kinesis-local, where it can be had; else `lacks` says why not."""
@@ -110,11 +110,16 @@ class Parts:
         part.process = spawn(command, self.home / f"{part.name}.log", env, leashed=True)
         part.who, part.killed = known(part.process.pid, name=part.name), False
 
+    def second(self) -> None:
+        """Start the second consumer, beside the first one. It is there to take over: both at once, with nothing to do yet, cost a
+        slow machine minutes."""
+        self._start(self.parts[CONSUMERS[1]])
+
     def tend(self) -> None:
         """Start again what has ended."""
         for part in self.parts.values():
             if part.process is None:
-                if time.monotonic() >= part.again_at:
+                if part.who is not None and time.monotonic() >= part.again_at:
                     self._start(part)
             elif (status := part.process.poll()) is not None:
                 if not part.killed:

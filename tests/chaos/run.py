@@ -52,18 +52,20 @@ class Chaos:
             self.say(f"chaos: {WITHOUT}: {parts.lacks}")
         with MongoClient[Document](parts.running.uri, tz_aware=True, serverSelectionTimeoutMS=5_000) as client:
             self._until("every shard is read", lambda: self._read(client), FIRST_WITHIN)  # its heartbeats, that is
+            parts.second()
             load = self.load = Load(parts.running.uri, parts.kinesis, parts.spec.stream.name, self.seed).begin()
             self._faults(drawn(self.seed, self.seconds, kinds))
             load.end()
             self._heal_all()
-            self.say("faults and load have ended; waiting until all is read and closed")
+            self.say("faults and load have ended; one consumer stops, the other has to take over and read all of it")
+            # with two of them leases wander on a machine that is short of breath, since an emulator's last 3 s only
+            parts.stop(CONSUMERS[1])
             self._until("all that was written is read and closed", lambda: self._closed(client), DRAINED_WITHIN)
             parts.stop(PRODUCER)
             on_stream = oracle.lie(parts.kinesis, parts.spec.stream.name)
             lengths = {shard: len(records) for shard, records in on_stream.items()}
             self._until("every record that lies on the stream is counted", lambda: self._counted(client, lengths), COUNTED_WITHIN)
-            for name in CONSUMERS:
-                parts.stop(name)
+            parts.stop(CONSUMERS[0])
             self.say("producer and consumers have stopped in order; comparing")
             self._check(client, on_stream)
         return self._told()
