@@ -34,7 +34,7 @@ EVERYTHING, MORE = ROOT / "tests" / "sandbox" / "everything.toml", Path(__file__
 SHARDS = 4
 PRODUCER, CONSUMERS = "producer", ("consumer-0", "consumer-1")
 AGAIN_AFTER = 1.0  # s
-GRACE: Mapping[str, float] = {PRODUCER: 30.0, **dict.fromkeys(CONSUMERS, 90.0)}
+GRACE = 240.0  # s for an orderly end: on a machine that is busy with other things it takes long
 
 
 def pipeline(folder: Path) -> Path:
@@ -174,8 +174,8 @@ class Parts:
     def stop(self, name: str) -> None:
         """In order. Raises Fatal where that does not do."""
         part = self.parts.pop(name)
-        if not stop(part.who, GRACE[name]):
-            raise Fatal(f"the {name} did not stop within {GRACE[name]:.0f} s")
+        if not stop(part.who, GRACE):
+            raise Fatal(f"the {name} did not stop within {GRACE:.0f} s")
 
     def end(self) -> None:
         """Everything, however it stands."""

@@ -19,7 +19,7 @@ SECONDS = "600" if "EDDY_SOAK" in os.environ else "60"
 SEED = "1"
 
 
-@pytest.mark.timeout(2_400)
+@pytest.mark.timeout(3_000)
 def test_whatever_ends_stalls_or_fails_the_views_are_right(tmp_path: Path) -> None:
     home = {"CHAOS_SECONDS": SECONDS, "SEED": SEED, "CHAOS_HOME": str(tmp_path / "chaos")}
     told = subprocess.run(
