@@ -40,6 +40,7 @@ class Chaos:
         self.reports: Mapping[str, Report] = {}
         self.parts: Parts | None = None
         self.load: Load | None = None
+        self.good = False
         self._heals: list[tuple[float, str, Heal]] = []
         self._begun = time.monotonic()
 
@@ -83,7 +84,7 @@ class Chaos:
         each = ", ".join(f"{kind} {self.survived[kind]}" for kind in KINDS if self.survived[kind])
         differ = sum(report.differ > 0 for report in self.reports.values())
         views = f"{differ} of {len(self.reports)} views differ" if self.reports else "the views were not compared"
-        verb = "survived" if self.reports and not differ else "injected"
+        verb = "survived" if self.good else "injected"
         return f"chaos: {sum(self.survived.values())} faults {verb} ({each}); {views}"
 
     def say(self, text: str) -> None:
@@ -214,7 +215,8 @@ class Chaos:
         untroubled = [kind for kind in PUTS if self.survived[kind] and not done[kind]]
         if untroubled:
             self.say(f"no request came while there was: {', '.join(untroubled)}")
-        return not ends and not untroubled and all(report.differ == 0 for report in self.reports.values())
+        self.good = not ends and not untroubled and all(report.differ == 0 for report in self.reports.values())
+        return self.good
 
     def _parts(self) -> Parts:
         assert self.parts is not None
