@@ -128,7 +128,8 @@ class Engine(Protocol):
     def step(self, batch: Columns, begin: int = 0, budget: int | None = None) -> StepResult:
         """Take rows from `begin` on. With a budget, stop in front of a row once about that many documents have changed; where
         one row's passing of time alone closes more than that, stop inside it: `done` is then that row, some keys are already past
-        it, and calling again with begin=done goes on. Every key of the batch and every key due by its highest mark is loaded."""
+        it, and calling again with begin=done goes on. Where rolling sets share a view it may stop in front of any late row, so
+        that `views` can be asked before the row is in. Every key of the batch and every key due by its highest mark is loaded."""
         ...
 
     def advance(self, watermark: int, cause: int = BY_IDLE, budget: int | None = None) -> StepResult:
@@ -146,6 +147,11 @@ class Engine(Protocol):
 
     def current(self, key: Key, as_of: int) -> list[RollingBlock]:
         """The key's rolling values as of a time; changes nothing."""
+        ...
+
+    def views(self, spec: WindowSet, keys: Sequence[Key], as_of: Sequence[int]) -> RollingBlock:
+        """A rolling set's views of keys in memory, also where this step did not change them: each as of the time that it stands
+        at, or of the given one, if that is later. Changes nothing, and is to be read before the next call, as all blocks are."""
         ...
 
     def dump(self, keys: Collection[Key]) -> Mapping[Key, bytes]:

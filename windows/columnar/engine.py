@@ -48,6 +48,7 @@ class ColumnarEngine:
 
     def __init__(self, sets: Sequence[WindowSet], pack: Pack | None = None, unpack: Unpack | None = None) -> None:
         self.sets = tuple(sets)
+        self._index = {spec.name: i for i, spec in enumerate(self.sets)}
         self.codes = Interner()
         self.plan = Plan(self.sets, self.codes.__getitem__)
         self.packer = Packer(pack, unpack)
@@ -123,7 +124,10 @@ class ColumnarEngine:
 
     def current(self, key: Key, as_of: int) -> list[RollingBlock]:
         mine = [i for i, spec in enumerate(self.sets) if isinstance(spec.kind, Rolling) and spec.key == key[0]]
-        return [self.outputs.current(i, key, as_of) for i in mine]
+        return [self.outputs.values(i, [key], [as_of], own=False) for i in mine]
+
+    def views(self, spec: WindowSet, keys: Sequence[Key], as_of: Sequence[int]) -> RollingBlock:
+        return self.outputs.values(self._index[spec.name], keys, as_of, own=True)
 
     def dump(self, keys: Collection[Key]) -> Mapping[Key, bytes]:
         return {key: dump_key(self, key, self._named) for key in keys}

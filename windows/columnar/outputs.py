@@ -101,12 +101,13 @@ class Outputs:
         values = rows.view(np.float64).reshape(-1, self._widths[2 * i + 1])
         return self._measures(i, Once.made(*values[:, 1:].T), 0, check)
 
-    def current(self, i: int, key: Key, as_of: int) -> RollingBlock:
-        """One key's rolling values as of a time."""
-        self._engine.root(key)
-        rows = np.zeros(self._widths[2 * i], np.int64)
-        rows[SLOT], rows[AS_OF] = self._engine.slots[key], arena.EMPTY
-        return LazyViews(self._engine.sets[i], (self._viewed, i, rows, lambda: None, as_of))
+    def values(self, i: int, keys: Sequence[Key], as_of: Sequence[int], own: bool) -> RollingBlock:
+        """Rolling values of keys as of these times; own: or as of what their views stand at, if that is later."""
+        for key in keys:
+            self._engine.root(key)
+        rows = np.zeros((len(keys), self._widths[2 * i]), np.int64)
+        rows[:, SLOT], rows[:, AS_OF] = [self._engine.slots[key] for key in keys], arena.EMPTY
+        return LazyViews(self._engine.sets[i], (self._viewed, i, rows, self._guard(), np.array(as_of, np.int64), own))
 
     def first_due(self) -> int | None:
         """When something in memory happens next."""
@@ -204,7 +205,7 @@ class Outputs:
             "closed_by": Column(once, CAUSE, lambda a: [None if x < 0 else CAUSES[x] for x in a.tolist()]),
         }
 
-    def _viewed(self, i: int, rows: Words, check: Check, as_of: int = arena.EMPTY) -> dict[str, Any]:
+    def _viewed(self, i: int, rows: Words, check: Check, as_of: Words | None = None, own: bool = True) -> dict[str, Any]:
         """The fields of a block of views. Most are asked of their histories when they are read, some stand in their rows."""
         engine, rows = self._engine, rows.reshape(-1, self._widths[2 * i])
         slots = np.ascontiguousarray(rows[:, SLOT])
@@ -214,10 +215,11 @@ class Outputs:
             asked = rows[:, AS_OF] == arena.EMPTY
             which = slots[asked]
             values, whole_numbers = np.empty((len(self._names[i]), len(which))), np.empty((2, len(which)), np.int64)
+            whole_numbers[0] = arena.EMPTY if as_of is None else as_of
             done = 0
             while done < len(which):
                 engine.make_room()
-                done = emit_views(engine.arrays, engine.plan.set_at(i), done, which, values, whole_numbers, as_of)
+                done = emit_views(engine.arrays, engine.plan.set_at(i), done, which, values, whole_numbers, own)
             rows[asked, AS_OF : w.VIEW_WORDS] = whole_numbers.T
             rows.view(np.float64)[asked, w.VIEW_WORDS :] = values.T
             return [*rows[:, AS_OF : w.VIEW_WORDS].T, *rows.view(np.float64)[:, w.VIEW_WORDS :].T]

@@ -61,6 +61,7 @@ def warm() -> None:
     engine.current(KEY, 10_000_002)
     forget_codes(engine)
     engine.renew_timers()
+    list(engine.views(sets()[2], [KEY], [10_000_002]).as_of)
     read(engine.advance(END))
 
 

@@ -82,10 +82,10 @@ def emit_revised(arrays: Arrays) -> None:
 
 
 @kernel
-def emit_views(arrays: Arrays, s: int, begin: int, slots: Words, values: Floats, times: Words, as_of: int) -> int:
+def emit_views(arrays: Arrays, s: int, begin: int, slots: Words, values: Floats, times: Words, own: bool) -> int:
     """Views of a set from the begin-th slot on, until memory is short: where to go on. values: float64 (measures, n); times: (2,
-    n), as_of and expires_at (NONE for never). as_of: a time, or EMPTY for each view's own."""
-    return emit_views_(core_of(arrays), s, begin, slots.size, words(slots), floats(values), words(times), as_of)
+    n), as_of and expires_at (NONE for never). as_of is what it was before; own: or the view's own time, if that is later."""
+    return emit_views_(core_of(arrays), s, begin, slots.size, words(slots), floats(values), words(times), own)
 
 
 @kernel

@@ -8,15 +8,20 @@ from windows.kernels import tables
 from windows.kernels import words as w
 from windows.kernels.conditions import bits_of, evaluate
 from windows.kernels.keys import root_new
-from windows.kernels.kinds import each
-from windows.kernels.memory.arena import CAUSE, DOCS, LONGEST, SCRATCH, T_HEAP, T_N, TIGHT, WATERMARK, room
+from windows.kernels.kinds import each, rolling
+from windows.kernels.memory.arena import CAUSE, DOCS, LONGEST, SCRATCH, STEP, T_HEAP, T_N, TIGHT, WATERMARK, room
 from windows.kernels.memory.timers import GROUP_BITS, ring_next
 from windows.kernels.prefetch import FURTHEST, look_ahead, rings_ahead
 from windows.kernels.results import TOOK, group_arm, judge, key_changed
 from windows.kernels.tables import SET_WORDS, STREAM_WORDS, group_at, plan_of, set_at, stream_at
 from windows.kernels.words import chain_at, entity_at, out_at, root_at, rowlist_at
 
-DONE, GROW, FULL, LAST = 0, 1, 2, 3  # why a pass ended: all done; room is short; budget spent; in front of the end of time
+DONE, GROW, FULL, LAST = (
+    0,
+    1,
+    2,
+    3,
+)  # why a pass ended: all done; room is short; budget spent, or a view to be read; in front of the end of time
 CHANGE_ROW = 1
 BY_END = 3
 
@@ -123,6 +128,27 @@ def room_to_cut(core, st, root):
     return not M[TIGHT]
 
 
+@inlined
+def to_be_settled(core, rows, i):
+    """Whether what this step says of the row's key must be read before the row comes: views that several sets share may ask for
+    values of a set that is about to refuse the row's event, while its history is about to take it for another set."""
+    M, P = core.M, core.P
+    slot = rows.slot[i]
+    if rows.kind[i] != CHANGE_ROW or slot < 0 or core.ROOTS[slot] == 0:
+        return False
+    root = core.ROOTS[slot]
+    if root_at(M, root).changed != M[STEP] or not rows.put[i]:
+        return False
+    wm = judge(M, root, max(rows.mark[i], M[WATERMARK]))
+    if rows.at[i] >= wm:
+        return False
+    stream = stream_at(P, plan_of(P).streams + rows.stream[i] * STREAM_WORDS)
+    found = False
+    for j in range(stream.ngroups):
+        found = found or rolling.to_be_settled(core, P[stream.groups + j], root, rows.at[i], wm)
+    return found
+
+
 @kernel
 def run(core, rows, begin, end, budget, end_of_time):
     """Rows [begin, end) in order: (the first row that is not finished, why)."""
@@ -137,6 +163,8 @@ def run(core, rows, begin, end, budget, end_of_time):
             continue
         if rows.mark[i] >= end_of_time:
             return i, LAST
+        if to_be_settled(core, rows, i):
+            return i, FULL
         M[CAUSE] = rows.cause[i]
         code = pass_time(core, rows.mark[i], budget)
         if code != DONE:

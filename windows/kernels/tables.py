@@ -45,13 +45,14 @@ group_at = at(GROUP)
 #   bit         its condition;  count: where in the cells its events are counted
 #   size every offset zone span     of a grid; span: how many windows an event is in, 0 where that differs;  last: words from a
 #               slice to the number of the last window on it
-#   size closed current delay decay    of a rolling set; decay: its view is refreshed in such steps
+#   size closed current delay decay    of a rolling set; decay: its view is refreshed in such steps;  shared: whether others show
+#               their values in the same view
 #   gap max     of sessions
 #   moving      what a rolling set keeps beside its history; of a set that keeps its events only how many (nmoving)
 #   cells       those that its measures are made of;  out: head of its results;  width: words of one
 SET = record(
     "group kind entity lateness hold late bit count size every offset zone measures nmeasures closed current delay decay moving"
-    " nmoving gap max index member cells ncells span last width out"
+    " nmoving shared gap max index member cells ncells span last width out"
 )
 set_at = at(SET)
 GRID, ROLLING, SESSION, RETRACTED = 0, 1, 2, 3  # retracted: a grid whose values can be taken out

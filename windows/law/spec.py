@@ -85,7 +85,9 @@ class Measure:
 class WindowSet:
     """Several measures over one kind of window, for one trigger and one key. All times in ms.
 
-    `retract` is true where the trigger has `before = true`: the set keeps its events so that values can be taken out.
+    `retract` is true where the trigger has `before = true`: the set keeps its events so that values can be taken out. view: the
+    view that a rolling set shows its values in with others of its key, None for one of its own. It is no part of what the set
+    means, nor of its fingerprint.
     """
 
     name: str
@@ -98,6 +100,7 @@ class WindowSet:
     late: Late = "update"
     retain: int = 3_600_000
     retract: bool = False
+    view: str | None = None
     fingerprint: str = field(init=False, compare=False, default="")
 
     def __post_init__(self) -> None:
@@ -105,6 +108,11 @@ class WindowSet:
         parts = (*said, source(self.where), *(measure_text(m) for m in self.measures))
         digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:12]
         object.__setattr__(self, "fingerprint", digest)
+
+    @property
+    def shown_in(self) -> str:
+        """The view that its documents lie in."""
+        return self.name if self.view is None else self.view
 
     def fields(self) -> Mapping[str, frozenset[FieldKind]]:
         """Field paths this set reads, and as what: a batch carries one column for each pair."""

@@ -61,6 +61,7 @@ class NaiveEngine:
         self._late: dict[str, int] = {}
 
     def step(self, batch: Columns, begin: int = 0, budget: int | None = None) -> StepResult:
+        self._begin()
         rows, row, outcomes = Rows(batch), begin, []
         while row < batch.n and not self._full(budget):
             outcome = COUNTED
@@ -74,6 +75,7 @@ class NaiveEngine:
         return self._result(row, outcomes)
 
     def advance(self, watermark: int, cause: int = BY_IDLE, budget: int | None = None) -> StepResult:
+        self._begin()
         over = self._pass(watermark, CAUSES[cause], budget)
         return self._result(int(over), [])
 
@@ -93,6 +95,11 @@ class NaiveEngine:
 
     def current(self, key: Key, as_of: int) -> list[RollingBlock]:
         return [s.current(key, as_of) for s in self._sets if isinstance(s, RollingSet) and s.set.key == key[0]]
+
+    def views(self, spec: WindowSet, keys: Sequence[Key], as_of: Sequence[int]) -> RollingBlock:
+        own = next(s for s in self._sets if s.set.name == spec.name)
+        assert isinstance(own, RollingSet)
+        return own.views(keys, as_of)
 
     def dump(self, keys: Collection[Key]) -> Mapping[Key, bytes]:
         dumps = {}
@@ -130,6 +137,10 @@ class NaiveEngine:
 
     def size(self) -> int:
         return A_KEY * len(self._floors)
+
+    def _begin(self) -> None:
+        for s in self._sets:
+            s.begin()
 
     def _full(self, budget: int | None) -> bool:
         return budget is not None and sum(s.waiting() for s in self._sets) >= max(budget, 1)

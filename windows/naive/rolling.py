@@ -9,10 +9,10 @@ size 10, closed "right":        with delay 5 the stretch ends 5 before the event
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from windows.engine import FeatureBlock, Key, RollingBlock
+from windows.engine import NEVER, FeatureBlock, Key, RollingBlock
 from windows.law.spec import Rolling, WindowSet
 from windows.naive.event import Kept
 from windows.naive.sets import NEITHER, REFUSED, TOOK, NaiveSet
@@ -52,6 +52,7 @@ class RollingSet(NaiveSet):
         self.sweep = max(kind.size // 60, 1_000)
         self._tracks: dict[Key, Track] = {}
         self._touched: dict[Key, Track] = {}
+        self._forgotten: dict[Key, Track] = {}  # in this step: what their views stood at still says what time it is for others
         self._rows: list[int] = []
         self._features: list[list[Any]] = []
 
@@ -70,6 +71,9 @@ class RollingSet(NaiveSet):
             self._insert(track, kept)
         self._refresh(key, track, wm)
         return TOOK
+
+    def begin(self) -> None:
+        self._forgotten = {}
 
     def unread(self, key: Key, t: int, wm: int, row: int) -> None:
         track = self._tracks.get(key) or Track(len(self.plan.inputs), t)
@@ -122,6 +126,12 @@ class RollingSet(NaiveSet):
         """The value at a time not before the watermark, also of a key that nothing is known of."""
         return self._block([(key, self._tracks.get(key) or Track(len(self.plan.inputs), as_of), as_of)])
 
+    def views(self, keys: Sequence[Key], as_of: Sequence[int]) -> RollingBlock:
+        """The views of keys, each as of its own time or the given one, if that is later."""
+        tracks = [self._tracks.get(key) or self._forgotten.get(key) or Track(len(self.plan.inputs), NEVER) for key in keys]
+        times = [max(track.as_of, at) for track, at in zip(tracks, as_of, strict=True)]
+        return self._block(list(zip(keys, tracks, times, strict=True)))
+
     def dump(self, key: Key, packer: Packer) -> Any:
         track = self._tracks.get(key)
         if track is None:
@@ -137,7 +147,9 @@ class RollingSet(NaiveSet):
         self.timers.put(self.due(key) or 0, self.token(key))
 
     def forget(self, key: Key) -> None:
-        if self._tracks.pop(key, None) is not None:
+        track = self._tracks.pop(key, None)
+        if track is not None:
+            self._forgotten[key] = track
             self.timers.drop([self.token(key)])
 
     def waiting(self) -> int:

@@ -66,6 +66,10 @@ class NaiveSet(ABC):
     def flush(self) -> WindowBlock | RollingBlock | None:
         """The documents that changed since the last flush, as they are now."""
 
+    def begin(self) -> None:
+        """A step begins."""
+        return
+
     def unread(self, key: Key, t: int, wm: int, row: int) -> None:
         """An event that the set's `where` does not hold for."""
         return

@@ -236,7 +236,7 @@ class Plan:
         if isinstance(kind, Rolling):
             return row | {
                 "size": kind.size, "delay": kind.delay, "closed": int(kind.closed == "both"), "current": int(kind.current),
-                "decay": max(kind.size // 60, 1_000),
+                "decay": max(kind.size // 60, 1_000), "shared": int(self._shares(self.sets[i].view)),
                 "moving": self._put([word for one in moving for word in one]),
             }  # fmt: skip
         every = every_of(self.sets[i])
@@ -246,6 +246,10 @@ class Plan:
         elif kind.size % every == 0:
             row["span"] = kind.size // every
         return row
+
+    def _shares(self, view: str | None) -> bool:
+        """Whether it is a view of several sets."""
+        return view is not None and sum(spec.view == view for spec in self.sets) > 1
 
     def _rows(self, kind: np.dtype[np.void], rows: Sequence[Mapping[str, int]]) -> int:
         """A table: where it stands."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from tests.windows.build import Driver, Factory, columns, drive, window_set
+from tests.windows.build import Driver, Factory, beat, columns, drive, window_set
 from tests.windows.law.test_properties import assert_same, plain
 from windows.columnar.codes import Codes
 from windows.columnar.engine import ColumnarEngine
@@ -218,3 +218,14 @@ def test_a_window_goes_on_in_a_slice_beside_the_one_that_was_loaded(make: Factor
     second.end()
     assert second.folded.spans("w") == [(0, 10, 2), (10, 20, 3)]
     assert second.folded.spans("new") == [(0, 10, 1), (10, 20, 2)]
+
+
+def test_an_engine_may_stop_in_front_of_a_late_row_where_sets_share_a_view(make: Factory) -> None:
+    #  w refuses the event of 3 s that v takes: what w holds as of 12 s is asked for before
+    sets = [window_set("v", Rolling(30_000)), *(window_set(name, Rolling(10_000), view="k") for name in ("w", "x"))]
+    rows = [{"at": 12_000}, beat(14_000), {"at": 3_000, "mark": 14_000}]
+    engine, batch = make(sets), columns(sets, rows)
+    assert engine.step(batch).done == 2
+    assert engine.step(batch, 2).done == 3
+    alone = make([replace(s, view=None) for s in sets])
+    assert alone.step(columns(sets, rows)).done == 3

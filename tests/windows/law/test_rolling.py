@@ -162,3 +162,20 @@ def test_current_gives_values_as_of_a_time_and_changes_nothing(make: Factory) ->
     (unknown,) = engine.current(("k", "nobody"), 7_000)
     assert list(unknown.measures["n"]) == [0]
     assert dict(engine.dump([("k", "a")])) == before
+
+
+def test_views_of_several_keys_are_as_of_their_own_times_or_a_later_one_and_nothing_changes(make: Factory) -> None:
+    #  a stands at 7 s, b (dated ahead of time) at 9 s, c is unknown; asked as of 8 s, then as of 12.5 s
+    sets = [window_set("w", Rolling(10_000), measures=SUM), window_set("v", Rolling(1_000))]
+    rows = [*at(2_000, 7_000), {"at": 9_000, "mark": 7_000, "key": "b"}]
+    engine, keys = make(sets), [("k", "a"), ("k", "b"), ("k", "c")]
+    engine.step(columns(sets, rows))
+    before = dict(engine.dump(keys[:2]))
+    for as_of, times, found, expires in (
+        (8_000, [8_000, 9_000, 8_000], [2, 1, 0], [12_000, 19_000, None]),
+        (12_500, [12_500, 12_500, 12_500], [1, 1, 0], [17_000, 19_000, None]),
+    ):
+        block = engine.views(sets[0], keys, [as_of] * 3)
+        assert (block.set, list(block.key), list(block.as_of)) == (sets[0], keys, times)
+        assert (list(block.measures["n"]), list(block.expires_at)) == (found, expires)
+    assert dict(engine.dump(keys[:2])) == before

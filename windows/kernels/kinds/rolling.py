@@ -32,6 +32,7 @@ def new(core, s, root):
     """Nothing is known yet of a set at a key."""
     mine = rolling_at(core.M, root + set_at(core.P, s).entity)
     mine.last = EMPTY
+    mine.as_of = EMPTY
     mine.low = 1
 
 
@@ -193,6 +194,21 @@ def views_settle(core, g, root, accepted, t):
             view_at(OUT, row).as_of = mine.as_of
             view_at(OUT, row).expires = expires(core, s, e, h, mine.as_of)
             values_of(core, s, e, h, mine.as_of, OX, row + w.VIEW_WORDS, 1)
+
+
+@kernel
+def to_be_settled(core, g, root, t, wm):
+    """Whether an event comes that a set refuses whose view others share, and which a value of it could hold that they may be shown
+    with as of a time in this step."""
+    M, P = core.M, core.P
+    group = group_at(P, g)
+    for j in range(group.nsets if group.kind == tables.ROLLING else 0):
+        s = P[group.sets + j]
+        spec = set_at(P, s)
+        gone = t + leaves_after(core, s)
+        if spec.shared and M[ENTRY_WM] < gone and gone <= wm - spec.lateness:
+            return True
+    return False
 
 
 @inlined
@@ -400,8 +416,9 @@ def history_leave(core, g, root, h):
 
 
 @kernel
-def emit(core, s, begin, n, SLOT, VALUES, INTS, as_of):
-    """n views of one set, from row `begin` on until memory is short: measures, as_of and expires_at. Where to go on."""
+def emit(core, s, begin, n, SLOT, VALUES, INTS, own):
+    """n views of one set, from row `begin` on until memory is short: measures, as_of and expires_at. Where to go on. INTS holds
+    what each is asked as of; own: or as of what it stands at, if that is later."""
     M = core.M
     spec = set_at(core.P, s)
     for i in range(begin, n):
@@ -410,7 +427,7 @@ def emit(core, s, begin, n, SLOT, VALUES, INTS, as_of):
         root = core.ROOTS[SLOT[i]]
         e = root + spec.entity
         h = history_of(core, spec.group, root, spec.member)
-        now = rolling_at(M, e).as_of if as_of == EMPTY else as_of
+        now = max(rolling_at(M, e).as_of, INTS[i]) if own else INTS[i]
         INTS[i] = now
         values_of(core, s, e, h, now, VALUES, i, n)
         INTS[n + i] = expires(core, s, e, h, now)
