@@ -13,7 +13,7 @@ from config.signals import abandonment, distinct, fraud
 from config.specs import Abandonment, Consumer, Fraud, Pipeline, Stream, Trigger, Views
 from config.table import Problems, Table, close_to
 from config.triggers import stream, trigger
-from config.windows import window_set
+from config.windows import one_key_a_view, window_set
 from contract.errors import Misconfigured
 from windows.law.shown import cut
 from windows.law.spec import WindowSet
@@ -82,8 +82,9 @@ def _pipeline(root: Table) -> Pipeline:
     distinct(trigger_tables, "name")
     set_tables = root.tables("windows")
     sets = [window_set(table, triggers) for table in set_tables]
+    one_key_a_view(set_tables, sets)
     scores, carts = _signals(root, triggers, sets)
-    views = _views(root.table("views"), [*(s.name for s in sets), *(m.view for m in (scores, carts) if m is not None)])
+    views = _views(root.table("views"), [*(s.shown_in for s in sets), *(m.view for m in (scores, carts) if m is not None)])
     _clashes(root, set_tables, views.database)
     consumer = _consumer(root.table("consumer"))
     root.finish()
@@ -128,12 +129,17 @@ def _clashes(root: Table, set_tables: Sequence[Table], database: str) -> None:
     for table in root.data.get("trigger", ()) if root.right("trigger") else ():
         if table.get("database") == database and isinstance(table.get("collection"), str):
             taken.setdefault(table["collection"], f'a watched collection of database "{database}"')
+    sharing = [table.path for table in set_tables if table.given("view")]
     for path, name, value in _named(root, set_tables):
         if value in taken:
             root.problems.add(f"{path}.{name}", f'"{cut(value)}" is taken already: it is {taken[value]}')
-        taken.setdefault(value, f"the view of {path}")
+        taken.setdefault(value, f"the {'name' if path in sharing else 'view'} of {path}")
         if len(f"{database}.{value}".encode()) > MAX_NAMESPACE:
             root.problems.add(f"{path}.{name}", f"with its database it is longer than {MAX_NAMESPACE} bytes")
+    for table in set_tables:
+        view = table.data.get("view")
+        if isinstance(view, str) and view in taken and table.right("view"):
+            table.problem("view", f'"{view}" is taken already: it is {taken[view]}')
 
 
 def _named(root: Table, set_tables: Sequence[Table]) -> list[tuple[str, str, str]]:

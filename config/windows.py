@@ -15,6 +15,7 @@ from windows.law.spec import DAY, RESERVED, Kind, Measure, Rolling, Session, Sli
 
 SIZE = 'a length, as in size = "1m"'
 FEATURE_FIELDS = ("id", "trigger", "key", "at")
+ROLLING_FIELDS = ("_id", "key", "as_of", "expires_at", "config", "updated_at", "complete")
 
 
 def window_set(table: Table, triggers: Sequence[Trigger]) -> WindowSet:
@@ -22,17 +23,19 @@ def window_set(table: Table, triggers: Sequence[Trigger]) -> WindowSet:
     before = len(table.problems.lines)
     name = view_name(table, "name", "windows", 'a name, as in name = "card_spend"; it is the view\'s collection too')
     trigger, key = route(table, triggers)
+    kind = _kind(table)
     result = WindowSet(
         name=name,
         trigger=trigger.name if trigger else "",
         key=key,
-        kind=_kind(table),
+        kind=kind,
         measures=_measures(table),
         where=condition(table, "where"),
         lateness=table.duration("lateness", 3_000),
         late=table.choice("late", ("update", "dead_letter", "drop"), "update"),
         retain=table.duration("retain", 3_600_000),
         retract=trigger.before if trigger else False,
+        view=_view(table, name, kind),
     )
     if isinstance(result.kind, Rolling) and name in FEATURE_FIELDS:
         table.problem("name", f'"{name}" is taken: features.jsonl has a field of that name in each line, beside the sets')
@@ -56,6 +59,36 @@ def route(table: Table, triggers: Sequence[Trigger]) -> tuple[Trigger | None, st
     if table.right("key") and trigger is not None and trigger.routes and key not in trigger.routes:
         table.problem("key", f'"{cut(key)}" is not a route of trigger "{cut(trigger.name)}"{close_to(key, trigger.routes)}')
     return trigger, key
+
+
+def one_key_a_view(tables: Sequence[Table], sets: Sequence[WindowSet]) -> None:
+    """A document of a view is one key's: the sets that share it have the same key."""
+    first: dict[str, tuple[str, str]] = {}
+    for table, s in zip(tables, sets, strict=True):
+        if s.view is None or not table.right("view", "key"):
+            continue
+        path, key = first.setdefault(s.view, (table.path, s.key))
+        if key != s.key:
+            why = f'"{s.view}" has a document for each {key}, as {path} says; sets of key "{s.key}" need another view'
+            table.problem("view", why)
+
+
+def _view(table: Table, name: str, kind: Kind) -> str | None:
+    """The view that a rolling set shares with others."""
+    if not table.given("view"):
+        table.known.append("view")
+        return None
+    view = view_name(table, "view", "")
+    if not table.right("view", *KINDS):
+        return None
+    if not isinstance(kind, Rolling):
+        table.problem("view", "only rolling sets may share a view; leave it out, and the view has the set's name")
+        return None
+    if name in ROLLING_FIELDS:
+        table.problem("name", f'"{name}" is a field that every document of "{view}" has already; take another')
+    elif "." in name:
+        table.problem("name", f'"{name}" is to be a field in "{view}", so it must have no dot')
+    return view
 
 
 def condition(table: Table, name: str, need: str = "") -> Expr | None:

@@ -46,6 +46,19 @@ class RollingDoc(TypedDict):
     complete: NotRequired[bool]
 
 
+class SharedRollingDoc(TypedDict):
+    """A key's current rolling values of all sets that share a view, as of one time: beside these fields stand the sets' names, each
+    with its measures and its `config`. `expires_at` is the earliest of the sets'; `complete` is there, and false, if one of them is
+    not complete."""
+
+    _id: Any
+    key: Any
+    as_of: datetime
+    expires_at: datetime | None
+    updated_at: datetime
+    complete: NotRequired[bool]
+
+
 class Reason(TypedDict):
     """Why a rule fired: its name, a text for people, and what it added."""
 

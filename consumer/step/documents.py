@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from itertools import islice, repeat
+from itertools import islice
 from typing import Any, Literal, NamedTuple
 
+from consumer.step.rolling import Dates, RollingViews, measured
 from consumer.store.contract import Doc
 from contract.keys import untyped
 from contract.times import date
 from contract.values import value
 from models.base import Signal
-from models.features import as_documents
-from windows.engine import NEVER, FeatureBlock, Key, RollingBlock, StepResult, WindowBlock
+from windows.engine import NEVER, FeatureBlock, Key, StepResult, WindowBlock
 from windows.law.spec import Kind, Rolling, Session, WindowSet
-
-
-class Dates(dict[int, Any]):
-    """Times as dates, each made once."""
-
-    def __missing__(self, at: int) -> Any:
-        found = self[at] = date(at)
-        return found
-
 
 Way = Literal["put", "new", "unless_final"]
 
@@ -106,14 +97,14 @@ class Changes:
             else:
                 self.put(signal.collection, signal.document)
 
-    def windows(self, result: StepResult) -> None:
-        """The views of a step: first what is gone, then what there is."""
+    def windows(self, result: StepResult, rolling: RollingViews) -> None:
+        """The views of a step, the engine's last: first what is gone, then what there is."""
         for spec, key, start in result.removed:
             self.remove(spec.name, _window_id(untyped(key[1]), start), (key, start))
         for windows in result.windows:
             self._windows(windows)
-        for rolling in result.rolling:
-            self._rolling(rolling)
+        for view, key, document in rolling.documents(result.rolling, self._whole_from):
+            self.put(view, document, key, early=True)
 
     def puts(self, how: Way = "put") -> list[tuple[str, Doc]]:
         """The documents to put in that way, in the order of first mention."""
@@ -131,7 +122,7 @@ class Changes:
 
     def _windows(self, block: WindowBlock) -> None:
         name, config = block.set.name, block.set.fingerprint
-        names, columns = _measures(block.set, block)
+        names, columns = measured(block.set, block)
         dates = Dates()
         whole_from = self._whole_from(block.set)
         rest = zip(block.events, block.revision, block.final, block.closed_by, block.late, strict=True)
@@ -157,20 +148,6 @@ class Changes:
                 document["complete"], how = False, "unless_final"
             self.put(name, document, (key, start), how, not final)
 
-    def _rolling(self, block: RollingBlock) -> None:
-        name, config = block.set.name, block.set.fingerprint
-        names, columns = _measures(block.set, block)
-        dates = Dates()
-        whole_from = self._whole_from(block.set)
-        for key, as_of, expires, measures in zip(block.key, block.as_of, block.expires_at, columns, strict=True):
-            id = untyped(key[1])
-            document: Doc = {"_id": id, "key": id, "as_of": dates[as_of], **dict(zip(names, measures, strict=True))}
-            document["expires_at"] = None if expires is None else dates[expires]
-            document["config"] = config
-            if as_of < whole_from:
-                document["complete"] = False
-            self.put(name, document, key, early=True)
-
 
 def _key_of(name: Any) -> Key:
     """Of a rolling value, which goes by its key, or a window, which goes by key and start."""
@@ -195,13 +172,6 @@ def _reach(kind: Kind) -> int:
 def read(blocks: Iterable[FeatureBlock]) -> list[FeatureBlock]:
     """Blocks whose columns are lists: reading one by one from a column that makes its values is slow."""
     return [FeatureBlock(b.set, list(b.row), {name: list(column) for name, column in b.measures.items()}) for b in blocks]
-
-
-def _measures(spec: WindowSet, block: WindowBlock | RollingBlock) -> tuple[list[str], Iterable[tuple[Any, ...]]]:
-    """(the measures' names, their values by row)."""
-    columns = [list(as_documents(m.fn, block.measures[m.name])) for m in spec.measures]
-    rows: Iterable[tuple[Any, ...]] = zip(*columns, strict=True) if columns else repeat(())
-    return [m.name for m in spec.measures], rows
 
 
 def _window_id(key: Any, start: int) -> dict[str, Any]:

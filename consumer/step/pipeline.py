@@ -20,6 +20,7 @@ from consumer.intake.judge import TOO_LATE, letter
 from consumer.step.documents import Changes, read
 from consumer.step.keys import KeyBook, remembered
 from consumer.step.repeats import repeats
+from consumer.step.rolling import RollingViews
 from consumer.step.silences import Watching
 from consumer.store.contract import CLASSES, Cursor, Position
 from contract.keys import untyped
@@ -61,6 +62,7 @@ class ShardPipeline:
 
     def __init__(self, spec: Pipeline, engine: Engine, observed: bool = False) -> None:
         self._engine, self._observed = engine, observed
+        self._rolling = RollingViews(spec.windows, engine)
         self._scorers: list[Scorer] = [RuleScorer(spec.fraud)] if spec.fraud is not None else []
         self._watching = Watching([AbandonmentWatcher(spec.abandonment)] if spec.abandonment is not None else [])
         self.book = KeyBook(engine, self._watching, remembered(spec))
@@ -95,7 +97,7 @@ class ShardPipeline:
         result = self._engine.step(work.upto(end), begin, budget.windows)
         rows = range(begin, result.done)
         changes, touched = Changes(cursor.since), set(result.changed)
-        changes.windows(result)
+        changes.windows(result, self._rolling)
         seen = self._model(work, rows, result, changes)
         moved = self._count(work, rows, result, changes, cursor)
         touched |= self._remember(work, rows)
@@ -106,7 +108,7 @@ class ShardPipeline:
         cursor is `moved`. With END every window closes and every silence is judged."""
         changes = Changes(cursor.since)
         result = self._engine.advance(watermark, cause, budget.windows)
-        changes.windows(result)
+        changes.windows(result, self._rolling)
         done = bool(result.done)
         if done:
             changes.signals(self._watching.time(watermark, budget.judged))

@@ -38,8 +38,8 @@ def _index(*fields: str, only_if: str | None = None) -> Index:
 
 def views(spec: Pipeline) -> Mapping[str, tuple[Index, ...]]:
     """Collections that readers rely on, in the order of the file, each with the indexes its readers need."""
-    found = {s.name: _of_windows(s) for s in spec.windows}
-    expires = {s.name: "as_of" if isinstance(s.kind, Rolling) else "end" for s in spec.windows}
+    found = {s.shown_in: _of_windows(s) for s in spec.windows}
+    expires = {s.shown_in: "as_of" if isinstance(s.kind, Rolling) else "end" for s in spec.windows}
     if spec.fraud is not None:
         found[spec.fraud.view] = (_index("-score", "-at"), _index("-at"), _index("key", "-at"))
         expires[spec.fraud.view] = "at"

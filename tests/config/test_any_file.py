@@ -22,7 +22,7 @@ FAR = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=23)))  # in UTC before a
 LEAVES = st.sampled_from(
     [*WORDS, True, 0, -1, 5, 0.5, float("nan"), datetime(2024, 1, 1, tzinfo=UTC), FAR, date(2024, 1, 1), [], {}, [{}]]
 )
-NAMES = ["name", "size", "gap", "every", "rolling", "measures", "match", "format", "before", "$or", "ttl", "rules", "x"]
+NAMES = ["name", "size", "gap", "every", "rolling", "measures", "match", "format", "before", "$or", "ttl", "rules", "view", "x"]
 
 
 def places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -46,6 +46,13 @@ def test_a_small_file_has_defaults_for_all_else() -> None:
     assert (w.lateness, w.late, w.retain, w.retract, w.where) == (3_000, "update", 3_600_000, False, None)
 
 
+def test_where_values_are_shown_says_nothing_of_what_they_are() -> None:
+    text = STREAM + TRIGGER + ROLLING
+    [alone], [shared] = parse(text).windows, parse(text.replace('key = "k"', 'key = "k"\nview = "cards"')).windows
+    assert (alone.view, alone.shown_in, shared.view, shared.shown_in) == (None, "r", "cards", "cards")
+    assert alone.fingerprint == shared.fingerprint
+
+
 def test_everything_written_out() -> None:
     pipeline = parse(
         WHOLE.replace('name = "s"', 'name = "s"\nshards = 3\nsettle = "1s"\nout_of_order = "2s"\nmax_future = "1m"\nidle = "9s"')

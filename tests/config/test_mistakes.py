@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from config.load import parse
-from tests.config.test_load import CARTS, RULE, SMALL, STREAM, TRIGGER, WHOLE, WINDOW, errors, kind
+from tests.config.test_load import CARTS, FRAUD, RULE, SMALL, STREAM, TRIGGER, WHOLE, WINDOW, errors, kind
 
 ROUTES = 'routes = ["k", "l"]'
 COUNT = 'measures = { n = "count()" }'
@@ -113,6 +113,7 @@ def test_the_file_that_is_changed_here_is_right() -> None:
         ('name = "s"', f'name = "s"\nshards = {"9" * 400}', "stream.shards", "64 bits"),
         ('name = "w"', 'name = "features"', "windows[0].name", "replay"),
         (COUNT, f'{COUNT}\nfilter = "a"', "windows[0].filter", "unknown"),
+        (COUNT, f'{COUNT}\nview = "cards"', "windows[0].view", "only rolling sets"),
         # fraud
         (RULE, "", "fraud.rules", "at least one"),
         ('when = "r.n > 3"', 'when = "r.m > 3"', "fraud.rules[0].when", 'has no measure "m"'),
@@ -234,6 +235,53 @@ def test_views_that_would_lie_over_what_is_watched() -> None:
     said(watched, "windows[0].name", "watched collection")
     said(changed('database = "d"\ncollection = "c"', 'database = "eddy"\ncollection = "abandoned_carts"', SMALL) + CARTS,
          "abandonment.view", "watched collection")  # fmt: skip
+
+
+def sharing(view: str, name: str = "r", key: str = "k", text: str = WHOLE) -> str:
+    """The file, with a view given to its rolling set, which may have another name and key."""
+    begin, end = text.split('name = "r"\ntrigger = "t"\nkey = "k"\n')
+    return f'{begin}name = "{name}"\ntrigger = "t"\nkey = "{key}"\nview = {view}\n{end}'
+
+
+def test_a_view_that_sets_share_has_a_name_of_its_own() -> None:
+    parse(sharing('"cards"'))
+    for view, words in {
+        '"w"': ("taken already", "view of windows[0]"),
+        '"r"': ("taken already", "name of windows[1]"),
+        '"health"': ("taken already", "ours"),
+        '"features"': ("taken already", "replay"),
+        '"fraud_scores"': ("taken already", "view of fraud"),
+        '"_cards"': ("begins with",),
+        '""': ("no view name",),
+        '"a b"': ("no view name",),
+        "5": ("5 is not a text",),
+        f'"{"v" * 121}"': ("120",),
+    }.items():
+        said(sharing(view), "windows[1].view", *words)
+    watched = changed('database = "d"\ncollection = "c"', 'database = "eddy"\ncollection = "cards"', sharing('"cards"'))
+    said(watched, "windows[1].view", "watched collection")
+
+
+def test_a_set_that_shares_a_view_is_a_field_of_its_documents() -> None:
+    alone = changed(FRAUD + RULE, "")
+    for name in ("as_of", "expires_at", "config", "updated_at", "complete"):
+        parse(alone.replace('"r"', f'"{name}"'))
+        said(sharing('"cards"', name, text=alone), "windows[1].name", "every document", '"cards"')
+    said(sharing('"cards"', "a.b", text=alone), "windows[1].name", "no dot")
+
+
+def test_sets_that_share_a_view_have_one_key() -> None:
+    text = changed(FRAUD + RULE, "")
+    other = '[[windows]]\nname = "o"\ntrigger = "t"\nkey = "l"\nview = "cards"\nrolling = { size = "1h" }\n' + COUNT + "\n"
+    said(sharing('"cards"', text=text) + other, "windows[2].view", "document for each k, as windows[1] says", 'key "l"')
+    parse(sharing('"others"', text=text) + other)
+    parse(sharing('"cards"', key="l", text=text) + other)
+    parse(sharing('"cards"', text=text) + other.replace('key = "l"', 'key = "k"'))
+
+
+def test_the_age_of_a_shared_view_goes_by_its_own_name() -> None:
+    assert parse(sharing('"cards"') + '[views.ttl]\ncards = "1d"\n').views.ttl == {"cards": 86_400_000}
+    said(sharing('"cards"') + '[views.ttl]\nr = "1d"\n', "views.ttl.r", "no such view", "cards")
 
 
 def test_views_settings() -> None:

@@ -120,6 +120,27 @@ keep = "30s"
 purchase = "action == 'purchase'"
 """
 SPEC = parse(TOML)
+LARGE = """
+[[windows]]
+name = "large"
+trigger = "pay"
+key = "card"
+rolling = { size = "6s" }
+where = "amount > 1"
+measures = { n = "count()", top = "max(amount)" }
+"""
+
+
+def sharing(toml: str = TOML) -> str:
+    """The same pipeline, whose rolling sets share a view with one more, which only some events concern."""
+    toml = toml.replace("\n[fraud]\n", f"{LARGE}\n[fraud]\n")
+    for name in ("recent", "habit", "large"):
+        toml = toml.replace(f'\nname = "{name}"\n', f'\nname = "{name}"\nview = "cards"\n')
+    return toml
+
+
+SHARED = parse(sharing())
+assert [s.name for s in SHARED.windows if s.view == "cards"] == ["recent", "habit", "large"]
 
 
 def change(

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from config.specs import Pipeline
 from consumer.intake.batch import Budget
 from consumer.runner import Runner
 from consumer.store.memory import MemoryStore
 from tests.consumer.stream import (
     SHARD,
+    SHARED,
     SMALL,
     SPEC,
     Crash,
@@ -97,15 +99,16 @@ ways = st.fixed_dictionaries(
         "overlap": st.booleans(),
     }
 )
+specs = st.sampled_from([SPEC, SHARED])
 drawn = settings(max_examples=3_000 if "EDDY_SOAK" in os.environ else 50)
 
 
 @pytest.mark.timeout(1_800)
 @drawn
-@given(lines=records, way=ways)
-def test_any_cut_gives_the_same(lines: list[bytes], way: dict[str, Any]) -> None:
-    expected = whole(lines)
-    assert run(lines, **way) == expected
+@given(spec=specs, lines=records, way=ways)
+def test_any_cut_gives_the_same(spec: Pipeline, lines: list[bytes], way: dict[str, Any]) -> None:
+    expected = whole(lines, spec)
+    assert run(lines, spec=spec, **way) == expected
     assert expected.counters.records == len(lines)
     kept = expected.documents["dead_letters"]
     assert len(kept) == sum(expected.counters.dead_by_reason.values())
@@ -113,26 +116,30 @@ def test_any_cut_gives_the_same(lines: list[bytes], way: dict[str, Any]) -> None
 
 @pytest.mark.timeout(1_800)
 @drawn
-@given(lines=records, way=ways, dies_at=st.integers(0, 40), after=st.booleans(), back=st.integers(0, 30))
-def test_any_death_gives_the_same(lines: list[bytes], way: dict[str, Any], dies_at: int, after: bool, back: int) -> None:
-    assert _with_a_death(lines, way, dies_at, after, back) in (whole(lines), None)
+@given(spec=specs, lines=records, way=ways, dies_at=st.integers(0, 40), after=st.booleans(), back=st.integers(0, 30))
+def test_any_death_gives_the_same(
+    spec: Pipeline, lines: list[bytes], way: dict[str, Any], dies_at: int, after: bool, back: int
+) -> None:
+    assert _with_a_death(lines, way, dies_at, after, back, spec) in (whole(lines, spec), None)
 
 
-def _with_a_death(lines: list[bytes], way: dict[str, Any], dies_at: int, after: bool, back: int) -> Result | None:
+def _with_a_death(
+    lines: list[bytes], way: dict[str, Any], dies_at: int, after: bool, back: int, spec: Pipeline = SPEC
+) -> Result | None:
     """The first life dies at a call of its store; the second gets all records again from `back` before the snapshot. None: nobody
     died, there were fewer calls."""
     cuts = way["cuts"]
     options = {name: value for name, value in way.items() if name != "cuts"}
-    inner, all_raws = MemoryStore(SPEC), raws(lines)
+    inner, all_raws = MemoryStore(spec), raws(lines)
     first = None
     try:
-        first = Runner(SPEC, Watched(inner, dies_at, after), SHARD, **limited(**options))
+        first = Runner(spec, Watched(inner, dies_at, after), SHARD, **limited(**options))
         feed(first, all_raws, cuts)
         first.finish()
     except Crash:
         if first is not None:
             first.close()  # what is on its way gets there, or does not
-        second = Runner(SPEC, inner, SHARD, **limited(**options))
+        second = Runner(spec, inner, SHARD, **limited(**options))
         passed = sum(second.cursor.snapshot.passed(raw.sequence, raw.sub) for raw in all_raws)
         feed(second, all_raws[max(0, passed - back) :], cuts)
         return result(inner, second.finish())

@@ -11,7 +11,7 @@ from consumer.life import known_since
 from consumer.runner import Runner
 from consumer.store.contract import ShardId
 from consumer.store.memory import MemoryStore
-from tests.consumer.stream import SHARD, SPEC, TOML, S, beat, change, feed, raws, result, whole
+from tests.consumer.stream import SHARD, SHARED, SPEC, TOML, S, beat, change, feed, raws, result, sharing, whole
 from windows.engine import NEVER
 
 MINUTE = 'tumbling = { size = "10s" }\nlateness = "1s"\nretain = "20s"'
@@ -71,6 +71,36 @@ def test_a_rolling_value_is_not_complete_until_its_window_lies_behind_the_sets_b
         assert document.get("complete", True) is complete
         [habit] = store.collections["habit"].values()
         assert "complete" not in habit
+
+
+def test_a_set_that_moves_into_a_view_keeps_what_it_holds_and_leaves_its_old_view_as_it_is() -> None:
+    #  change at 6 s; what recent (10 s) and habit (20 s) hold is what they hold without a change; large is new
+    lines = [*(pay(n, n) for n in range(1, 7)), pay(7, 8), beat(9 * S)]
+    store, _ = change_over(SPEC, SHARED, lines, 6)
+    [document] = store.collections["cards"].values()
+    [recent] = whole(lines, end=False).documents["recent"]
+    [habit] = whole(lines, end=False).documents["habit"]
+    for name, alone in (("recent", recent), ("habit", habit)):
+        fixed = {"_id", "key", "as_of", "expires_at"}
+        assert document[name] == {field: value for field, value in alone.items() if field not in fixed}
+    assert (document["recent"]["n"], document["large"]["n"]) == (7, 1)
+    assert document["complete"] is False, "one of its sets is not"
+    [old] = store.collections["recent"].values()
+    assert (old["n"], old["as_of"].timestamp()) == (6, 6)
+
+
+def test_a_changed_set_in_a_view_leaves_the_others_as_they_are() -> None:
+    #  change at 6 s; recent holds 15 s now: it is whole from 21 s on
+    after = parse(sharing().replace(RECENT, 'rolling = { size = "15s" }'))
+    lines = [*(pay(n, n) for n in range(1, 7)), pay(7, 8), pay(8, 20), pay(9, 23)]
+    configs = {s.name: s.fingerprint for s in after.windows}
+    for at, counts, complete in ((7, (1, 7, 5), False), (8, (2, 8, 1), False), (9, (2, 6, 2), True)):
+        store, _ = change_over(SHARED, after, lines[:at], 6)
+        [document] = store.collections["cards"].values()
+        sets = ("recent", "habit", "large")
+        assert tuple(document[name]["n"] for name in sets) == counts
+        assert {name: document[name]["config"] for name in sets} == {name: configs[name] for name in sets}
+        assert document.get("complete", True) is complete
 
 
 def test_a_session_that_an_earlier_event_may_have_belonged_to_is_not_complete() -> None:

@@ -12,8 +12,8 @@ from consumer.intake.batch import Budget
 from consumer.life import Limits
 from consumer.runner import Runner
 from consumer.store.memory import MemoryStore
-from contract.views import DeadLetterDoc, Health, RollingDoc, ScoreDoc, SignalDoc, WindowDoc
-from tests.consumer.stream import SHARD, TOML, S, beat, change, raws
+from contract.views import DeadLetterDoc, Health, RollingDoc, ScoreDoc, SharedRollingDoc, SignalDoc, WindowDoc
+from tests.consumer.stream import SHARD, SHARED, TOML, S, beat, change, raws, whole
 
 SHAPES: dict[str, Any] = {
     "minute": WindowDoc,
@@ -51,6 +51,16 @@ def store() -> MemoryStore:
 
 def test_every_view_has_a_shape(store: MemoryStore) -> None:
     assert set(store.collections) == set(SHAPES)
+
+
+def test_a_document_of_sets_that_share_a_view_has_its_shape() -> None:
+    documents = whole(LINES, SHARED).documents["cards"]
+    assert documents
+    sets = {s.name: {m.name for m in s.measures} for s in SHARED.windows if s.view == "cards"}
+    for document in documents:
+        msgspec.convert({**document, "updated_at": document["as_of"]}, SharedRollingDoc)
+        own = set(document) - set(SharedRollingDoc.__annotations__)
+        assert {name: set(document[name]) - {"config"} for name in own} == sets
 
 
 @pytest.mark.parametrize("view", SHAPES)
