@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from subprocess import DEVNULL, Popen
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 from pymongo import MongoClient, WriteConcern
 from pymongo.collection import Collection
 
+from config.specs import Views
+from consumer.runner import Runner
 from consumer.store.contract import Cursor, Doc, Effects
 from consumer.store.layout import internals, views
 from consumer.store.mongo import MongoStore
@@ -21,6 +24,7 @@ from consumer.store.setup import check
 from contract.errors import Fenced, Misconfigured, Retryable
 from edge.mongo import connect
 from tests.conftest import die_with_parent, free_port, mongod_binary, stop, until
+from tests.consumer.stream import SHARD, SHARED, S, change, feed, raws, whole
 from tests.contracts.conftest import pipeline
 from tests.contracts.test_store import BIG, A, moved, put, state
 
@@ -227,6 +231,25 @@ def test_indexes_are_made_once_and_follow_the_configuration(store: MongoStore, d
         again.close()
         assert client[name].minutes.index_information()["eddy_end"].get("expireAfterSeconds") == seconds
     client.close()
+
+
+def test_a_view_that_sets_share_is_one_collection_with_indexes_and_an_age(database: Database) -> None:
+    uri, name = database
+    lines = [change(n, "pay", "card", "ab"[n % 2], n * S, amount=n % 3, shop="x") for n in range(1, 20)]
+    client: MongoClient[Doc]
+    with MongoClient(uri, tz_aware=True) as client:
+        store = MongoStore(client, replace(SHARED, views=Views(name, {"cards": 60_000})))
+        store.prepare()
+        runner = Runner(replace(SHARED, views=Views(name)), store, SHARD)
+        feed(runner, raws(lines), cuts=(3, 5, 11))
+        runner.drain()
+        assert {"recent", "habit", "large"}.isdisjoint(client[name].list_collection_names())
+        made = client[name].cards.index_information()
+        assert set(made) == {"_id_", "eddy_as_of", "eddy_expires_at"}
+        assert made["eddy_as_of"]["expireAfterSeconds"] == 60
+        found = {d["_id"]: {field: v for field, v in d.items() if field != "updated_at"} for d in client[name].cards.find()}
+        assert found == {d["_id"]: d for d in whole(lines, SHARED, end=False).documents["cards"]}
+        assert len(found) == 2
 
 
 def test_an_index_of_somebodys_own_is_left_alone(store: MongoStore, database: Database) -> None:
