@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     window = commands.add_parser(
         "window", parents=[common], allow_abbrev=False, help="the documents of one window set, newest first"
     )
-    window.add_argument("view", help="its name in pipeline.toml")
+    window.add_argument("view", help="its name in pipeline.toml, or that of the view that it shares with others")
     window.add_argument("--key", metavar="K", help="only this key: text, a number, or Extended JSON")
     window.add_argument(
         "--from", dest="begin", metavar="T", help="windows that end after T: ISO text, or a duration ago, as in 10m"

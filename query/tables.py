@@ -23,7 +23,7 @@ SKIPPED = frozenset({"_id", "config", "updated_at", "model", "features", "expire
 CLASSES = ("counted", "repeat", "late", "ignored", "control", "dead_letter")
 WIDE = frozenset({"reasons", "items", "why", "late by set", "dead letters"})
 COLOURS = {"block": "bold red", "review": "yellow", "raised": "yellow"}
-Cells = Callable[[Found], Mapping[str, str]]
+Cells = Callable[[Found], Sequence[Mapping[str, str]]]  # the rows of a document
 
 
 def json_lines(found: Sequence[Found]) -> list[str]:
@@ -40,7 +40,7 @@ def show(console: Console, found: Sequence[Found], pipeline: Pipeline, now: date
 
 
 def _table(view: str, group: Sequence[Found], cells: Cells) -> Table:
-    rows = [cells(f) for f in group]
+    rows = [row for f in group for row in cells(f)]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     table = Table(title=f"{view} (times in UTC)", title_justify="left", title_style="bold", header_style="dim", box=SIMPLE_HEAD)
     for name in columns:
@@ -58,14 +58,23 @@ def _table(view: str, group: Sequence[Found], cells: Cells) -> Table:
 
 def _cells_of(view: str, pipeline: Pipeline, now: datetime) -> Cells:
     if view == HEALTH:
-        return lambda f: _health(f.document, now)
+        return lambda f: [_health(f.document, now)]
     if view == DEAD_LETTERS:
-        return lambda f: _letter(f.document)
-    return lambda f: _document(f, now)
+        return lambda f: [_letter(f.document)]
+    sets = [s.name for s in pipeline.windows if s.view == view]
+    if sets:
+        return lambda f: _shared(f, sets, now)
+    return lambda f: [_document(f, f.document, now)]
 
 
-def _document(f: Found, now: datetime) -> Mapping[str, str]:
-    cells = {name: text(value, name) for name, value in f.document.items() if name not in SKIPPED}
+def _shared(f: Found, sets: Sequence[str], now: datetime) -> list[Mapping[str, str]]:
+    """A row for each set that shares the view."""
+    fixed = {name: value for name, value in f.document.items() if not isinstance(value, dict) or name == "key"}
+    return [_document(f, {**fixed, "set": name, **f.document[name]}, now) for name in sets if name in f.document]
+
+
+def _document(f: Found, document: Doc, now: datetime) -> Mapping[str, str]:
+    cells = {name: text(value, name) for name, value in document.items() if name not in SKIPPED}
     if f.stale is None:
         return cells
     return {**cells, "stale": f"for {ago(f.document['expires_at'], now)}" if f.stale else ""}

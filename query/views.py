@@ -74,13 +74,15 @@ class Reader:
         return self._found(self._carts_view(), wanted, [("raised_at", -1)], limit)
 
     def window(self, view: str, keys: Sequence[Any] | None, span: Span, limit: int) -> Sequence[Found]:
-        """A window set's documents, newest first: windows that lie at least in part in the span, rolling values as of it."""
+        """A window set's documents, newest first: windows that lie at least in part in the span, rolling values as of it. Of a view
+        that several sets share all of them by its own name, and one by that set's."""
         spec = self.window_set(view)
+        others = () if view == spec.shown_in else (s.name for s in self._pipeline.windows if s.view == spec.view and s != spec)
         wanted: Doc = {} if keys is None else {("_id" if isinstance(spec.kind, Rolling) else "key"): {"$in": keys}}
         if isinstance(spec.kind, Rolling):
             _bound(wanted, "as_of", "$gte", span.begin)
             _bound(wanted, "as_of", "$lt", span.end)
-            return self._found(view, wanted, [("as_of", -1)], limit)
+            return self._found(spec.shown_in, wanted, [("as_of", -1)], limit, dict.fromkeys(others, False))
         _bound(wanted, "end", "$gt", span.begin)
         _bound(wanted, "start", "$lt", span.end)
         return self._found(view, wanted, [("start", -1)] if keys else [("end", -1)], limit)
@@ -90,11 +92,12 @@ class Reader:
         return [*self._found(HEALTH, {}, [("_id", 1)], 0), *self._found(DEAD_LETTERS, {}, [("updated_at", -1)], 5)]
 
     def window_set(self, name: str) -> WindowSet:
-        """The window set of that name. Raises Misconfigured."""
+        """The window set of that name, or the first one of the view of that name. Raises Misconfigured."""
         for spec in self._pipeline.windows:
-            if spec.name == name:
+            if name in (spec.name, spec.shown_in):
                 return spec
-        raise Misconfigured(f'there is no window set "{cut(name)}"{close_to(name, (s.name for s in self._pipeline.windows))}')
+        known = [name for s in self._pipeline.windows for name in (s.name, s.shown_in)]
+        raise Misconfigured(f'there is no window set "{cut(name)}"{close_to(name, known)}')
 
     def _fraud_view(self) -> str:
         if self._pipeline.fraud is None:
@@ -108,15 +111,23 @@ class Reader:
 
     def _of_key(self, trigger: str, route: str, keys: Sequence[Any], limit: int) -> Iterable[Found]:
         own = [s for s in self._pipeline.windows if (s.trigger, s.key) == (trigger, route)]
-        for spec in sorted(own, key=lambda s: not isinstance(s.kind, Rolling)):
-            yield from self.window(spec.name, keys, Span(), limit)
+        ordered = sorted(own, key=lambda s: not isinstance(s.kind, Rolling))
+        for view in dict.fromkeys(s.shown_in for s in ordered):
+            yield from self.window(view, keys, Span(), limit)
 
-    def _found(self, view: str, wanted: Mapping[str, Any], order: Sequence[tuple[str, int]], limit: int) -> Sequence[Found]:
-        cursor = self._db[view].find(wanted).sort(list(order)).limit(limit)
+    def _found(
+        self,
+        view: str,
+        wanted: Mapping[str, Any],
+        order: Sequence[tuple[str, int]],
+        limit: int,
+        without: Mapping[str, bool] | None = None,
+    ) -> Sequence[Found]:
+        cursor = self._db[view].find(wanted, without or None).sort(list(order)).limit(limit)
         return [Found(view, document, self._stale(view, document)) for document in cursor]
 
     def _stale(self, view: str, document: Doc) -> bool | None:
-        rolling = any(s.name == view and isinstance(s.kind, Rolling) for s in self._pipeline.windows)
+        rolling = any(s.shown_in == view and isinstance(s.kind, Rolling) for s in self._pipeline.windows)
         if not rolling:
             return None
         expires = document.get("expires_at")

@@ -135,6 +135,31 @@ def test_a_card_with_its_scores_values_and_windows(run: Run) -> None:
     assert "for " in row, "since it expired"
 
 
+def test_sets_that_share_a_view(run: Run, mongo: Client, database_name: str, tmp_path: Path) -> None:
+    file = tmp_path / "pipeline.toml"
+    for name in ("card_recent", "card_habit"):
+        file.write_text(file.read_text().replace(f'\nname = "{name}"\n', f'\nname = "{name}"\nview = "cards"\n'))
+    recent, habit = {"n": 5, "spend": 9.5, "config": "abc"}, {"n": 7, "mean": 2.25, "config": "def"}
+    document = rolling("c1", ago(seconds=50), ago(seconds=20), card_recent=recent, card_habit=habit)
+    mongo[database_name].cards.insert_many([document, {**document, "_id": {"a": 1}, "key": {"a": 1}}])
+    found = lines(run, "card", "c1")
+    assert [f["view"] for f in found] == ["fraud_scores", "cards", "card_seen", *["card_spend"] * 3]
+    assert [f.get("stale") for f in found][:3] == [None, True, False]
+    assert (found[1]["document"]["card_recent"], found[1]["document"]["card_habit"]) == (recent, habit)
+    assert len(lines(run, "window", "cards")) == 2
+    [one] = lines(run, "window", "card_habit", "--key", "c1")
+    assert one["view"] == "cards"
+    assert one["document"]["card_habit"] == habit
+    assert "card_recent" not in one["document"]
+    rows = [line.split() for line in run("window", "cards", "--key", "c1")[1].splitlines() if "c1" in line]
+    assert [[cell for cell in row if cell in {"card_recent", "card_habit", "5", "7", "9.5", "2.25"}] for row in rows] == [
+        ["card_recent", "5", "9.5"],
+        ["card_habit", "7", "2.25"],
+    ]
+    assert "for " in run("window", "card_recent")[1], "since it expired"
+    assert run("window", "carts")[2] == ('there is no window set "carts"; did you mean "cards"?\n')
+
+
 def test_a_key_may_be_a_text_a_number_or_an_id(run: Run) -> None:
     assert ids(lines(run, "card", "17")) == [3, 4]
     assert ids(lines(run, "card", '"17"')) == [4]
