@@ -57,7 +57,9 @@ def check(spec: Pipeline, rows: Mapping[str, Sequence[Row]], view: View, marks: 
         if not isinstance(s.kind, Rolling):
             windows.check(report, s, rows[s.trigger], view(s.name), marks)
             continue
-        rolling.check_views(report, s, rows[s.trigger], view(s.name), marks)
+        sharing = [other for other in spec.windows if other.shown_in == s.shown_in]
+        if s is sharing[0]:
+            rolling.check_views(report, sharing, rows, view(s.shown_in), marks)
         if spec.fraud is not None and (s.trigger, s.key) == (spec.fraud.trigger, spec.fraud.key):
             rolling.check_features(report, s, rows[s.trigger], scores)
     if spec.abandonment is not None:

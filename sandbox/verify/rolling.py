@@ -49,37 +49,48 @@ def check_features(report: Report, s: WindowSet, rows: Sequence[Row], scores: Ma
         _compare(report, name, s, features, window)
 
 
-def check_views(report: Report, s: WindowSet, rows: Sequence[Row], stored: Iterable[Document], watermarks: Watermarks) -> None:
-    """Each key's current value as of the time it says, that time itself, and when it says that it expires."""
-    keys = {
-        key: sorted((row for row in own if s.where is None or s.where.holds(row.get)), key=lambda r: (r.at, r.n))
-        for key, own in by_key(rows, s.key).items()
-    }
-    wanted = {key: own for key, own in keys.items() if own}
+def check_views(
+    report: Report, sets: Sequence[WindowSet], rows: Mapping[str, Sequence[Row]], stored: Iterable[Document], watermarks: Watermarks
+) -> None:
+    """The current values of each key of the sets of one view, as of the time its document says, that time itself, and when it says
+    that it expires."""
+    each = [
+        {
+            key: sorted((row for row in own if s.where is None or s.where.holds(row.get)), key=lambda r: (r.at, r.n))
+            for key, own in by_key(rows[s.trigger], s.key).items()
+        }
+        for s in sets
+    ]
+    wanted = {key for own in each for key, held in own.items() if held}
+    view = sets[0].shown_in
     for document in stored:
         key = typed(document["_id"])
-        own = wanted.pop(key, None)
-        if own is None:
-            report.differs(f"{s.name} {document['_id']!r}: is there, and no event is in it")
-        else:
-            _view(report, s, document, own, watermarks.of(s.key, key))
+        if key not in wanted:
+            report.differs(f"{view} {document['_id']!r}: is there, and no event is in it")
+            continue
+        wanted.remove(key)
+        _view(report, sets, document, [own.get(key, []) for own in each], watermarks.of(sets[0].key, key))
     for key in wanted:
-        report.differs(f"{s.name} {untyped(key)!r}: is missing")
+        report.differs(f"{view} {untyped(key)!r}: is missing")
 
 
-def _view(report: Report, s: WindowSet, document: Document, own: Sequence[Row], watermark: int) -> None:
-    assert isinstance(s.kind, Rolling)
-    name, as_of = f"{s.name} {document['_id']!r}", date_ms(document["as_of"])
-    expires = changes_next(s.kind, own, as_of)
-    report.compare(f"{name} key", typed(document["key"]), typed(document["_id"]))
-    report.compare(f"{name} expires_at", ms(document["expires_at"]), expires)
-    report.compare(f"{name} config", document["config"], s.fingerprint)
-    if as_of < own[-1].at:
-        report.differs(f"{name}: as of {as_of}, before the key's last event {own[-1].at}")
-    step = max(s.kind.size // 60, 1_000)
-    if expires is not None and -(-expires // step) * step <= watermark:
-        report.differs(f"{name}: expired at {expires} and was not refreshed by {watermark}")
-    _compare(report, name, s, document, within(s.kind, own, as_of))
+def _view(report: Report, sets: Sequence[WindowSet], document: Document, each: Sequence[Sequence[Row]], watermark: int) -> None:
+    view, as_of = f"{sets[0].shown_in} {document['_id']!r}", date_ms(document["as_of"])
+    expires = []
+    for s, own in zip(sets, each, strict=True):
+        assert isinstance(s.kind, Rolling)
+        name, values = f"{s.name} {document['_id']!r}", document if s.view is None else document.get(s.name, {})
+        report.compare(f"{name} config", values.get("config"), s.fingerprint)
+        if own and as_of < own[-1].at:
+            report.differs(f"{name}: as of {as_of}, before the key's last event {own[-1].at}")
+        step, changes = max(s.kind.size // 60, 1_000), changes_next(s.kind, own, as_of)
+        if changes is not None:
+            expires.append(changes)
+            if -(-changes // step) * step <= watermark:
+                report.differs(f"{name}: expired at {changes} and was not refreshed by {watermark}")
+        _compare(report, name, s, values, within(s.kind, own, as_of))
+    report.compare(f"{view} key", typed(document["key"]), typed(document["_id"]))
+    report.compare(f"{view} expires_at", ms(document["expires_at"]), min(expires, default=None))
 
 
 def _compare(report: Report, name: str, s: WindowSet, values: Document, window: Sequence[Row]) -> None:

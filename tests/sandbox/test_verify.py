@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from config.specs import Pipeline
 from sandbox.verify import Report, check
 from sandbox.verify.windows import holding
 from tests.sandbox.shop_run import Day, day
-from windows.law.spec import Sliding, Tumbling
+from windows.law.spec import Rolling, Sliding, Tumbling
 
 Document = dict[str, Any]
 MINUTE, DAY = 60_000, 86_400_000
@@ -82,6 +84,52 @@ def test_one_wrong_value_is_seen(spec: Pipeline, ran: Day, view: str, spoil: Cal
     spoil(documents[name])
     try:
         assert checked(spec, ran).differ > 0
+    finally:
+        documents[name] = right
+
+
+@pytest.fixture(scope="module")
+def sharing(spec: Pipeline) -> Pipeline:
+    """The same with all rolling sets in one view; one of them leaves some events out, one looks back."""
+    return replace(spec, windows=tuple(replace(s, view="cards") if isinstance(s.kind, Rolling) else s for s in spec.windows))
+
+
+@pytest.fixture(scope="module")
+def shared(sharing: Pipeline) -> Day:
+    return day(sharing, count=600, seconds=25, quiet=25)
+
+
+def test_a_right_shared_view_has_no_differences(sharing: Pipeline, shared: Day) -> None:
+    report = checked(sharing, shared)
+    assert (report.examples, report.differ) == ([], 0)
+    documents = shared.view("cards")
+    assert all({"recent", "before_this", "a_while_ago"} < set(d) for d in documents)
+    assert len(documents) > 100
+
+
+SPOILT: list[Callable[[Document], Any]] = [
+    lambda d: d["recent"].update(n=d["recent"]["n"] + 1),
+    lambda d: d["before_this"].update(config="another"),
+    lambda d: d.pop("a_while_ago"),
+    lambda d: d.update(expires_at=d["as_of"]),
+    lambda d: d.update(as_of=d["as_of"] - timedelta(hours=1)),
+    lambda d: d.update(key="another"),
+]
+
+
+@pytest.mark.parametrize("spoil", SPOILT)
+def test_one_wrong_value_in_a_shared_view_is_seen(sharing: Pipeline, shared: Day, spoil: Callable[[Document], Any]) -> None:
+    documents = shared.store.collections["cards"]
+    name, right = next(iter(documents.items()))
+    documents[name] = deepcopy(right)
+    spoil(documents[name])
+    try:
+        assert checked(sharing, shared).differ > 0
+    finally:
+        documents[name] = right
+    del documents[name]
+    try:
+        assert checked(sharing, shared).differ > 0
     finally:
         documents[name] = right
 
