@@ -127,6 +127,16 @@ def test_a_view_does_not_take_the_name_of_another_output(replay: Replay, capsys:
     assert name in capsys.readouterr().err
 
 
+def test_sets_that_share_a_view_are_one_file(replay: Replay) -> None:
+    second = ROLLING.replace('"r"', '"q"').replace("1m", "1h")
+    both = (ROLLING + second).replace('key = "k"\n', 'key = "k"\nview = "cards"\n')
+    folder = replay([line(), line()], HEAD + both + FRAUD % "{r.n} of {q.n}", "--features")
+    [document] = rows(folder / "cards.jsonl")
+    assert (document["r"]["n"], document["q"]["n"]) == (2, 2)
+    assert not {"r.jsonl", "q.jsonl"} & {file.name for file in folder.iterdir()}
+    assert [(d["r"]["n"], d["q"]["n"]) for d in rows(folder / "features.jsonl")] == [(1, 1), (2, 2)]
+
+
 def test_events_may_come_through_a_pipe(tmp_path: Path) -> None:
     (tmp_path / "pipeline.toml").write_text(HEAD + tumbling(n="count()"))
     pipe, out = tmp_path / "events", tmp_path / "out"
