@@ -137,9 +137,23 @@ def differences(found: Views, twin: Twin, changed: Sequence[str], last: Pipeline
                 one, two = ({k: d.get(k) for k in ("_id", "key", "at")} for d in (one, two))
             if one == two or (name == "minute" and _kept(two or one, one, refuses)):
                 continue
+            if name == "cards" and "recent" in changed:
+                half = [_part(half.get(name, {}).get(id) or NOTHING, "recent") for half in twin.half]
+                if _others_same(one, two) and _left_open(_part(one, "recent"), _part(two, "recent"), configs["recent"], half):
+                    continue
             if name in changed and _left_open(one, two, configs[name], [half.get(name, {}).get(id) for half in twin.half]):
                 continue
             yield f"{name} {id}:\n    is       {one}\n    must be  {two}"
+
+
+def _part(document: Doc, name: str) -> Doc:
+    """What a document of a shared view says of one set, as that set's own view would say it."""
+    return {**{field: value for field, value in document.items() if not isinstance(value, dict)}, **document.get(name, {})}
+
+
+def _others_same(one: Doc, two: Doc) -> bool:
+    """Whether two documents of a shared view say the same of the sets that were not changed, if they are as of one time."""
+    return one.get("as_of") != two.get("as_of") or all(one.get(name) == two.get(name) for name in ("habit", "large"))
 
 
 def _kept(like: Doc, one: Doc, refuses: Refuses) -> bool:

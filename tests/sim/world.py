@@ -28,7 +28,7 @@ from consumer.life import Limits
 from consumer.store.contract import BEFORE_ALL, Cursor, Doc, Effects, Position, ShardId
 from consumer.store.memory import MemoryStore
 from contract.errors import Fenced
-from tests.consumer.stream import SMALL, SPEC, TOML, Crash
+from tests.consumer.stream import SMALL, TOML, Crash, sharing
 from tests.sim import oracle
 from tests.sim.leases import Lease, batch
 from tests.sim.points import ON_ITS_WAY, POINTS
@@ -88,11 +88,13 @@ class World:
         changes = r.random() < 0.35
         self.stream = Stream(Random(f"stream {seed}"), ahead=not changes)
         names = tuple(r.sample(sorted(OTHERS), r.choice((1, 1, 2)))) if changes else ()
-        toml = TOML
+        shares = Random(f"views {seed}").random() < 0.5  # by a dice of its own: whether rolling sets share a view
+        first = toml = sharing() if shares else TOML
         for name in names:
             assert OTHERS[name][0] in toml
             toml = toml.replace(*OTHERS[name])
-        self.specs = [SPEC, parse(toml), SPEC][: 1 + (r.choice((1, 1, 2)) if changes else 0)]
+        spec = parse(first)
+        self.specs = [spec, parse(toml), spec][: 1 + (r.choice((1, 1, 2)) if changes else 0)]
         self.changed, self.config = names, 0
         poison = [p.n for p in self.stream.tidy if r.random() < 0.15] if not changes and r.random() < 0.4 else []
         self.poison, self.closing = frozenset(poison), not changes and r.random() < 0.15
@@ -103,7 +105,7 @@ class World:
         self.deaths = [(point, r.choice((1, 1, 2, 5))) for point in points]
         self.hits: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
-        self.store = MemoryStore(SPEC, lambda: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(milliseconds=self.clock))
+        self.store = MemoryStore(spec, lambda: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(milliseconds=self.clock))
         self.leases: dict[str, Lease] = {name: Lease(name) for name in self.stream.parts}
         self.zombies: list[tuple[Process, int]] = []
         self.late: list[tuple[Process, Position | None, int]] = []
@@ -417,7 +419,7 @@ class World:
 
     def _compare(self) -> None:
         last = self.specs[-1]
-        twin = oracle.Twin(self.stream, self.turned, SPEC, self.refuses)
+        twin = oracle.Twin(self.stream, self.turned, self.specs[0], self.refuses)
         found = oracle.views(self.store)
         wrong = list(oracle.differences(found, twin, self.changed, last, self.refuses))
         wrong += oracle.miscounted(found, self.stream, self.poison, bool(self.changed), self.refuses)
