@@ -12,6 +12,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -72,7 +73,7 @@ class Runner:
         observe: Observer | None = None,
         told: Callable[[Cursor], None] = nobody,
     ) -> None:
-        self._spec, self._store, self._shard, self._parents = spec, store, shard, parents
+        self._spec, self._store, self._shard, self._parents, self._hashes = spec, store, shard, parents, hashes
         self._engine, self._limits, self._now, self._most = engine, limits, now, kept
         self._saved = _Saved(store, hashes, limits.page, self._patiently) if durable else None
         self._wait, self._told, self._observed = wait, told, observe is not None
@@ -226,7 +227,8 @@ class Runner:
         return False
 
     def _commit(self, effects: Effects) -> Cursor:
-        cursor = self._patiently(lambda: self._store.commit(self._halving.without(effects)))
+        known = replace(effects, hashes=self._hashes)
+        cursor = self._patiently(lambda: self._store.commit(self._halving.without(known)))
         self._told(cursor)
         return cursor
 

@@ -113,7 +113,11 @@ class DeadLetterDoc(TypedDict):
 
 
 class Health(TypedDict):
-    """A shard's line, `_id` "stream/shard". Each record went into exactly one class, and the classes add up to `records`."""
+    """A shard's line, `_id` "stream/shard". Each record went into exactly one class, and the classes add up to `records`.
+
+    hashes: the first and the last 128-bit hash of the keys that the shard holds, in decimal as Kinesis writes them. since: of each
+    window set, by its fingerprint (a view's `config`), the time from which on it has seen every event, None for all there are.
+    """
 
     _id: str
     records: int
@@ -126,4 +130,6 @@ class Health(TypedDict):
     late_by_set: dict[str, int]
     dead_letters_by_reason: dict[str, int]
     watermark: datetime | None
+    hashes: NotRequired[list[str]]
+    since: dict[str, datetime | None]
     updated_at: datetime

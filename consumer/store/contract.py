@@ -170,7 +170,7 @@ class Effects:
     store sets `updated_at`. Those in `new` are thought not to be there yet. Those in `unless_final` do not take the place of a
     final document whose `config` is another. A (collection, _id) is in all of them together once. cursor is the value after;
     expected the value before, which the commit must find under its epoch. states: key states as they are at the cursor, a chunk of
-    a snapshot.
+    a snapshot. hashes: what the shard holds, for its line in `health`.
     """
 
     expected: Cursor
@@ -180,6 +180,7 @@ class Effects:
     states: Sequence[KeyState] = ()
     new: Sequence[tuple[str, Doc]] = ()
     unless_final: Sequence[tuple[str, Doc]] = ()
+    hashes: HashRange | None = None
 
     @property
     def documents(self) -> Iterable[tuple[str, Doc]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from config.specs import Pipeline
-from consumer.store.contract import Cursor, Doc, ShardId
+from consumer.store.contract import Cursor, Doc, HashRange, ShardId
 from contract.times import MAX_MS, MIN_MS, date
 from windows.law.spec import Rolling, WindowSet
 
@@ -70,8 +70,8 @@ def _with_ttl(own: tuple[Index, ...], field: str | None, ttl: int | None) -> tup
     return (*(i for i in own if [name for name, _ in i.fields] != [field]), Index(((field, 1),), ttl))
 
 
-def health_doc(spec: Pipeline, cursor: Cursor) -> Doc:
-    """A shard's line in `health`, from its cursor."""
+def health_doc(spec: Pipeline, cursor: Cursor, hashes: HashRange | None = None) -> Doc:
+    """A shard's line in `health`, from its cursor; with the hashes that it holds, where they are known."""
     counters = cursor.counters
     return {
         "_id": f"{spec.stream.name}/{cursor.shard.shard}",
@@ -79,8 +79,15 @@ def health_doc(spec: Pipeline, cursor: Cursor) -> Doc:
         **{name: int(n) for name, n in counters.classes.items()},
         "late_by_set": {name: int(n) for name, n in counters.late_by_set.items()},
         "dead_letters_by_reason": {name: int(n) for name, n in counters.dead_by_reason.items()},
-        "watermark": date(cursor.watermark) if MIN_MS <= cursor.watermark <= MAX_MS else None,
+        "watermark": _moment(cursor.watermark),
+        **({} if hashes is None else {"hashes": [str(hashes.low), str(hashes.high)]}),
+        "since": {name: _moment(at) for name, at in (cursor.since or {}).items()},
     }
+
+
+def _moment(ms: int) -> Any:
+    """A date; None for a time before all time."""
+    return date(ms) if MIN_MS <= ms <= MAX_MS else None
 
 
 def shard_key(shard: ShardId) -> dict[str, Any]:

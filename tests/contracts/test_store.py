@@ -176,6 +176,16 @@ def test_health_adds_up(stores: Stores) -> None:
     assert health["watermark"] == datetime(1970, 1, 1, 0, 0, 2, tzinfo=UTC) and health["updated_at"] == AT
 
 
+def test_health_says_which_keys_a_shard_holds_and_from_when_on_a_set_has_seen_all(stores: Stores) -> None:
+    store = stores.new()
+    begun = store.open(A)
+    cursor = replace(moved(begun), since={"old": -(1 << 62), "new": 5_000})
+    store.commit(Effects(begun, cursor, hashes=HashRange(1 << 127, (1 << 128) - 1)))
+    health = stores.docs("health")["shop/shardId-000000000000"]
+    assert health["hashes"] == [str(1 << 127), str((1 << 128) - 1)]
+    assert health["since"] == {"old": None, "new": datetime(1970, 1, 1, 0, 0, 5, tzinfo=UTC)}
+
+
 def test_health_of_a_shard_without_a_watermark(stores: Stores) -> None:
     store = stores.new()
     cursor = store.open(A)
