@@ -53,7 +53,7 @@ class Bookmarks:
     def save(self, bookmarks: Mapping[str, Bookmark]) -> None:
         """Write them, safe against the loss of a server. On an idle replica set this is also what moves the cluster time on."""
         with in_our_words(f"writing {self._db.name}.{BOOKMARKS}"):
-            self._db[BOOKMARKS].bulk_write([UpdateOne(self._id(g), {"$set": self._doc(g, b)}, True) for g, b in bookmarks.items()])
+            self._db[BOOKMARKS].bulk_write([self._change(g, b) for g, b in bookmarks.items()])
 
     def drop(self, groups: Sequence[str]) -> None:
         """Forget groups that no trigger is in any more: a stale bookmark would later bring back long-gone changes."""
@@ -77,6 +77,11 @@ class Bookmarks:
 
     def _id(self, group: str) -> dict[str, Any]:
         return {"_id": f"{self._stream}/{group}"}
+
+    def _change(self, group: str, bookmark: Bookmark) -> UpdateOne:
+        """The bookmark as it is now; the first one says where all of it began, for whoever compares views with their source."""
+        begun = Timestamp(*bookmark.position.cluster)
+        return UpdateOne(self._id(group), {"$set": self._doc(group, bookmark), "$setOnInsert": {"begun": begun}}, True)
 
     def _doc(self, group: str, bookmark: Bookmark) -> Document:
         token, cluster = bookmark.position.token, bookmark.position.cluster

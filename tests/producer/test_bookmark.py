@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from bson import Timestamp
 
 from producer import bookmark
 from producer.bookmark import Bookmark, Bookmarks, first_positions
@@ -24,6 +25,15 @@ def test_bookmarks_come_back_as_they_were_saved_and_each_stream_has_its_own(mong
         marks.save({"lookup": LATE})
         marks.drop(["images"])
         assert marks.load() == {"lookup": LATE} == other.load()
+
+
+def test_the_first_bookmark_says_for_good_where_all_began(mongod: str, mongo: Client, database_name: str) -> None:
+    with connect(mongod) as client:
+        marks = Bookmarks(client, database_name, "eddy")
+        marks.save({"lookup": EARLY})
+        marks.save({"lookup": LATE})
+    [found] = mongo[database_name]["_bookmarks"].find()
+    assert (found["begun"], found["cluster"]) == (Timestamp(10, 1), Timestamp(20, 2))
 
 
 def test_a_record_too_large_is_kept_whole_and_once(
