@@ -13,13 +13,20 @@ from rich.console import Console
 
 from config.environment import environment, shape
 from config.load import load
+from config.specs import Pipeline
 from contract.errors import Fatal, Misconfigured
-from edge.mongo import NO_RIGHTS, connect
+from contract.times import date_ms
+from edge.mongo import NO_RIGHTS, Client, connect
 from query.arguments import keys, moment, parser
 from query.tables import json_lines, show
+from query.verify import Question, Verification
+from query.verify.show import bar
+from query.verify.show import json_lines as verified_lines
+from query.verify.show import show as show_verified
 from query.views import Found, Reader, Span
 
 AWAY, REFUSED = 69, 77  # sysexits: the service is unavailable; permission denied
+DIFFERS, NOTHING_THERE = 3, 4  # of `verify`
 EMPTY = {
     "risks": "nothing is scored yet",
     "card": "nothing is known of this card",
@@ -59,6 +66,8 @@ def _answer(args: argparse.Namespace) -> int:
     now = datetime.now(UTC)
     client = connect(env.mongodb_uri, "query")
     with client:
+        if args.command == "verify":
+            return _verify(client, pipeline, args, now)
         reader = Reader(client[pipeline.views.database], pipeline, now)
         found = _read(reader, args, now)
     if args.json:
@@ -69,6 +78,20 @@ def _answer(args: argparse.Namespace) -> int:
         show(console, found, pipeline, now, EMPTY[args.command])
     sys.stdout.flush()
     return 0
+
+
+def _verify(client: Client, pipeline: Pipeline, args: argparse.Namespace, now: datetime) -> int:
+    since = moment(args.since, now)
+    question = Question(None if since is None else date_ms(since), args.memory, args.order, views=args.views)
+    with bar(Console(stderr=True)) as watch:
+        report = Verification(client, pipeline, question, watch, args.limit).run()
+    if args.json:
+        for line in verified_lines(report):
+            print(line)
+    else:
+        show_verified(Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160), report)
+    sys.stdout.flush()
+    return DIFFERS if report.differ else NOTHING_THERE if not report.checked else 0
 
 
 def _read(reader: Reader, args: argparse.Namespace, now: datetime) -> Sequence[Found]:

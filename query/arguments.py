@@ -24,9 +24,10 @@ LIMIT = re.compile(r"[1-9][0-9]{0,8}")
 def parser() -> argparse.ArgumentParser:
     """All subcommands."""
     top = argparse.ArgumentParser(prog="python -m query", description="reads the views in MongoDB", allow_abbrev=False)
-    common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    common.add_argument("--config", help="pipeline.toml (default: EDDY_CONFIG, else ./pipeline.toml)")
-    common.add_argument("--json", action="store_true", help="a line of relaxed Extended JSON for each document, for programs")
+    base = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    base.add_argument("--config", help="pipeline.toml (default: EDDY_CONFIG, else ./pipeline.toml)")
+    base.add_argument("--json", action="store_true", help="a line of relaxed Extended JSON for each document, for programs")
+    common = argparse.ArgumentParser(add_help=False, parents=[base], allow_abbrev=False)
     common.add_argument("--limit", type=_limit, default=20, help="how many documents of each view (default 20)")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -49,6 +50,21 @@ def parser() -> argparse.ArgumentParser:
         "--from", dest="begin", metavar="T", help="windows that end after T: ISO text, or a duration ago, as in 10m"
     )
     window.add_argument("--to", dest="end", metavar="T", help="windows that begin before T")
+    verify = commands.add_parser(
+        "verify",
+        parents=[base],
+        allow_abbrev=False,
+        help="recompute the views from their source collections, and say what differs",
+        epilog="exit status: 0 nothing differs, 3 something does, 4 there was nothing to compare. Nothing is written; `read` on "
+        "the watched databases and on that of the views is enough.",
+    )
+    verify.add_argument("--since", metavar="T", help="only windows that end after T: ISO text, or a duration ago, as in 1d")
+    verify.add_argument("--views", metavar="A,B", type=_names, help="only these views (default: all)")
+    verify.add_argument("--memory", metavar="SIZE", type=_size, default="512MB", help="how much to use at most (default 512MB)")
+    verify.add_argument(
+        "--order", metavar="FIELD", help="a field of the source documents that grows in the order in which they are written, if any"
+    )
+    verify.add_argument("--limit", type=_limit, default=10, help="how many examples of what differs (default 10)")
     commands.add_parser("health", parents=[common], allow_abbrev=False, help="how far each shard is, and where every record went")
     return top
 
@@ -103,3 +119,18 @@ def _limit(text: str) -> int:
     if LIMIT.fullmatch(text) is None:
         raise argparse.ArgumentTypeError(f'"{cut(text)}" is no whole number from 1 to 999999999')
     return int(text)
+
+
+def _names(text: str) -> frozenset[str]:
+    names = frozenset(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise ValueError
+    return names
+
+
+def _size(text: str) -> int:
+    """Bytes of `512MB`, as pipeline.toml writes them."""
+    found = re.fullmatch(r"([0-9]{1,6})\s*(KB|MB|GB)", text.strip(), re.IGNORECASE)
+    if found is None or not int(found[1]):
+        raise ValueError
+    return int(found[1]) * {"KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}[found[2].upper()]

@@ -22,9 +22,10 @@ from contract.event import Event, Heartbeat
 from contract.keys import typed
 from contract.times import date_ms
 from contract.values import value
-from sandbox import aws, verify
+from query.verify import Question, Verification
+from sandbox import aws
 from sandbox.stage import Stage
-from sandbox.tap import Tap, hash_ranges
+from sandbox.tap import Tap
 from tests.e2e.conftest import ROOT, SetUp, until
 from windows.law.spec import Rolling
 
@@ -68,8 +69,7 @@ def test_full_speed_is_complete_and_replay_makes_the_same_views(set_stage: SetUp
         the_views_are_the_same(client, tmp_path / "out", spec)
         the_rolling_values_are_the_same(client, tmp_path / "out", spec, watermark)
         if SOAK:
-            ranges = hash_ranges(aws.kinesis(stage.running.aws_port), spec.stream.name)
-            report = verify.check_database(client, spec, verify.watermarks(client, spec, ranges))
+            report = Verification(client, spec, Question(order="n", strict=True), whole=True).run()
             assert (report.examples, report.differ) == ([], 0)
 
 

@@ -30,10 +30,10 @@ from contract.codec import decode
 from contract.event import Event
 from contract.keys import kinesis_hash, partition_key
 from contract.times import date_ms
-from sandbox import aws, kinesis_local, state, verify
+from query.verify import Question, Verification
+from sandbox import aws, kinesis_local, state
 from sandbox.processes import Known, stop
 from sandbox.stage import Stage
-from sandbox.tap import Ranges
 from tests.e2e.conftest import ROOT, SetUp, until
 
 Document = dict[str, Any]
@@ -248,8 +248,7 @@ def nobody_waited_for_long(around: Around, since: datetime) -> None:
 
 def the_views_are_right(around: Around) -> None:
     """Each of them, by the definitions alone."""
-    ranges: Ranges = {shard.id.shard: (shard.hashes.low, shard.hashes.high) for shard in around.shards() if shard.open}
-    report = verify.check_database(around.client, around.spec, verify.watermarks(around.client, around.spec, ranges))
+    report = Verification(around.client, around.spec, Question(order="n", strict=True), whole=True).run()
     assert (report.examples, report.differ) == ([], 0)
     assert report.good
     print(report.line())

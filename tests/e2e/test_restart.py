@@ -17,12 +17,12 @@ from consumer import kinesis
 from consumer.intake.records import Raw
 from consumer.runner import Runner
 from consumer.store.mongo import MongoStore
-from sandbox import aws, rewind, stack, verify
+from query.verify import Question, Verification
+from sandbox import aws, rewind, stack
 from sandbox.processes import stop
 from sandbox.stage import Stage
 from sandbox.state import read
 from sandbox.tap import Tap, hash_ranges
-from sandbox.verify.rows import rows_of
 from tests.e2e.conftest import ROOT, SetUp, until
 
 Document = dict[str, Any]
@@ -101,9 +101,7 @@ def test_nothing_is_lost_and_nothing_counts_twice(set_stage: SetUp) -> None:
         health = list(client[spec.views.database]["health"].find())
         assert sum(d["repeat"] + d["counted"] for d in health) == all_changes()
         assert min(sum(d[name] for d in health) for name in ("repeat", "counted")) > 100
-        marks = verify.watermarks(client, spec, hash_ranges(aws.kinesis(stage.running.aws_port), spec.stream.name))
-        rows = {t.name: rows_of(client["shop"][t.collection], t) for t in spec.triggers}
-        report = verify.check(spec, rows, lambda name: client[spec.views.database][name].find(), marks, whole=False)
+        report = Verification(client, spec, Question(order="n", strict=True)).run()
         assert (report.examples, report.differ) == ([], 0)
         assert report.rolling > 1_000
         nothing_is_repeated_after_an_orderly_end(stage, client, all_changes)

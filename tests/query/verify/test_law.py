@@ -13,9 +13,9 @@ import pytest
 
 from config.load import load
 from config.specs import Pipeline
-from sandbox.verify import Report, check
-from sandbox.verify.windows import holding
-from tests.sandbox.shop_run import Day, day
+from query.verify import Report, check
+from query.verify.windows import holding
+from tests.query.verify.shop_run import Day, day
 from windows.law.spec import Rolling, Sliding, Tumbling
 
 Document = dict[str, Any]
@@ -24,7 +24,7 @@ MINUTE, DAY = 60_000, 86_400_000
 
 @pytest.fixture(scope="module")
 def spec() -> Pipeline:
-    return load(Path(__file__).with_name("everything.toml"))
+    return load(Path(__file__).parents[2] / "sandbox" / "everything.toml")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def ran(spec: Pipeline) -> Day:
 
 
 def checked(spec: Pipeline, ran: Day) -> Report:
-    return check(spec, ran.rows, ran.view, ran.marks)
+    return check(spec, ran.rows, ran.view, ran.terms)
 
 
 def test_a_right_product_has_no_differences(spec: Pipeline, ran: Day) -> None:

@@ -6,15 +6,12 @@ Nothing here knows how the product computes: a measure is taken over a plain lis
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
-from pymongo.collection import Collection
-
-from config.specs import Trigger
 from contract.errors import Rejected
 from contract.keys import typed
-from contract.times import time_ms
+from contract.times import date_ms
 from contract.values import flag, get, number, value
 from windows.law.expr import FieldKind
 from windows.law.spec import Measure
@@ -24,41 +21,52 @@ Document = dict[str, Any]
 
 
 class Row:
-    """One document: `at` in ms, `n` its place in the order of arrival."""
+    """One document: `at` in ms, `n` its place in the order of arrival, `id` its id as a hashable."""
 
-    __slots__ = ("_read", "at", "document", "n")
+    __slots__ = ("_read", "at", "document", "id", "n")
 
-    def __init__(self, at: int, n: int, document: Document) -> None:
+    def __init__(self, at: int, n: float, document: Document) -> None:
         self.at, self.n, self.document = at, n, document
-        self._read: dict[tuple[str, str], Any] = {}
+        self.id: Hashable = value(document["_id"])
+        self._read: dict[tuple[str, str], Any] | None = None
 
     def get(self, path: str, kind: FieldKind) -> Any:
-        """A field as number, flag or value; None for missing (windows.law.expr.Get)."""
+        """A field as number, flag or value; None for missing (windows.law.expr.Get). Raises Rejected."""
+        if self._read is None:
+            self._read = {}
         name = (path, kind)
         if name not in self._read:
             self._read[name] = READ[kind](get(self.document, path))
         return self._read[name]
 
-
-def rows_of(collection: Collection[Document], trigger: Trigger) -> list[Row]:
-    """All documents that the trigger is about, in order of arrival (`n`)."""
-    found = collection.find(dict(trigger.match)).sort("n", 1)
-    rows = [(time_ms(get(d, trigger.time)) if trigger.time else None, d) for d in found]
-    undated = [d["_id"] for at, d in rows if at is None]
-    if undated:
-        raise ValueError(f"{len(undated)} documents of {trigger.collection} have no time of their own, e.g. {undated[0]}")
-    return [Row(at, d["n"], d) for at, d in rows if at is not None]
-
-
-def by_key(rows: Iterable[Row], route: str) -> Mapping[Hashable, list[Row]]:
-    """Rows of each key, in order of arrival; documents without a key are nobody's."""
-    found: dict[Hashable, list[Row]] = {}
-    for row in rows:
+    def lenient(self, path: str, kind: FieldKind) -> Any:
+        """The same, and None for what cannot be read as wanted, as models see it."""
         try:
-            found.setdefault(typed(get(row.document, route)), []).append(row)
+            return self.get(path, kind)
         except Rejected:
-            continue
-    return found
+            return None
+
+    def sound(self, fields: Iterable[tuple[str, FieldKind]]) -> bool:
+        """Whether all of these can be read; else the record was a dead letter."""
+        try:
+            for path, kind in fields:
+                self.get(path, kind)
+        except Rejected:
+            return False
+        return True
+
+
+def as_key(v: Any) -> Hashable:
+    """A key's typed value; of what can be no key the repr, which is nobody's."""
+    try:
+        return typed(v)
+    except Rejected:
+        return ("?", repr(v))
+
+
+def ms(v: Any) -> int | None:
+    """A BSON date in ms, None for none."""
+    return None if v is None else date_ms(v)
 
 
 def measured(measure: Measure, rows: Sequence[Row]) -> Any:
