@@ -40,11 +40,13 @@ class Found(NamedTuple):
 
 
 class Case:
-    """low, high: between which times the shard's watermark lies. An event younger than that less `settle` may not be read yet."""
+    """low, high: between which times the shard's watermark lies. What one record closes may be in the views in part before `health`
+    says so. An event younger than the watermark less `settle` may not be read yet."""
 
     def __init__(self, spec: Pipeline, trigger: Trigger, key: Key, terms: Terms, evidence: Evidence) -> None:
         self.spec, self.trigger, self.key, self.terms, self.evidence = spec, trigger, key, terms, evidence
-        self.low, self.high = terms.marks.of(key.hash)
+        self.low, high = terms.marks.of(key.hash)
+        self.high = high if terms.strict else max(high, terms.now)
         self.young_from = self.low - spec.stream.settle if self.low > NEVER else NEVER
         self.dead = evidence.dead.get(key.route, frozenset())
         self.tally = Tally()

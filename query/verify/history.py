@@ -41,7 +41,10 @@ def history(table: Table[Document], trigger: Trigger, ids: Sequence[Any], begin:
     """Updates of these documents, changes that may have moved any, and all deletes, from `begin` (ms) on or as far as the oplog
     reaches. The database is watched: a stream of a collection ends where that was dropped or renamed."""
     found, wanted = History(), [{"$match": {"ns.coll": table.name}}, *_pipeline(trigger, ids)]
-    until = table.database.client.admin.command("ping")["operationTime"]
+    until = table.database.client.admin.command("ping").get("operationTime")
+    if until is None:
+        found.why_not = "a standalone server gives no change stream"
+        return found
     while found.reaches is None:
         start = Timestamp(max(1, begin // 1_000), 0)
         try:
@@ -55,10 +58,10 @@ def history(table: Table[Document], trigger: Trigger, ids: Sequence[Any], begin:
                 found.why_not = f"MongoDB gives no change stream (code {error.code})"
                 return found
             found = History()
-            if now - begin < 2_000:
+            if begin >= now:
                 found.why_not = "the oplog does not reach back"
                 return found
-            begin += (now - begin) // 2  # somewhere between there and now the oplog begins
+            begin += max((now - begin) // 2, 1_000)  # somewhere between there and now the oplog begins
     return found
 
 

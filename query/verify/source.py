@@ -32,8 +32,6 @@ from windows.law.spec import Rolling
 Client = MongoClient[dict[str, Any]]
 NATIVE: CodecOptions[Document] = CodecOptions(tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
-# a server that gives no snapshots, of this collection or of this age: of a capped one, after five minutes, of a standalone server
-NO_SNAPSHOT = frozenset({20, 72, 115, 239, 246, 263, 50968})
 BOOKMARKS = "_bookmarks"  # of the producer
 EVERY = 1_000  # documents between two words on how far we are
 
@@ -71,19 +69,16 @@ class Moment:
 
 @contextmanager
 def moment(client: Client, pinned: bool) -> Iterator[Moment]:
-    """A moment. Raises Unpinned where the server has no snapshot to read from (any more)."""
+    """A moment. Raises Unpinned where the server has no snapshot to read from (a standalone server, a capped collection), or not
+    any more (after five minutes, usually), and where it refuses anything else: that it does again without a snapshot."""
     if not pinned:
         yield Moment(client, None)
         return
     try:
         with client.start_session(snapshot=True) as session:
             yield Moment(client, session)
-    except ConfigurationError as error:
+    except (ConfigurationError, OperationFailure) as error:
         raise Unpinned from error
-    except OperationFailure as error:
-        if error.code in NO_SNAPSHOT:
-            raise Unpinned from error
-        raise
 
 
 class Unpinned(Exception):
