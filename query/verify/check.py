@@ -28,7 +28,7 @@ class Laws:
     def __init__(self, spec: Pipeline, trigger: Trigger, route: str, views: frozenset[str] | None = None) -> None:
         self.spec, self.trigger, self.route = spec, trigger, route
         every = [s for s in spec.windows if (s.trigger, s.key) == (trigger.name, route)]
-        self.sets = [s for s in every if views is None or s.name in views]
+        self.sets = [s for s in every if views is None or views & {s.name, s.shown_in}]
         self.rolling = [s for s in every if isinstance(s.kind, Rolling)]  # scores hang on all of them
         self.fraud = self._own(spec.fraud, views)
         self.carts = self._own(spec.abandonment, views)
@@ -43,7 +43,9 @@ class Laws:
     @property
     def views(self) -> Mapping[str, Callable[[Document], Any]]:
         """Each view with where its documents have their key."""
-        found: dict[str, Callable[[Document], Any]] = {s.name: _id if isinstance(s.kind, Rolling) else _id_key for s in self.sets}
+        found: dict[str, Callable[[Document], Any]] = {
+            s.shown_in: _id if isinstance(s.kind, Rolling) else _id_key for s in self.sets
+        }
         if self.fraud is not None:
             found[self.fraud.view] = _key
         if self.carts is not None:

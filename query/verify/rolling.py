@@ -55,16 +55,16 @@ def check(case: Case, s: WindowSet) -> None:
     assert isinstance(s.kind, Rolling)
     key = case.key
     variants = [_ordered(s, rows) for rows in case.variants(key.rows)]
-    own, documents = variants[0], key.docs.get(s.name, [])
+    own, documents = variants[0], key.docs.get(s.shown_in, [])
     last = own[-1].at if own else NEVER
-    if own and not documents and not case.gone(s.name, last):
+    if own and not documents and not case.gone(s.shown_in, last):
         found = Found(s.name, untyped(key.value), "missing", [Wrong(WHOLE, None, f"{len(own)} events")], own[-100:], last)
         case.judge(found, _excuse(case, s, None, found))
     for document in documents:
         as_of = date_ms(document["as_of"])
         if max(as_of, last) <= case.terms.span:
             continue
-        if not own and case.terms.read_from == NEVER:
+        if not own and s.view is None and case.terms.read_from == NEVER:
             found = Found(s.name, document["_id"], "surplus", [Wrong(WHOLE, "a value", None)], [], as_of)
             case.judge(found, _excuse(case, s, document, found))
             continue
@@ -83,19 +83,21 @@ def _ordered(s: WindowSet, rows: Iterable[Row]) -> list[Row]:
 
 def _wrong(case: Case, s: WindowSet, document: Document, as_of: int, own: Sequence[Row]) -> list[Wrong]:
     assert isinstance(s.kind, Rolling)
-    expires = changes_next(s.kind, own, as_of)
+    expires, said = changes_next(s.kind, own, as_of), ms(document["expires_at"])
+    values = document if s.view is None else document.get(s.name, {})
     known: list[tuple[str, Any, Any]] = [
         ("key", as_key(document["key"]), case.key.value),
-        ("expires_at", ms(document["expires_at"]), expires),
-        ("config", document["config"], s.fingerprint),
+        ("config", values.get("config"), s.fingerprint),
     ]
     found = [Wrong(*one) for one in known if one[1] != one[2]]
+    if said != expires if s.view is None else expires is not None and (said is None or said > expires):  # the first of its sets
+        found.append(Wrong("expires_at", said, expires))
     if own and as_of < own[-1].at:
         found.append(Wrong("as_of", as_of, f"{own[-1].at}, the key's last event, or later"))
     step = max(s.kind.size // 60, 1_000)
     if expires is not None and -(-expires // step) * step <= case.low:
         found.append(Wrong("expires_at", expires, f"refreshed by {case.low}"))
-    return found + wrong_values(s, document, within(s.kind, own, as_of))
+    return found + wrong_values(s, values, within(s.kind, own, as_of))
 
 
 def _excuse(case: Case, s: WindowSet, document: Document | None, found: Found) -> str | None:

@@ -94,7 +94,7 @@ class Verification:
 
     def _known_views(self) -> None:
         spec = self._spec
-        known = {HEALTH, *(s.name for s in spec.windows)}
+        known = {HEALTH, *(name for s in spec.windows for name in (s.name, s.shown_in))}
         known |= {section.view for section in (spec.fraud, spec.abandonment) if section is not None}
         unknown = sorted((self._question.views or frozenset()) - known)
         if unknown:

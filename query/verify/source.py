@@ -110,10 +110,10 @@ class Source:
         for route, laws in self.laws.items():
             for name, key_of in laws.views.items():
                 wanted: Document = {}
-                if since is not None and any(s.name == name and not isinstance(s.kind, Rolling) for s in laws.sets):
+                if since is not None and any(s.shown_in == name and not isinstance(s.kind, Rolling) for s in laws.sets):
                     wanted["end"] = {"$gt": date(since)}
                 if keys is not None:
-                    field = "_id" if any(s.name == name and isinstance(s.kind, Rolling) for s in laws.sets) else "key"
+                    field = "_id" if any(s.shown_in == name and isinstance(s.kind, Rolling) for s in laws.sets) else "key"
                     wanted[field] = {"$in": [untyped(key) for key in keys.get(route, ())]}
                 for raw in self._counted(at.raw(database, name, wanted)):
                     key = as_key(key_of(bson.decode(raw, NATIVE)))
