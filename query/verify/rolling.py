@@ -54,7 +54,8 @@ def check(case: Case, s: WindowSet) -> None:
     """A key's current value as of the time it says, that time itself, and when it says that it expires."""
     assert isinstance(s.kind, Rolling)
     key = case.key
-    variants = [_ordered(s, rows) for rows in case.variants(key.rows)]
+    raw = list(case.variants(key.rows))
+    variants = [_ordered(s, rows) for rows in raw]
     own, documents = variants[0], key.docs.get(s.shown_in, [])
     last = own[-1].at if own else NEVER
     if own and not documents and not case.gone(s.shown_in, last):
@@ -69,7 +70,7 @@ def check(case: Case, s: WindowSet) -> None:
             case.judge(found, _excuse(case, s, document, found))
             continue
         case.tally.rolling += len(s.measures)
-        wrong = [_wrong(case, s, document, as_of, rows) for rows in variants]
+        wrong = [_wrong(case, s, document, as_of, rows) + _expiry(case, s, document, as_of, rows) for rows in raw]
         if all(wrong):
             found = Found(s.name, document["_id"], "differs", wrong[0], within(s.kind, own, as_of), as_of)
             case.judge(found, _excuse(case, s, document, found))
@@ -81,17 +82,27 @@ def _ordered(s: WindowSet, rows: Iterable[Row]) -> list[Row]:
     return sorted((row for row in rows if s.where is None or s.where.holds(row.get)), key=lambda r: (r.at, r.n))
 
 
-def _wrong(case: Case, s: WindowSet, document: Document, as_of: int, own: Sequence[Row]) -> list[Wrong]:
+def _expiry(case: Case, s: WindowSet, document: Document, as_of: int, rows: Sequence[Row]) -> list[Wrong]:
+    """A document expires with the first of the sets that share it; those of other triggers are not at hand here."""
+    sharing = [s] if s.view is None else [other for other in case.spec.windows if other.view == s.view]
+    own = [o for o in sharing if o.trigger == s.trigger]
+    times = [changes_next(o.kind, _ordered(o, rows), as_of) for o in own if isinstance(o.kind, Rolling)]
+    first, said = min((t for t in times if t is not None), default=None), ms(document["expires_at"])
+    all_here = len(own) == len(sharing)
+    right = said == first if all_here else first is None or (said is not None and said <= first)
+    return [] if right else [Wrong("expires_at", said, first)]
+
+
+def _wrong(case: Case, s: WindowSet, document: Document, as_of: int, rows: Sequence[Row]) -> list[Wrong]:
     assert isinstance(s.kind, Rolling)
-    expires, said = changes_next(s.kind, own, as_of), ms(document["expires_at"])
+    own = _ordered(s, rows)
+    expires = changes_next(s.kind, own, as_of)
     values = document if s.view is None else document.get(s.name, {})
     known: list[tuple[str, Any, Any]] = [
         ("key", as_key(document["key"]), case.key.value),
         ("config", values.get("config"), s.fingerprint),
     ]
     found = [Wrong(*one) for one in known if one[1] != one[2]]
-    if said != expires if s.view is None else expires is not None and (said is None or said > expires):  # the first of its sets
-        found.append(Wrong("expires_at", said, expires))
     if own and as_of < own[-1].at:
         found.append(Wrong("as_of", as_of, f"{own[-1].at}, the key's last event, or later"))
     step = max(s.kind.size // 60, 1_000)
