@@ -41,6 +41,7 @@ def history(table: Table[Document], trigger: Trigger, ids: Sequence[Any], begin:
     """Updates of these documents, changes that may have moved any, and all deletes, from `begin` (ms) on or as far as the oplog
     reaches. The database is watched: a stream of a collection ends where that was dropped or renamed."""
     found, wanted = History(), [{"$match": {"ns.coll": table.name}}, *_pipeline(trigger, ids)]
+    wanted_ids = {value(id) for id in ids}
     until = table.database.client.admin.command("ping").get("operationTime")
     if until is None:
         found.why_not = "a standalone server gives no change stream"
@@ -51,7 +52,7 @@ def history(table: Table[Document], trigger: Trigger, ids: Sequence[Any], begin:
             with table.database.watch(
                 wanted, start_at_operation_time=start, max_await_time_ms=AWAIT_MS, batch_size=1_000
             ) as stream:
-                _read(stream, found, until)
+                _read(stream, found, until, wanted_ids)
             found.reaches = begin
         except OperationFailure as error:
             if error.code != HISTORY_LOST:
@@ -65,7 +66,7 @@ def history(table: Table[Document], trigger: Trigger, ids: Sequence[Any], begin:
     return found
 
 
-def _read(stream: ChangeStream[Document], found: History, until: Timestamp) -> None:
+def _read(stream: ChangeStream[Document], found: History, until: Timestamp, ids: Collection[Hashable]) -> None:
     empty = 0
     while empty < PATIENCE:
         change = stream.try_next()
@@ -78,8 +79,10 @@ def _read(stream: ChangeStream[Document], found: History, until: Timestamp) -> N
         if change["operationType"] == "delete":
             found.deleted += 1
         else:
-            found.changed[value(change["documentKey"]["_id"])] = change["clusterTime"].time * 1_000 + 999
             found.moved += bool(change["moved"])
+            id = value(change["documentKey"]["_id"])
+            if id in ids:
+                found.changed[id] = change["clusterTime"].time * 1_000 + 999
 
 
 def _pipeline(trigger: Trigger, ids: Sequence[Any]) -> list[Document]:

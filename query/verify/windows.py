@@ -42,8 +42,12 @@ def aligned(kind: Tumbling | Sliding | Rolling, rows: Iterable[Row]) -> Iterable
 
 
 def holding(kind: Tumbling | Sliding, t: int) -> Iterable[tuple[int, int]]:
-    """The (start, end) of every window that holds t: every start is tried that could."""
+    """The (start, end) of every window that holds t; in a zone every start is tried that could."""
     every = kind.every if isinstance(kind, Sliding) else kind.size
+    if kind.zone is None:
+        last = (t - kind.offset) // every * every + kind.offset
+        yield from ((start, start + kind.size) for start in range(last, t - kind.size, -every))
+        return
     around = range((t - kind.offset - kind.size) // every - 3, (t - kind.offset) // every + 4)
     for k in around:
         start, end = (moment(kind.offset + k * every + more, kind.zone) for more in (0, kind.size))

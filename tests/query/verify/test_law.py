@@ -171,7 +171,8 @@ def test_windows_of_a_zone_follow_its_clocks() -> None:
 #           [9...........19)
 #               [13..........23)
 def test_sliding_windows_that_hold_a_time() -> None:
-    assert list(holding(Sliding(10, 4, 1), 13)) == [(5, 15), (9, 19), (13, 23)]
+    assert sorted(holding(Sliding(10, 4, 1), 13)) == [(5, 15), (9, 19), (13, 23)]
+    assert sorted(holding(Sliding(10, 4, 1), 15)) == [(9, 19), (13, 23)]
 
 
 def test_times_before_1970_are_floored() -> None:
