@@ -70,11 +70,12 @@ def supervise(argv: Sequence[str]) -> int:
 
 def shard() -> NoReturn:
     """A child of KCL's. Whatever goes wrong, it leaves word for the supervisor."""
+    from consumer.host import reports
     from consumer.kcl import process
     from edge import logs
 
     logs.configure()
-    run = os.environ.get(process.RUN)
+    run, start = os.environ.get(process.RUN), os.environ.get(process.START, "")
 
     def begin() -> tuple[process.Claim, int | None]:
         from consumer.kcl.process import Claims
@@ -88,7 +89,7 @@ def shard() -> NoReturn:
         claims = Claims(spec, aws.kinesis(env), lambda: MongoStore(connect(_uri(env), "consumer"), spec))
         return claims.claim, claims.idle
 
-    process.main(begin, Path(run) if run else None)
+    process.main(begin, reports.place(Path(run), start) if run else None)
 
 
 def seldom_garbage() -> None:

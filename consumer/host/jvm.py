@@ -14,6 +14,7 @@ from consumer.host.kcl_files import LOGBACK, PROPERTIES
 from contract.errors import Misconfigured
 
 RUN = "EDDY_RUN"  # the run directory, in the environment of a JVM and its children
+START = "EDDY_START"  # which start of KCL this is, there too: a name of its own
 DAEMON = "software.amazon.kinesis.multilang.MultiLangDaemon"
 JARS = 79  # of amazon_kclpy 3.1.3, by its pom.xml
 PR_SET_PDEATHSIG = 1
@@ -54,9 +55,9 @@ def command(env: Mapping[str, str], heap: int) -> Sequence[str]:
     return [*machine, DAEMON, "--properties-file", PROPERTIES, "--log-configuration", LOGBACK]
 
 
-def start(argv: Sequence[str], run: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def start(argv: Sequence[str], run: Path, env: Mapping[str, str], name: str) -> subprocess.Popen[bytes]:
     """Start KCL in a process group of its own, so that a signal meant for it alone, or for all of them, can be given. If this
-    process is killed, KCL is asked to end."""
+    process is killed, KCL is asked to end. name: of this start; its children speak under it."""
     parent = os.getpid()
 
     def leash() -> None:
@@ -67,7 +68,7 @@ def start(argv: Sequence[str], run: Path, env: Mapping[str, str]) -> subprocess.
     return subprocess.Popen(
         argv,
         cwd=run,
-        env={**env, RUN: str(run)},
+        env={**env, RUN: str(run), START: name},
         stdin=subprocess.DEVNULL,
         stdout=2,
         process_group=0,

@@ -1,11 +1,15 @@
-"""What each shard's child last said about itself: one small file a shard in the run directory, which the supervisor reads.
+"""What each shard's child last said about itself: one small file a shard in a folder, which the supervisor reads.
 
 KCL's own exit status says nothing (it is 1 for every failure of a child, and 0 for some of its own), so a child that gives up
 leaves its reason here; and only from here can be seen that a shard is behind and does not move.
+
+Each KCL that is started has a folder of its own, named after its start: a child of an earlier one may live on for a moment, and
+what it then says of its end, or of a shard that it has lost, must not be taken for the word of the child that follows it.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -36,25 +40,28 @@ class Status(msgspec.Struct, frozen=True):
     pid: int = 0
 
 
-def write(run: Path, status: Status) -> None:
+def place(run: Path, start: str) -> Path:
+    """The folder for one start of KCL."""
+    return run / FOLDER / start
+
+
+def write(folder: Path, status: Status) -> None:
     """Replace the shard's file in one step."""
-    folder = run / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     fresh = folder / f"{status.shard}.new"
     fresh.write_bytes(msgspec.json.encode(status))
     fresh.replace(folder / f"{status.shard}.json")
 
 
-def read(run: Path) -> list[Status]:
+def read(folder: Path) -> list[Status]:
     """All shards' last words, by shard."""
-    files = sorted((run / FOLDER).glob("*.json"))
+    files = sorted(folder.glob("*.json"))
     return [msgspec.json.decode(file.read_bytes(), type=Status) for file in files]
 
 
 def clear(run: Path) -> None:
-    """Forget what the children of an earlier JVM said."""
-    for file in (run / FOLDER).glob("*"):
-        file.unlink(missing_ok=True)
+    """Forget what the children of earlier JVMs said. Who still speaks meanwhile is not read."""
+    shutil.rmtree(run / FOLDER, ignore_errors=True)
 
 
 def stuck(statuses: Iterable[Status], now: int, patience: int) -> Status | None:

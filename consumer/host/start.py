@@ -106,7 +106,7 @@ def _run(asking: Asking, services: Services, asked: Asked) -> int:
             views=asking.spec.views.database,
             run=str(run),
         )
-        return Supervisor(lambda: jvm.start(argv, run, env), run, asked).run()
+        return Supervisor(lambda name: jvm.start(argv, run, env, name), run, asked).run()
 
 
 def _ready(asking: Asking, services: Services, wait: Callable[[float], None]) -> kinesis.StreamInfo:

@@ -12,6 +12,7 @@ import select
 import signal
 import subprocess
 import time
+import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from contract.errors import HistoryLost, Misconfigured
 
 OFTEN = 5  # failures in a row after which somebody should look
 FINAL = (Misconfigured.status, HistoryLost.status)
-Start = Callable[[], subprocess.Popen[bytes]]
+Start = Callable[[str], subprocess.Popen[bytes]]
 log = structlog.get_logger("supervisor")
 
 
@@ -69,12 +70,12 @@ class Asked:
 
 
 class Supervisor:
-    """start() starts a KCL in the run directory and in a process group of its own."""
+    """start(name) starts a KCL in the run directory and in a process group of its own; its children's words are read under that
+    name, which no other start has."""
 
-    def __init__(
-        self, start: Callable[[], subprocess.Popen[bytes]], run: Path, asked: Asked, patience: Patience | None = None
-    ) -> None:
+    def __init__(self, start: Start, run: Path, asked: Asked, patience: Patience | None = None) -> None:
         self._start, self._run, self._asked = start, run, asked
+        self._words = run
         self._patience = patience or Patience()
         self._pause = self._patience.first
         self._failures = 0
@@ -83,15 +84,16 @@ class Supervisor:
         """Until we are asked to end (0; 1 if it had to be killed) or a child says that there is no use (its status)."""
         while not self._asked.times:
             self._sweep()
-            begun = time.monotonic()
-            process = self._start()
+            begun, name = time.monotonic(), uuid.uuid4().hex
+            self._words = reports.place(self._run, name)
+            process = self._start(name)
             log.info("KCL started; a shard's first lease takes 15-35 s, after a restart a few seconds", pid=process.pid)
             orderly = self._attend(process)
             self._kill(process)
             if self._asked.times:
                 log.info("ended") if orderly else log.error("KCL did not end in time and was killed; nothing committed is lost")
                 return 0 if orderly else 1
-            last = reports.verdict(reports.read(self._run), FINAL)
+            last = reports.verdict(reports.read(self._words), FINAL)
             if last is not None:
                 log.error("ending, as a restart would not help", shard=last.shard, status=last.status, why=last.what)
                 return last.status
@@ -108,7 +110,7 @@ class Supervisor:
                 self._asked.wait(self._patience.look, handle)
                 if process.poll() is not None:
                     break
-                statuses = reports.read(self._run)
+                statuses = reports.read(self._words)
                 reading = self._tell(statuses, reading)
                 if self._hopeless(statuses):
                     return self._end(process, handle, self._patience.short_grace)
@@ -160,7 +162,7 @@ class Supervisor:
         if lived >= self._patience.good:
             self._pause, self._failures = self._patience.first, 0
         self._failures += 1
-        why = [f"{s.shard}: {s.what}" for s in reports.read(self._run) if s.state == "failed"]
+        why = [f"{s.shard}: {s.what}" for s in reports.read(self._words) if s.state == "failed"]
         tell = log.error if self._failures >= OFTEN else log.warning
         tell("KCL ended; starting it again", status=code, lived_s=round(lived, 1), in_s=self._pause, nth=self._failures, why=why)
         deadline = time.monotonic() + self._pause

@@ -27,6 +27,7 @@ from config.specs import Pipeline
 from consumer import kinesis
 from consumer.host import reports
 from consumer.host.jvm import RUN as RUN
+from consumer.host.jvm import START as START
 from consumer.host.reports import State, Status
 from consumer.kcl.channel import FastProcess, Lines
 from consumer.kcl.lifecycle import Feedable, Shard
@@ -51,8 +52,8 @@ class Process:
 
     how: Claim
 
-    def __init__(self, run: Path | None) -> None:
-        self._run = run
+    def __init__(self, words: Path | None) -> None:
+        self._words = words
         self._release: Callable[[], None] = _nothing
         self._last = Status("start", "opening", 0, 0)
         self._behind: int | None = None
@@ -119,17 +120,18 @@ class Process:
             same = not moved and (sequence, sub) == (last.sequence, last.sub) and last.moved > 0
             since = last.moved if same else now
             self._last = Status(shard or last.shard, state, now, since, sequence, sub, self._behind, code, what, os.getpid())
-            if self._run is not None:
-                reports.write(self._run, self._last)
+            if self._words is not None:
+                reports.write(self._words, self._last)
 
 
-def main(begin: Callable[[], tuple[Claim, int | None]], run: Path | None) -> NoReturn:
-    """Be the child. begin() reads the configuration: (claim, idle); what it raises ends the process as anything else does."""
+def main(begin: Callable[[], tuple[Claim, int | None]], words: Path | None) -> NoReturn:
+    """Be the child. begin() reads the configuration: (claim, idle); what it raises ends the process as anything else does. words:
+    the folder for its words to the supervisor."""
     channel = _channel()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     _watch_parent()
-    process = Process(run)
+    process = Process(words)
     try:
         process.how, idle = begin()
         FastProcess(Shard(process, idle), Lines(0), channel, sys.stderr).run()

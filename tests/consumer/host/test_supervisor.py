@@ -28,7 +28,7 @@ from consumer.host.supervisor import Asked, Patience, Supervisor
 logs.configure()
 run, script = Path(sys.argv[1]), sys.argv[2]
 patience = Patience(grace=2, stuck=float(sys.argv[3]), short_grace=0.2, good=60, first=0.05, most=0.1, look=0.05)
-start = lambda: jvm.start(["sh", "-c", script], run, {"PATH": "/usr/bin:/bin"})
+start = lambda name: jvm.start(["sh", "-c", "W=shards/$EDDY_START; mkdir -p $W; " + script], run, {"PATH": "/usr/bin:/bin"}, name)
 sys.exit(Supervisor(start, run, Asked(), patience).run())
 """
 
@@ -38,7 +38,6 @@ class Running:
 
     def __init__(self, run: Path, script: str, stuck: float = 60) -> None:
         self.run, self.log = run, run / "log"
-        (run / "shards").mkdir(exist_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen([sys.executable, "-c", MAIN, str(run), script, str(stuck)], cwd=ROOT, stderr=log)
 
@@ -122,25 +121,48 @@ def test_a_supervisor_that_is_killed_takes_kcl_with_it_and_the_next_clears_up(ru
 def test_what_no_restart_can_mend_ends_it_with_the_childs_status_and_words(run: Path, code: int) -> None:
     word = Status("shardId-7", "failed", 1, 1, status=code, what="the reason")
     line = json.dumps({name: getattr(word, name) for name in word.__struct_fields__})
-    one = Running(run, f"echo start >> said; echo '{line}' > shards/shardId-7.json; exit 1")
+    one = Running(run, f"echo start >> said; echo '{line}' > $W/shardId-7.json; exit 1")
     assert one.process.wait(20) == code
     assert one.said() == ["start"]
     assert one.events()[-1]["why"] == "the reason"
 
 
 def test_a_child_that_failed_otherwise_is_started_again_and_its_words_are_told(run: Path) -> None:
-    reports.write(run, Status("shardId-7", "failed", 1, 1, status=78, what="of an earlier run"))
+    reports.write(reports.place(run, "earlier"), Status("shardId-7", "failed", 1, 1, status=78, what="of an earlier run"))
     line = '{"shard":"shardId-1","state":"failed","at":1,"moved":1,"status":70,"what":"boom"}'
-    one = Running(run, f"echo start >> said; echo '{line}' > shards/shardId-1.json; exit 1")
+    one = Running(run, f"echo start >> said; echo '{line}' > $W/shardId-1.json; exit 1")
     one.wait_for("start", times=2)
     assert one.stop() == 0
     assert next(e for e in one.events() if "starting it again" in e["event"])["why"] == ["shardId-1: boom"]
 
 
+def test_what_a_leftover_says_is_not_taken_for_the_word_of_its_successor(run: Path) -> None:
+    #  first KCL    [== ends    its child lives on .... says, of its own end: failed, 78
+    #  second KCL       [==================================== ends: for a reason of its own, and is started again
+    word = '{"shard":"shardId-1","state":"failed","at":1,"moved":1,"status":78,"what":"an earlier one"}'
+    until = "until {}; do sleep 0.02; done".format
+    (run / "leftover.sh").write_text(
+        f"""echo lives >> said; {until("[ $(grep -c start said) -ge 2 ]")}; echo speaks >> said
+        while [ -e leftover.sh ]; do mkdir -p $1; echo '{word}' > $1/shardId-1.json; sleep 0.02; done"""
+    )
+    nameless = "env -i PATH=/usr/bin:/bin setsid sh leftover.sh $W"  # so that the next one's sweep does not find it
+    first, second = f"{nameless} & {until('grep -q lives said')}", f"{until('grep -q speaks said')}; sleep 0.2"
+    one = Running(run, f"echo start >> said; if [ -e left ]; then {second}; else touch left; {first}; fi; exit 1")
+    try:
+        one.wait_for("start", times=4)
+        assert one.stop() == 0
+        again = [e for e in one.events() if "starting it again" in e["event"]]
+        assert {why for e in again for why in e["why"]} == set()
+    finally:
+        (run / "leftover.sh").unlink()
+
+
 def test_a_shard_that_does_not_move_costs_a_restart(run: Path) -> None:
     line = f'{{"shard":"shardId-1","state":"reading","at":1,"moved":1,"behind":5,"pid":{os.getpid()}}}'
     one = Running(
-        run, f"echo start >> said; echo '{line}' > shards/shardId-1.json; trap '' TERM; while :; do sleep 0.05; done", 0.1
+        run,
+        f"echo start >> said; echo '{line}' > $W/shardId-1.json; trap '' TERM; while :; do sleep 0.05; done",
+        0.1,
     )
     one.wait_for("start", times=2)
     assert one.stop() == 1
@@ -150,7 +172,7 @@ def test_a_shard_that_does_not_move_costs_a_restart(run: Path) -> None:
 def test_a_killed_child_costs_a_restart_at_once(run: Path) -> None:
     #  KCL waits out all of its grace when a child is gone, and does nothing in that time
     line = '{"shard":"shardId-1","state":"reading","at":9999999999999,"moved":9999999999999,"pid":\'$!\'}'
-    one = Running(run, f"echo start >> said; sleep 0.2 & echo '{line}' > shards/shardId-1.json; trap '' TERM; sleep 1000")
+    one = Running(run, f"echo start >> said; sleep 0.2 & echo '{line}' > $W/shardId-1.json; trap '' TERM; sleep 1000")
     one.wait_for("start", times=2)
     one.stop()
     assert any("a child has ended" in e["event"] and e["shard"] == "shardId-1" for e in one.events())

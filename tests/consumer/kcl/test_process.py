@@ -48,7 +48,7 @@ def kcl(new: New) -> Kcl:
 
 
 def last(folder: Path) -> Status:
-    [one] = reports.read(folder)
+    [one] = reports.read(reports.place(folder, ""))
     return one
 
 
