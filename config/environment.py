@@ -18,6 +18,8 @@ Of = Callable[..., str | None]
 class Environment:
     """What the surroundings say. None: not set, so boto3's and pymongo's own defaults (or the sandbox) hold.
 
+    worker: the consumer's name to KCL, in place of the host's. state: where it keeps its run directory.
+
     The credentials are kept out of `repr`, and so is the URI, which may hold a password; `mongodb` is its shape for logs.
     """
 
@@ -30,6 +32,8 @@ class Environment:
     kinesis_endpoint: str | None = None
     dynamodb_endpoint: str | None = None
     config: Path = Path(CONFIG)
+    worker: str | None = None
+    state: Path | None = None
 
     @property
     def mongodb(self) -> str | None:
@@ -55,6 +59,8 @@ def environment(given: Mapping[str, str] | None = None) -> Environment:
         kinesis_endpoint=of("AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL"),
         dynamodb_endpoint=of("AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"),
         config=Path(of("EDDY_CONFIG") or CONFIG),
+        worker=of("EDDY_WORKER"),
+        state=Path(state).expanduser() if (state := of("EDDY_STATE")) else None,
     )
 
 

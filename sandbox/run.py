@@ -81,7 +81,7 @@ def where(environment: Mapping[str, str], name: str) -> Mapping[str, str]:
     running = on_sandbox(state.directory(), name, environment.get("MONGODB_URI"))
     if environment.get("MONGODB_URI"):
         say(f"{name}: MongoDB as the environment says; no AWS setting there, so Kinesis and DynamoDB are the sandbox's; {STOP}")
-        return {k: v for k, v in running.environment().items() if k.startswith("AWS_")}
+        return {k: v for k, v in running.environment().items() if k.startswith("AWS_") or k == "EDDY_STATE"}
     say(f"{name}: {'started' if running.fresh else 'joined'} the sandbox in {running.home}; {STOP}")
     return running.environment()
 

@@ -37,7 +37,7 @@ class Running:
 
     def environment(self) -> dict[str, str]:
         """What a command needs to run on it."""
-        return {"MONGODB_URI": self.uri, **aws.settings(self.aws_port)}
+        return {"MONGODB_URI": self.uri, "EDDY_STATE": str(self.home), **aws.settings(self.aws_port)}
 
 
 def up(home: Path, leashed: bool = False) -> Running:

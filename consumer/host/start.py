@@ -4,16 +4,13 @@
 2. MongoDB, Kinesis, DynamoDB: waited for where they are away; complained of together where they will not have us.
 3. The views' collections and indexes.
 4. Meanwhile, kernels: compiled where that is not yet done.
-5. The worker's name on this machine, its run directory, KCL's files in it.
+5. The worker's seat: its name, its run directory, KCL's files in it.
 6. The supervisor.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
-import socket
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -26,7 +23,7 @@ import structlog
 from config.environment import Environment
 from config.specs import Pipeline
 from consumer import kinesis
-from consumer.host import jvm, kernels
+from consumer.host import jvm, kernels, seat
 from consumer.host.kcl_files import LAUNCHER, LOGBACK, PROPERTIES, Worker, launcher, logback, properties
 from consumer.host.supervisor import Asked, Supervisor
 from consumer.store.mongo import MongoStore
@@ -92,12 +89,13 @@ def _run(asking: Asking, services: Services, asked: Asked) -> int:
     with kernels.compiling(wait) as compiled:
         info = _ready(asking, services, wait)
         compiled()
-    worker = Worker(worker_id(asking.slot), info, asking.env.region, asking.env.kinesis_endpoint, asking.env.dynamodb_endpoint)
-    with closing(hold(worker)):
-        run = run_directory(worker)
+    env, name = asking.env, seat.worker_id(asking.env.worker, asking.slot)
+    worker = Worker(name, info, env.region, env.kinesis_endpoint, env.dynamodb_endpoint)
+    run = seat.run_directory(seat.home(env.state, os.environ), worker)
+    with seat.held(worker, run):
         write_files(run, worker)
         argv = jvm.command(os.environ, asking.spec.consumer.heap)
-        env = {**os.environ, **(EMULATED if worker.emulated else {}), "EDDY_CONFIG": str(asking.config.resolve())}
+        settings = {**os.environ, **(EMULATED if worker.emulated else {}), "EDDY_CONFIG": str(asking.config.resolve())}
         log.info(
             "consumer",
             stream=info.name,
@@ -106,7 +104,7 @@ def _run(asking: Asking, services: Services, asked: Asked) -> int:
             views=asking.spec.views.database,
             run=str(run),
         )
-        return Supervisor(lambda name: jvm.start(argv, run, env, name), run, asked).run()
+        return Supervisor(lambda start: jvm.start(argv, run, settings, start), run, asked).run()
 
 
 def _ready(asking: Asking, services: Services, wait: Callable[[float], None]) -> kinesis.StreamInfo:
@@ -126,35 +124,6 @@ def _ready(asking: Asking, services: Services, wait: Callable[[float], None]) ->
 
     together(mongodb, stream, leases)
     return found[0]
-
-
-def worker_id(slot: int) -> str:
-    """Host and slot: the same after every restart."""
-    return f"{re.sub('[^A-Za-z0-9.-]', '-', socket.gethostname())}-{slot}"
-
-
-def hold(worker: Worker) -> socket.socket:
-    """Be the only one of that id on this machine: two would both think that they hold the leases. The kernel frees the name when
-    this process ends, however it ends. Raises Misconfigured."""
-    name = hashlib.sha256(f"{worker.application}/{worker.id}/{worker.dynamodb}".encode()).hexdigest()[:32]
-    lock = socket.socket(socket.AF_UNIX)
-    try:
-        lock.bind(f"\0eddy-{name}")  # an abstract name: no file to be left behind
-    except OSError as error:
-        lock.close()
-        raise Misconfigured(
-            f"worker {worker.id} of {worker.application} runs on this machine already; for one more beside it give --slot 1, "
-            "or the next number that is free"
-        ) from error
-    return lock
-
-
-def run_directory(worker: Worker) -> Path:
-    """KCL's own directory: its files, its log, its children's words. In .sandbox, or where EDDY_SANDBOX says."""
-    home = Path(os.environ.get("EDDY_SANDBOX") or ROOT / ".sandbox")
-    run = (home / f"run-{worker.id}" / worker.application).resolve()
-    run.mkdir(parents=True, exist_ok=True)
-    return run
 
 
 def write_files(run: Path, worker: Worker) -> None:

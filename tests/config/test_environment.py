@@ -21,16 +21,18 @@ def test_nothing_set() -> None:
     env = environment({})
     assert (env.mongodb_uri, env.mongodb, env.region, env.config) == (None, None, "us-east-1", Path("pipeline.toml"))
     assert (env.kinesis_endpoint, env.dynamodb_endpoint, env.access_key_id, env.profile) == (None, None, None, None)
+    assert (env.worker, env.state) == (None, None)
     assert environment({"MONGODB_URI": "  ", "AWS_REGION": ""}) == env
 
 
 def test_everything_set() -> None:
     env = environment(
         {**SECRETS, "AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "x", "AWS_PROFILE": "p", "EDDY_CONFIG": "a/b.toml",
-         "AWS_ENDPOINT_URL": "http://h:1", "AWS_ENDPOINT_URL_KINESIS": "http://h:2"}
+         "AWS_ENDPOINT_URL": "http://h:1", "AWS_ENDPOINT_URL_KINESIS": "http://h:2", "EDDY_WORKER": "w", "EDDY_STATE": "/s"}
     )  # fmt: skip
     assert (env.region, env.profile, env.config) == ("eu-central-1", "p", Path("a/b.toml"))
     assert (env.kinesis_endpoint, env.dynamodb_endpoint) == ("http://h:2", "http://h:1")
+    assert (env.worker, env.state) == ("w", Path("/s"))
     assert env.mongodb_uri == SECRETS["MONGODB_URI"]
     assert (env.access_key_id, env.secret_access_key, env.session_token) == ("AKs3cret", "s3cret", "s3cret")
     assert environment({"AWS_DEFAULT_REGION": "x"}).region == "x"

@@ -134,7 +134,7 @@ def make_place(port: int, uri: str, folder: Path, more: str = "", snapshot: str 
     config.write_text(TOML.format(stream=name, database=name, more=more, snapshot=snapshot))
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "EDDY_"))}
     run = folder / "a run"  # any path may hold spaces
-    env = {**kept, **aws.settings(port), "MONGODB_URI": uri, "EDDY_CONFIG": str(config), "EDDY_SANDBOX": str(run)}
+    env = {**kept, **aws.settings(port), "MONGODB_URI": uri, "EDDY_CONFIG": str(config), "EDDY_STATE": str(run)}
     client: MongoClient[Doc]
     with MongoClient(uri, tz_aware=True) as client:
         yield Place(name, client[name], aws.kinesis(port), aws.dynamodb(port), env, run)

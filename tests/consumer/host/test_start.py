@@ -15,10 +15,9 @@ import pytest
 
 from consumer.host import jvm
 from consumer.host.kcl_files import Worker, launcher, logback, properties
-from consumer.host.start import hold, worker_id, write_files
+from consumer.host.start import write_files
 from consumer.kinesis import StreamInfo
 from contract.errors import Misconfigured
-from sandbox import aws
 from tests.conftest import free_port
 from tests.consumer.conftest import Place, eventually
 from tests.consumer.kcl.daemon import ROOT
@@ -63,15 +62,6 @@ def test_a_database_that_is_away_is_waited_for_and_sigterm_ends_the_waiting(plac
     assert all("MongoDB (mongodb://127.0.0.1" in line["of"] for line in waits) and "secret" not in log.read_text()
 
 
-def test_a_second_worker_of_the_same_name_is_refused(place: Place) -> None:
-    worker = Worker("host-0", INFO, "us-east-1", aws.url(1), aws.url(1))
-    with hold(worker):
-        with pytest.raises(Misconfigured, match="--slot 1"):
-            hold(worker)
-        hold(Worker("host-1", INFO, "us-east-1", aws.url(1), aws.url(1))).close()
-    hold(worker).close()
-
-
 def read(text: str) -> dict[str, str]:
     return dict(line.split(" = ", 1) for line in text.splitlines())
 
@@ -112,11 +102,6 @@ def test_kcls_files_are_written_and_well_formed(tmp_path: Path) -> None:
     write_files(tmp_path, Worker("host-0", INFO, "r"))
     assert {f.name for f in tmp_path.iterdir()} == {"kcl.properties", "logback.xml", "child.sh"}
     assert ET.fromstring(logback()).tag == "configuration"
-
-
-def test_the_workers_name_is_the_same_after_a_restart() -> None:
-    assert worker_id(0) == worker_id(0) != worker_id(1)
-    assert all(c.isalnum() or c in "-." for c in worker_id(0))
 
 
 def test_java_home_wins_and_must_hold_a_java(tmp_path: Path) -> None:
