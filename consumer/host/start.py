@@ -86,7 +86,7 @@ def _run(asking: Asking, services: Services, asked: Asked) -> int:
         if asked.times:
             raise Ended
 
-    with kernels.compiling(wait) as compiled:
+    with kernels.compiling(wait, stamp=kernels.stamp_of(os.environ)) as compiled:
         info = _ready(asking, services, wait)
         compiled()
     env, name = asking.env, seat.worker_id(asking.env.worker, asking.slot)

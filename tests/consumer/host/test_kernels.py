@@ -65,3 +65,32 @@ def test_who_gives_up_leaves_no_compiler_behind(tmp_path: Path) -> None:
         compiled()
     with pytest.raises(ProcessLookupError):
         os.kill(int(told.read_text()), 0)
+
+
+def test_what_is_compiled_is_not_asked_for_again_until_something_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done, stamp = tmp_path / "done", tmp_path / "stamp"
+    warmer = python(f"import pathlib\nwith pathlib.Path({str(done)!r}).open('a') as file: file.write('x')")
+
+    def runs(*warmers: tuple[str, ...]) -> int:
+        with compiling(time.sleep, warmers, stamp) as compiled:
+            compiled()
+        return len(done.read_text())
+
+    assert (runs(warmer), runs(warmer)) == (1, 1)
+    monkeypatch.setenv("NUMBA_OPT", "1")
+    assert (runs(warmer), runs(warmer)) == (2, 2), "other settings"
+    room = tmp_path / "sources" / "windows"
+    room.mkdir(parents=True)
+    monkeypatch.setattr(kernels, "ROOT", room.parent)
+    (room / "one.py").write_text("a = 1")
+    assert (runs(warmer), runs(warmer)) == (3, 3), "other sources"
+    (room / "one.py").write_text("a = 2")
+    assert (runs(warmer), runs(warmer)) == (4, 4), "another text in one of them"
+    stamp.unlink()
+    assert runs(warmer, python("raise SystemExit(1)")) == 5
+    assert runs(warmer) == 6, "what failed is tried again"
+
+
+def test_the_stamp_lies_with_what_is_kept() -> None:
+    assert kernels.stamp_of({"NUMBA_CACHE_DIR": "/kept"}).parent == Path("/kept")
+    assert kernels.stamp_of({}).parent == kernels.ROOT / "windows" / "__pycache__"
