@@ -33,13 +33,15 @@ log = structlog.get_logger("supervisor")
 @dataclass(frozen=True, slots=True)
 class Patience:
     """All in seconds. grace: for an orderly end; short_grace: for that of a KCL which lost a child, or hangs. stuck: for a shard
-    that is behind and does not move. good: a run as long as this counts as no failure. first, most: pauses before a restart.
-    look: between two looks at the shards."""
+    that is behind and does not move. good: a run as long as this counts as no failure. first, most: pauses before a restart, which
+    grow from run to run, but for one that lasted as long as calm: nothing is spared by waiting after it. look: between two looks
+    at the shards."""
 
     grace: float = 70.0
     short_grace: float = 5.0
     stuck: float = 300.0
     good: float = 300.0
+    calm: float = 20.0
     first: float = 0.5
     most: float = 60.0
     look: float = 1.0
@@ -159,8 +161,10 @@ class Supervisor:
                 os.kill(pid, signal.SIGKILL)
 
     def _again(self, code: int, lived: float) -> None:
+        if lived >= self._patience.calm:
+            self._pause = self._patience.first
         if lived >= self._patience.good:
-            self._pause, self._failures = self._patience.first, 0
+            self._failures = 0
         self._failures += 1
         why = [f"{s.shard}: {s.what}" for s in reports.read(self._words) if s.state == "failed"]
         tell = log.error if self._failures >= OFTEN else log.warning

@@ -27,7 +27,8 @@ from edge import logs
 from consumer.host.supervisor import Asked, Patience, Supervisor
 logs.configure()
 run, script = Path(sys.argv[1]), sys.argv[2]
-patience = Patience(grace=2, stuck=float(sys.argv[3]), short_grace=0.2, good=60, first=0.05, most=0.1, look=0.05)
+patience = Patience(grace=2, stuck=float(sys.argv[3]), short_grace=0.2, good=60, first=0.05, most=0.1, look=0.05,
+                    calm=float(sys.argv[4]))
 start = lambda name: jvm.start(["sh", "-c", "W=shards/$EDDY_START; mkdir -p $W; " + script], run, {"PATH": "/usr/bin:/bin"}, name)
 sys.exit(Supervisor(start, run, Asked(), patience).run())
 """
@@ -36,10 +37,12 @@ sys.exit(Supervisor(start, run, Asked(), patience).run())
 class Running:
     """A supervisor of a script. The script may append to `said`."""
 
-    def __init__(self, run: Path, script: str, stuck: float = 60) -> None:
+    def __init__(self, run: Path, script: str, stuck: float = 60, calm: float = 60) -> None:
         self.run, self.log = run, run / "log"
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([sys.executable, "-c", MAIN, str(run), script, str(stuck)], cwd=ROOT, stderr=log)
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", MAIN, str(run), script, str(stuck), str(calm)], cwd=ROOT, stderr=log
+            )
 
     def said(self) -> list[str]:
         return (self.run / "said").read_text().split() if (self.run / "said").exists() else []
@@ -73,6 +76,15 @@ def test_it_is_started_again_whatever_it_ended_with(run: Path, code: int) -> Non
     assert {e["status"] for e in again} == {code}
     assert [e["in_s"] for e in again[:3]] == [0.05, 0.1, 0.1], "the pause grows to its limit"
     assert [e["level"] for e in again[:5]] == ["warning"] * 4 + ["error"], "a loop is told louder"
+
+
+def test_one_that_lived_for_a_while_is_not_waited_for_but_counted(run: Path) -> None:
+    one = Running(run, "echo start >> said; sleep 0.6; exit 1", calm=0.5)
+    one.wait_for("start", times=7)
+    assert one.stop() in (0, 1)
+    again = [e for e in one.events() if "starting it again" in e["event"]]
+    assert {e["in_s"] for e in again} == {0.05}
+    assert [e["level"] for e in again[:5]] == ["warning"] * 4 + ["error"]
 
 
 def test_sigterm_goes_to_kcl_alone_and_its_children_are_left_to_it(run: Path) -> None:
