@@ -75,12 +75,21 @@ def stuck(statuses: Iterable[Status], now: int, patience: int) -> Status | None:
     return None
 
 
+def at_work(statuses: Iterable[Status]) -> bool:
+    """Whether any child still is: it lives, and has not come to its end."""
+    return any(s.state not in ("ended", "failed") and _lives(s) for s in statuses)
+
+
 def gone(statuses: Iterable[Status]) -> Status | None:
     """A child that failed, or was killed: its process is no more, and it did not end in order."""
-    return next((s for s in statuses if s.state == "failed" or (s.state != "ended" and not Path(f"/proc/{s.pid}").exists())), None)
+    return next((s for s in statuses if s.state == "failed" or (s.state != "ended" and not _lives(s))), None)
 
 
 def verdict(statuses: Iterable[Status], final: Iterable[int]) -> Status | None:
     """A child's failure that a restart cannot mend."""
     statuses_that_stay = frozenset(final)
     return next((s for s in statuses if s.state == "failed" and s.status in statuses_that_stay), None)
+
+
+def _lives(status: Status) -> bool:
+    return Path(f"/proc/{status.pid}").exists()

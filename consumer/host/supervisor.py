@@ -24,6 +24,7 @@ from consumer.host import reports
 from consumer.host.jvm import leftovers
 from contract.errors import HistoryLost, Misconfigured
 
+SHORTLY = 0.1  # s between two looks at whether children have ended
 OFTEN = 5  # failures in a row after which somebody should look
 FINAL = (Misconfigured.status, HistoryLost.status)
 Start = Callable[[str], subprocess.Popen[bytes]]
@@ -115,7 +116,7 @@ class Supervisor:
                 statuses = reports.read(self._words)
                 reading = self._tell(statuses, reading)
                 if self._hopeless(statuses):
-                    return self._end(process, handle, self._patience.short_grace)
+                    return self._end(process, handle, self._patience.short_grace, lambda: not self._at_work())
             return True
         finally:
             os.close(handle)
@@ -137,13 +138,20 @@ class Supervisor:
             log.info("shards read here", shards=reading)
         return reading
 
-    def _end(self, process: subprocess.Popen[bytes], handle: int, grace: float) -> bool:
-        """SIGTERM to the JVM alone: it ends its children in order. Asked once more, we do not wait."""
+    def _at_work(self) -> bool:
+        return reports.at_work(reports.read(self._words))
+
+    def _end(self, process: subprocess.Popen[bytes], handle: int, grace: float, enough: Callable[[], bool] | None = None) -> bool:
+        """SIGTERM to the JVM alone: it ends its children in order. Asked once more, we do not wait. enough: whether that much of an
+        end will do; a KCL that has lost a child takes all of its own grace for the rest."""
         asked, deadline = self._asked.times, time.monotonic() + grace
         log.info("ending KCL in order", pid=process.pid, within_s=grace)
         process.terminate()
         while process.poll() is None and time.monotonic() < deadline and self._asked.times == asked:
-            self._asked.wait(deadline - time.monotonic(), handle)
+            if enough is not None and enough():
+                break
+            left = deadline - time.monotonic()
+            self._asked.wait(left if enough is None else min(left, SHORTLY), handle)
         return process.poll() is not None
 
     def _kill(self, process: subprocess.Popen[bytes]) -> None:

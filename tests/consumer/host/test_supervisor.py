@@ -20,6 +20,7 @@ from tests.consumer.conftest import eventually
 from tests.consumer.kcl.daemon import ROOT
 
 MAIN = """
+import json
 import sys
 from pathlib import Path
 from consumer.host import jvm
@@ -27,8 +28,8 @@ from edge import logs
 from consumer.host.supervisor import Asked, Patience, Supervisor
 logs.configure()
 run, script = Path(sys.argv[1]), sys.argv[2]
-patience = Patience(grace=2, stuck=float(sys.argv[3]), short_grace=0.2, good=60, first=0.05, most=0.1, look=0.05,
-                    calm=float(sys.argv[4]))
+usual = dict(grace=2, stuck=60, short_grace=0.2, good=60, calm=60, first=0.05, most=0.1, look=0.05)
+patience = Patience(**usual | json.loads(sys.argv[3]))
 start = lambda name: jvm.start(["sh", "-c", "W=shards/$EDDY_START; mkdir -p $W; " + script], run, {"PATH": "/usr/bin:/bin"}, name)
 sys.exit(Supervisor(start, run, Asked(), patience).run())
 """
@@ -37,11 +38,11 @@ sys.exit(Supervisor(start, run, Asked(), patience).run())
 class Running:
     """A supervisor of a script. The script may append to `said`."""
 
-    def __init__(self, run: Path, script: str, stuck: float = 60, calm: float = 60) -> None:
+    def __init__(self, run: Path, script: str, **patience: float) -> None:
         self.run, self.log = run, run / "log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", MAIN, str(run), script, str(stuck), str(calm)], cwd=ROOT, stderr=log
+                [sys.executable, "-c", MAIN, str(run), script, json.dumps(patience)], cwd=ROOT, stderr=log
             )
 
     def said(self) -> list[str]:
@@ -174,7 +175,7 @@ def test_a_shard_that_does_not_move_costs_a_restart(run: Path) -> None:
     one = Running(
         run,
         f"echo start >> said; echo '{line}' > $W/shardId-1.json; trap '' TERM; while :; do sleep 0.05; done",
-        0.1,
+        stuck=0.1,
     )
     one.wait_for("start", times=2)
     assert one.stop() == 1
@@ -188,6 +189,23 @@ def test_a_killed_child_costs_a_restart_at_once(run: Path) -> None:
     one.wait_for("start", times=2)
     one.stop()
     assert any("a child has ended" in e["event"] and e["shard"] == "shardId-1" for e in one.events())
+
+
+def test_the_others_are_waited_for_when_a_child_is_gone_and_kcl_is_not(run: Path) -> None:
+    #  child 1   [=== killed
+    #  child 2   [========== SIGTERM, by KCL: ends in order
+    #  KCL       [========== SIGTERM ... waits for child 1, and is not waited for
+    word = '{"shard":"shardId-%s","state":"%s","at":9999999999999,"moved":9999999999999,"pid":%s}'
+    reading = f"echo '{word % (2, 'reading', '$!')}'".replace("$!", "'$!'")
+    other = f"trap 'sleep 0.3; echo saved >> said; echo {json.dumps(word % (2, 'ended', 1))} > $W/shardId-2.json; exit' TERM"
+    script = f"""echo start >> said
+    ({other}; while :; do sleep 0.05; done) & second=$!; {reading} > $W/shardId-2.json
+    sleep 0.2 & echo '{word % (1, "reading", "'$!'")}' > $W/shardId-1.json
+    trap 'kill -TERM $second' TERM; while :; do sleep 0.05; done"""
+    one = Running(run, script, short_grace=600, grace=0.2)
+    one.wait_for("start", times=3)
+    one.stop()
+    assert one.said()[:4] == ["start", "saved", "start", "saved"]
 
 
 def at(state: reports.State, at: int, moved: int, behind: int | None = None, code: int = 0) -> Status:
@@ -217,6 +235,14 @@ def test_who_is_gone() -> None:
     assert reports.gone([here, at("ended", 1, 1)]) is None
     for one in (at("failed", 1, 1), at("reading", 1, 1), at("opening", 1, 1)):
         assert reports.gone([here, one]) is one
+
+
+def test_who_is_at_work() -> None:
+    here = Status("s", "reading", 1, 1, pid=os.getpid())
+    assert reports.at_work([here, at("ended", 1, 1)])
+    assert reports.at_work([Status("s", "opening", 1, 1, pid=os.getpid())])
+    assert not reports.at_work([at("reading", 1, 1), Status("s", "ended", 1, 1, pid=os.getpid())])
+    assert not reports.at_work([Status("s", "failed", 1, 1, pid=os.getpid())])
 
 
 def test_a_verdict_is_a_failure_of_a_final_kind() -> None:
