@@ -1,12 +1,14 @@
-"""`python -m consumer`: the supervisor; `python -m consumer shard`: a child of KCL; `python -m consumer replay`: a file alone.
+"""`python -m consumer`: the supervisor; `… shard`: a child of KCL; `… nursery`: where such children are born grown up;
+`… replay`: a file alone.
 
-The three load only what they need: a replay needs no boto3, a supervisor no numba.
+They load only what they need: a replay needs no boto3, a supervisor no numba.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -31,6 +33,8 @@ def main(argv: Sequence[str]) -> int:
     """Dispatch; the exit status."""
     if argv[:1] == ["shard"]:
         shard()
+    if argv[:1] == ["nursery"]:
+        nursery()
     try:
         if argv[:1] == ["replay"]:
             from consumer.replay import replay
@@ -68,8 +72,9 @@ def supervise(argv: Sequence[str]) -> int:
     return start.main(start.Asking(spec, env, config, given.slot), services)
 
 
-def shard() -> NoReturn:
-    """A child of KCL's. Whatever goes wrong, it leaves word for the supervisor."""
+def shard(parent: int | None = None) -> NoReturn:
+    """A child of KCL's. Whatever goes wrong, it leaves word for the supervisor. parent: a pidfd of the JVM, for a child that is not
+    its own."""
     from consumer.host import reports
     from consumer.kcl import process
     from edge import logs
@@ -89,7 +94,28 @@ def shard() -> NoReturn:
         claims = Claims(spec, aws.kinesis(env), lambda: MongoStore(connect(_uri(env), "consumer"), spec))
         return claims.claim, claims.idle
 
-    process.main(begin, reports.place(Path(run), start) if run else None)
+    process.main(begin, reports.place(Path(run), start) if run else None, parent)
+
+
+def nursery() -> NoReturn:
+    """Where children are born."""
+    from consumer.kcl import nursery, process
+    from edge import logs
+
+    logs.configure()
+
+    def everything() -> None:
+        for module in ("consumer.store.mongo", "edge.aws", "edge.mongo"):
+            importlib.import_module(module)
+        for module in ("consumer.intake.warm", "windows.columnar.warm"):
+            importlib.import_module(module).warm()
+        seldom_garbage()
+
+    def be(start: str, parent: int) -> NoReturn:
+        os.environ[process.START] = start
+        shard(parent)
+
+    nursery.main(Path(os.environ[process.RUN]), everything, be)
 
 
 def seldom_garbage() -> None:

@@ -59,12 +59,6 @@ def start(argv: Sequence[str], run: Path, env: Mapping[str, str], name: str) -> 
     """Start KCL in a process group of its own, so that a signal meant for it alone, or for all of them, can be given. If this
     process is killed, KCL is asked to end. name: of this start; its children speak under it."""
     parent = os.getpid()
-
-    def leash() -> None:
-        _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(1)
-
     return subprocess.Popen(
         argv,
         cwd=run,
@@ -72,8 +66,16 @@ def start(argv: Sequence[str], run: Path, env: Mapping[str, str], name: str) -> 
         stdin=subprocess.DEVNULL,
         stdout=2,
         process_group=0,
-        preexec_fn=leash,  # noqa: PLW1509 -- it calls nothing but prctl
+        preexec_fn=lambda: die_with(parent, signal.SIGTERM),  # noqa: PLW1509 -- it calls nothing but prctl
     )
+
+
+def die_with(parent: int, with_signal: int) -> None:
+    """In a new process: the kernel gives it that signal when its parent ends; if that has ended already, it ends at once. Where the
+    parent has threads it is the thread that counts."""
+    _prctl(PR_SET_PDEATHSIG, int(with_signal))
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def leftovers(run: Path) -> Sequence[int]:

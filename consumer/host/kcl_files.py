@@ -84,8 +84,9 @@ def properties(worker: Worker) -> str:
 
 
 def launcher(python: str, root: Path) -> str:
-    """What starts a child: any path may hold spaces here."""
-    return f"cd {shlex.quote(str(root))} && PYTHONUTF8=1 exec {shlex.quote(python)} -m consumer shard\n"
+    """What starts a child, by way of the nursery where there is one: any path may hold spaces here."""
+    relay = root / "consumer" / "host" / "relay.py"
+    return f"PYTHONUTF8=1 exec {shlex.quote(python)} -I -S {shlex.quote(str(relay))} {shlex.quote(str(root))}\n"
 
 
 def logback() -> str:

@@ -5,12 +5,13 @@
 3. The views' collections and indexes.
 4. Meanwhile, kernels: compiled where that is not yet done.
 5. The worker's seat: its name, its run directory, KCL's files in it.
-6. The supervisor.
+6. The nursery, where children come from, and the supervisor.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -25,6 +26,7 @@ from config.specs import Pipeline
 from consumer import kinesis
 from consumer.host import jvm, kernels, seat
 from consumer.host.kcl_files import LAUNCHER, LOGBACK, PROPERTIES, Worker, launcher, logback, properties
+from consumer.host.nursery import Nursery
 from consumer.host.supervisor import Asked, Supervisor
 from consumer.store.mongo import MongoStore
 from contract.errors import Misconfigured
@@ -104,7 +106,13 @@ def _run(asking: Asking, services: Services, asked: Asked) -> int:
             views=asking.spec.views.database,
             run=str(run),
         )
-        return Supervisor(lambda start: jvm.start(argv, run, settings, start), run, asked).run()
+        with closing(Nursery(run, settings)) as nursery:
+
+            def begin(name: str) -> subprocess.Popen[bytes]:
+                nursery.ready()
+                return jvm.start(argv, run, settings, name)
+
+            return Supervisor(begin, run, asked, spared=lambda: nursery.pids).run()
 
 
 def _ready(asking: Asking, services: Services, wait: Callable[[float], None]) -> kinesis.StreamInfo:

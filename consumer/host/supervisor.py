@@ -13,7 +13,7 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,9 +74,17 @@ class Asked:
 
 class Supervisor:
     """start(name) starts a KCL in the run directory and in a process group of its own; its children's words are read under that
-    name, which no other start has."""
+    name, which no other start has. spared: pids that are no leftovers."""
 
-    def __init__(self, start: Start, run: Path, asked: Asked, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        start: Start,
+        run: Path,
+        asked: Asked,
+        patience: Patience | None = None,
+        spared: Callable[[], Collection[int]] = tuple[int, ...],
+    ) -> None:
+        self._spared = spared
         self._start, self._run, self._asked = start, run, asked
         self._words = run
         self._patience = patience or Patience()
@@ -163,7 +171,10 @@ class Supervisor:
     def _sweep(self) -> None:
         """Leftovers of an earlier supervisor must not write beside us; and what they said of themselves is no longer so."""
         reports.clear(self._run)
+        spared = self._spared()
         for pid in leftovers(self._run):
+            if pid in spared:
+                continue
             log.warning("killing what an earlier consumer left behind", pid=pid)
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

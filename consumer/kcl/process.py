@@ -124,13 +124,13 @@ class Process:
                 reports.write(self._words, self._last)
 
 
-def main(begin: Callable[[], tuple[Claim, int | None]], words: Path | None) -> NoReturn:
+def main(begin: Callable[[], tuple[Claim, int | None]], words: Path | None, parent: int | None = None) -> NoReturn:
     """Be the child. begin() reads the configuration: (claim, idle); what it raises ends the process as anything else does. words:
-    the folder for its words to the supervisor."""
+    the folder for its words to the supervisor. parent: a pidfd of the JVM, where that is not the parent."""
     channel = _channel()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    _watch_parent()
+    _watch(parent)
     process = Process(words)
     try:
         process.how, idle = begin()
@@ -147,11 +147,12 @@ def _channel() -> IO[str]:
     return channel
 
 
-def _watch_parent() -> None:
-    parent = os.getppid()
-    process = os.pidfd_open(parent)
-    if os.getppid() != parent:  # it ended before we looked
-        os._exit(ORPHANED)
+def _watch(process: int | None) -> None:
+    if process is None:
+        parent = os.getppid()
+        process = os.pidfd_open(parent)
+        if os.getppid() != parent:  # it ended before we looked
+            os._exit(ORPHANED)
     threading.Thread(target=_outlive, args=(process,), daemon=True, name="parent").start()
 
 

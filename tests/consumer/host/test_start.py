@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,7 +88,8 @@ def test_properties_on_an_emulator_and_on_an_endpoint_of_aws() -> None:
 
 def test_a_child_is_started_from_any_path(tmp_path: Path) -> None:
     root = tmp_path / 'a root\'s "folder"'
-    (root / "consumer").mkdir(parents=True)
+    (root / "consumer" / "host").mkdir(parents=True)
+    shutil.copy(ROOT / "consumer" / "host" / "relay.py", root / "consumer" / "host")
     (root / "consumer" / "__main__.py").write_text("import os, sys; print(sys.argv[1:], os.getcwd(), sys.flags.utf8_mode)")
     python = tmp_path / "my python"
     python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')

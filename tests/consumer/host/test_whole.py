@@ -10,9 +10,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
-from consumer.host import jvm
+from consumer.host import jvm, reports
 from tests.consumer.conftest import Place, eventually
 from tests.consumer.kcl.daemon import ROOT
 
@@ -22,6 +23,7 @@ class Consumer:
 
     def __init__(self, place: Place, log: Path) -> None:
         self.place, self.log = place, log
+        self.nursery: int | None = None
         with log.open("ab") as err:
             self.process = subprocess.Popen([sys.executable, "-m", "consumer"], cwd=ROOT, env=place.env, stderr=err)
 
@@ -32,6 +34,15 @@ class Consumer:
     def jvms(self) -> list[int]:
         """Pids of the JVMs that it has started, the latest last."""
         return [int(str(e["pid"])) for e in self.lines() if str(e["event"]).startswith("KCL started")]
+
+    def children(self) -> list[int]:
+        """Pids of the children, by their own word. All of them are forks of one process, which stays."""
+        [words] = (self.run() / "shards").iterdir()
+        found = [status.pid for status in reports.read(words)]
+        [parent] = {psutil.Process(pid).ppid() for pid in found}
+        assert self.nursery in (None, parent)
+        self.nursery = parent
+        return found
 
     def run(self) -> Path:
         """Its run directory."""
@@ -77,11 +88,11 @@ def test_nothing_is_lost_and_nothing_happens_twice(consumer: Consumer, place: Pl
     eventually(lambda: place.counted() == 1000, 120)
     assert {d["sequence"].lstrip("0") for d in place.database["_cursors"].find()} == {str(n) for n in last_numbers(place).values()}
     [first] = consumer.jvms()
+    consumer.children()
     os.kill(first, signal.SIGKILL)
     place.put(1000, 500)
     eventually(lambda: place.counted() == 1500, 60)
-    [_, second] = consumer.jvms()
-    [child, _] = [pid for pid in jvm.leftovers(consumer.run()) if pid != second]
+    [child, _] = consumer.children()
     os.kill(child, signal.SIGKILL)
     place.put(1500, 500)
     eventually(lambda: place.counted() == 2000, 60)
