@@ -44,15 +44,16 @@ class Stage:
         return {**os.environ, **self.running.environment(), **self.settings, **own}
 
     def start(self, name: str, *command: str) -> None:
-        """A child in its own session, which ends when we do."""
+        """A child in its own session, which ends when we do. name: traffic, producer or consumer; of several, with a number
+        behind it (consumer-1)."""
         process = spawn([sys.executable, "-m", *command], self.home / f"{name}.log", self.environment(), leashed=True)
         self.children[name] = known(process.pid, name=name)
 
     def stop(self, name: str) -> None:
         """End a child in an orderly way. Raises Fatal if it had to be killed."""
         who = self.children.pop(name, None)
-        if who is not None and not stop(who, GRACE[name]):
-            raise Fatal(f"the {name} did not stop within {GRACE[name]:.0f} s; its log ends:\n{tail(self.home / f'{name}.log')}")
+        if who is not None and not stop(who, grace(name)):
+            raise Fatal(f"the {name} did not stop within {grace(name):.0f} s; its log ends:\n{tail(self.home / f'{name}.log')}")
 
     def kill(self, name: str) -> None:
         """End a child, and all that it has started, with SIGKILL."""
@@ -62,7 +63,7 @@ class Stage:
             for one in all_of_it:
                 with suppress(psutil.NoSuchProcess):
                     one.kill()
-            psutil.wait_procs(all_of_it, GRACE[name])
+            psutil.wait_procs(all_of_it, grace(name))
 
     def must_live(self) -> None:
         """Raises Fatal with the end of its log for a child that died."""
@@ -72,6 +73,16 @@ class Stage:
 
     def end(self) -> None:
         """Stop all that still runs: who feeds first."""
-        for name in [n for n in GRACE if n in self.children]:
-            stop(self.children.pop(name), GRACE[name])
+        for name in sorted(self.children, key=lambda name: list(GRACE).index(kind(name))):
+            stop(self.children.pop(name), grace(name))
         stack.down(self.home, say=False)
+
+
+def kind(name: str) -> str:
+    """What a child is: its name without a number."""
+    return name.partition("-")[0]
+
+
+def grace(name: str) -> float:
+    """Seconds that it has for an orderly end."""
+    return GRACE[kind(name)]
