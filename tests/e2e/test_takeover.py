@@ -39,7 +39,7 @@ class Pair:
         for slot, name in enumerate(BOTH):
             stage.start(name, "consumer", "--slot", str(slot))
         stage.start("traffic", "sandbox", "traffic", "--rate", "40")
-        until("each of the two reads a shard", lambda: sorted(map(len, self.read().values())) == [1, 1], WITHIN, stage)
+        until("each of the two reads a shard", lambda: sorted(map(len, self.read().values())) == [1, 1], 2 * WITHIN, stage)
 
     def read(self) -> Mapping[str, set[str]]:
         """The shards that each of them reads, by their children's own words."""

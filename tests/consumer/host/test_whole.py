@@ -36,12 +36,12 @@ class Consumer:
         return [int(str(e["pid"])) for e in self.lines() if str(e["event"]).startswith("KCL started")]
 
     def children(self) -> list[int]:
-        """Pids of the children, by their own word. All of them are forks of one process, which stays."""
+        """Pids of those that read a shard, by their own word. All of them are forks of one process, which stays."""
         [words] = (self.run() / "shards").iterdir()
-        found = [status.pid for status in reports.read(words)]
-        [parent] = {psutil.Process(pid).ppid() for pid in found}
-        assert self.nursery in (None, parent)
-        self.nursery = parent
+        found = [status.pid for status in reports.read(words) if status.state == "reading" and psutil.pid_exists(status.pid)]
+        for parent in {psutil.Process(pid).ppid() for pid in found}:
+            assert self.nursery in (None, parent)
+            self.nursery = parent
         return found
 
     def run(self) -> Path:
@@ -88,11 +88,11 @@ def test_nothing_is_lost_and_nothing_happens_twice(consumer: Consumer, place: Pl
     eventually(lambda: place.counted() == 1000, 120)
     assert {d["sequence"].lstrip("0") for d in place.database["_cursors"].find()} == {str(n) for n in last_numbers(place).values()}
     [first] = consumer.jvms()
-    consumer.children()
+    eventually(lambda: len(consumer.children()) == 2, 60)
     os.kill(first, signal.SIGKILL)
     place.put(1000, 500)
     eventually(lambda: place.counted() == 1500, 60)
-    [child, _] = consumer.children()
+    [child, _] = eventually(lambda: found if len(found := consumer.children()) == 2 else [], 60)
     os.kill(child, signal.SIGKILL)
     place.put(1500, 500)
     eventually(lambda: place.counted() == 2000, 60)
