@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import argparse
 import gc
+import hashlib
 import importlib
 import os
+import platform
 import sys
+import tomllib
 from collections.abc import Sequence
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,6 +25,7 @@ from config.load import load
 from config.specs import Pipeline
 from contract.errors import Fatal, Misconfigured
 
+ROOT = Path(__file__).resolve().parents[1]
 USAGE = """python -m consumer [--config FILE] [--slot N]   keep the views: KCL and its children, until SIGTERM or Ctrl-C
        python -m consumer replay --help               the same pipeline on a file, without KCL and MongoDB"""
 NO_MONGODB = (
@@ -83,6 +88,7 @@ def shard(parent: int | None = None) -> NoReturn:
     run, start = os.environ.get(process.RUN), os.environ.get(process.START, "")
 
     def begin() -> tuple[process.Claim, int | None]:
+        from consumer.figures import Owner
         from consumer.kcl.process import Claims
         from consumer.store.mongo import MongoStore
         from edge import aws
@@ -91,7 +97,8 @@ def shard(parent: int | None = None) -> NoReturn:
         env = _environment()
         spec = load(env.config)
         seldom_garbage()
-        claims = Claims(spec, aws.kinesis(env), lambda: MongoStore(connect(_uri(env), "consumer"), spec))
+        owner = Owner(os.environ.get(process.WORKER), digest(env.config), versions())
+        claims = Claims(spec, aws.kinesis(env), lambda: MongoStore(connect(_uri(env), "consumer"), spec), owner)
         return claims.claim, claims.idle
 
     process.main(begin, reports.place(Path(run), start) if run else None, parent)
@@ -116,6 +123,18 @@ def nursery() -> NoReturn:
         shard(parent)
 
     nursery.main(Path(os.environ[process.RUN]), everything, be)
+
+
+def digest(config: Path) -> str:
+    """What tells one configuration file from another."""
+    return hashlib.sha256(config.read_bytes()).hexdigest()[:16]
+
+
+def versions() -> dict[str, str]:
+    """What runs here: Eddy as pyproject.toml names it, and what its results and its trouble may depend on."""
+    eddy = str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
+    libraries = ("amazon_kclpy", "numba", "numpy", "pymongo")
+    return {"eddy": eddy, "python": platform.python_version(), **{name: metadata.version(name) for name in libraries}}
 
 
 def seldom_garbage() -> None:

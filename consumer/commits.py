@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from consumer.measure import Last
 from consumer.step.documents import Changes
 from consumer.step.pipeline import Seen
 from consumer.store.contract import Cursor, Effects, KeyState
@@ -23,13 +24,14 @@ PATIENCE = 2.0  # s for a commit that is on its way when the shard is let go; th
 
 @dataclass(slots=True)
 class Gathered:
-    """One commit to be. rows: how many records are in it; seen: its events, for whoever observes."""
+    """One commit to be. rows: how many records are in it; seen: its events, for whoever observes; last: what is to be measured."""
 
     cursor: Cursor
     changes: Changes
     states: dict[Key, KeyState] = field(default_factory=dict)
     rows: int = 0
     seen: list[Seen] = field(default_factory=list)
+    last: Last | None = None
 
     def then(self, later: Gathered) -> None:
         """This, and what came behind it."""
@@ -38,6 +40,7 @@ class Gathered:
         self.states.update(later.states)
         self.rows += later.rows
         self.seen += later.seen
+        self.last = later.last if self.last is None or later.last is None else self.last.then(later.last)
 
     def effects(self, expected: Cursor) -> Effects:
         """As the store takes it."""
@@ -54,13 +57,14 @@ class Gathered:
 class Commits:
     """Makes what is gathered last. cursor: where the store is known to stand.
 
-    commit: what has the store take effects, and gives the cursor behind them; whatever it raises is raised here, by the next call,
-    and nothing of what came later is in then. Where there is no overlap (asked each time) a commit is in before `put` returns.
+    commit: what has the store take effects, told what is to be measured, and gives the cursor behind them; whatever it raises is
+    raised here, by the next call, and nothing of what came later is in then. Where there is no overlap (asked each time) a commit
+    is in before `put` returns.
     """
 
     def __init__(
         self,
-        commit: Callable[[Effects], Cursor],
+        commit: Callable[[Effects, Last | None], Cursor],
         cursor: Cursor,
         overlap: Callable[[], bool],
         done: Callable[[Sequence[Seen]], None],
@@ -140,7 +144,7 @@ class Commits:
 
     def _send(self, gathered: Gathered) -> None:
         self.tried = gathered.rows
-        cursor = self._commit(gathered.effects(self.cursor))
+        cursor = self._commit(gathered.effects(self.cursor), gathered.last)
         with self._changed:
             self.cursor = cursor
         if gathered.seen:

@@ -25,6 +25,7 @@ from consumer.dues import Dues
 from consumer.halving import Halving
 from consumer.intake.batch import Batch, Budget, Work
 from consumer.intake.records import Listed, Records
+from consumer.measure import Last
 from consumer.snapshots import Snapshots
 from consumer.step.documents import Changes
 from consumer.step.early import Early
@@ -318,7 +319,8 @@ class Life:
             self._snapshots.begin(self.cursor.place)
         states = self._chunk(changes) if self._snapshots.begun else {}
         if changes or states or self.cursor != before:
-            self._put(Gathered(self.cursor, changes, states, rows, list(part.seen)))
+            last = Last(part.newest, part.change, self._now(), len(self.keys), self._size())
+            self._put(Gathered(self.cursor, changes, states, rows, list(part.seen), last))
 
     def _refresh(self) -> None:
         """What has waited is written, where the shard stands."""

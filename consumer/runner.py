@@ -20,9 +20,11 @@ import structlog
 
 from config.specs import Pipeline
 from consumer.commits import Commits
+from consumer.figures import Figures, Owner
 from consumer.halving import Halving
 from consumer.intake.records import Listed, Raw, Records
 from consumer.life import Life, Limits
+from consumer.measure import Last, Measure
 from consumer.step.pipeline import Seen, ShardPipeline
 from consumer.store.contract import EVERYTHING, Cursor, Due, Effects, HashRange, KeyState, Position, ShardId, Store
 from contract.errors import HistoryLost, Retryable, Unstorable
@@ -35,6 +37,7 @@ Observer = Callable[[Sequence[Seen]], None]
 log = structlog.get_logger("shard")
 KEPT = 64 << 20  # bytes of records since the snapshot; with more a snapshot is made sooner
 USUAL = Limits()
+UNKNOWN = Owner()
 
 
 def columnar(spec: Pipeline) -> Engine:
@@ -42,7 +45,12 @@ def columnar(spec: Pipeline) -> Engine:
     return ColumnarEngine(spec.windows, pack=lambda v: str(v).encode(), unpack=lambda data: Decimal(data.decode()))
 
 
-def nobody(told: object) -> None:
+def wall_ms() -> int:
+    """ms since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def nobody(*told: object) -> None:
     """Who is told nothing."""
 
 
@@ -50,7 +58,8 @@ class Runner:
     """Owns a shard from its first claim on. After any error it is of no more use: make a new one.
 
     Beside the shard there are only options here, each by name and with a default, so that a test can turn one of them.
-    observe: called after each commit with the events that went in, and their features; told: with the cursor. durable=False: for a
+    observe: called after each commit with the events that went in, and their features; told: with the cursor and what was
+    measured, as owner's. wall: the clock of what is measured, ms; no result depends on it. durable=False: for a
     run that is not to be taken up again. overlap: `feed` does not wait for the commits it makes; what they raise is raised by a
     later call.
     """
@@ -71,13 +80,16 @@ class Runner:
         durable: bool = True,
         overlap: bool = False,
         observe: Observer | None = None,
-        told: Callable[[Cursor], None] = nobody,
+        told: Callable[[Cursor, Figures], None] = nobody,
+        owner: Owner = UNKNOWN,
+        wall: Callable[[], int] = wall_ms,
     ) -> None:
         self._spec, self._store, self._shard, self._parents, self._hashes = spec, store, shard, parents, hashes
         self._engine, self._limits, self._now, self._most = engine, limits, now, kept
         self._saved = _Saved(store, hashes, limits.page, self._patiently) if durable else None
         self._wait, self._told, self._observed = wait, told, observe is not None
         self._halving = Halving(limits.budget)
+        self._measure = Measure(owner, wall, now, spec.stream.format == "document")
         self._usable, self._trying = True, 0
         self._fed: deque[tuple[Position, Records]] = deque()  # since the snapshot, each with its last position
         self._commits = Commits(self._commit, self._claim(), lambda: overlap and not self._halving.begun, observe or nobody)
@@ -226,10 +238,11 @@ class Runner:
             self._halving.broke(error, self._trying)
         return False
 
-    def _commit(self, effects: Effects) -> Cursor:
-        known = replace(effects, hashes=self._hashes)
-        cursor = self._patiently(lambda: self._store.commit(self._halving.without(known)))
-        self._told(cursor)
+    def _commit(self, effects: Effects, last: Last | None) -> Cursor:
+        sent = self._measure.begin(last)
+        whole = replace(self._halving.without(effects), figures=sent, hashes=self._hashes)
+        cursor = self._patiently(lambda: self._store.commit(whole))
+        self._told(cursor, self._measure.end(sent, last is not None and last.raw is not None, cursor))
         return cursor
 
     def _claim(self) -> Cursor:

@@ -112,8 +112,55 @@ class DeadLetterDoc(TypedDict):
     updated_at: datetime
 
 
+class Spot(TypedDict):
+    """A place in a shard: behind the record (sequence, sub), its sequence number as text, None before the first; the watermark."""
+
+    sequence: str | None
+    sub: int
+    watermark: datetime | None
+
+
+class SnapshotSpot(Spot):
+    """Where the saved window states stand. behind: records from there to the cursor, which are read again after a crash. made_at:
+    when the last one was done; None where this owner has made none yet."""
+
+    behind: int
+    made_at: datetime | None
+
+
+class Lags(TypedDict):
+    """How long the newest record of the newest commit was on each hop, ms: from `inserted` (its cluster time, whole seconds) to
+    `arrived` at Kinesis, `processed`, `sent` to MongoDB; `visible`: what the commit before this one took, as this one cannot tell
+    its own. of: which record that was: the newest change or, without one, a heartbeat. None: not known. Negative: clocks differ.
+    """
+
+    of: Literal["change", "heartbeat", "other"]
+    inserted: datetime | None
+    arrived: int | None
+    processed: int | None
+    sent: int
+    visible: int | None
+
+
+class Held(TypedDict):
+    """What a shard has in memory: how many keys, and about how many bytes they take."""
+
+    keys: int
+    bytes: int
+
+
+class Keeper(TypedDict):
+    """Who keeps a shard: the id of its worker, the hash of its pipeline.toml, versions by name; and which owner in a row it is."""
+
+    worker: str | None
+    config: str | None
+    versions: dict[str, str]
+    epoch: int
+
+
 class Health(TypedDict):
-    """A shard's line, `_id` "stream/shard". Each record went into exactly one class, and the classes add up to `records`.
+    """A shard's line, `_id` "stream/shard", written with every commit, and as of that commit, `updated_at`. Each record went into
+    exactly one class, and the classes add up to `records`.
 
     hashes: the first and the last 128-bit hash of the keys that the shard holds, in decimal as Kinesis writes them. since: of each
     window set, by its fingerprint (a view's `config`), the time from which on it has seen every event, None for all there are.
@@ -132,4 +179,9 @@ class Health(TypedDict):
     watermark: datetime | None
     hashes: NotRequired[list[str]]
     since: dict[str, datetime | None]
+    cursor: Spot
+    snapshot: SnapshotSpot
+    hops: Lags | None
+    memory: Held | None
+    owner: Keeper | None
     updated_at: datetime

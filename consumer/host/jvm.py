@@ -13,6 +13,7 @@ from pathlib import Path
 from consumer.host.kcl_files import LOGBACK, PROPERTIES
 from contract.errors import Misconfigured
 
+WORKER = "EDDY_WORKER"  # the worker's id, in the same place
 RUN = "EDDY_RUN"  # the run directory, in the environment of a JVM and its children
 START = "EDDY_START"  # which start of KCL this is, there too: a name of its own
 DAEMON = "software.amazon.kinesis.multilang.MultiLangDaemon"

@@ -16,8 +16,22 @@ from typing import Literal
 
 import msgspec
 
+from consumer.figures import Figures
+
 FOLDER = "shards"
 State = Literal["opening", "reading", "waiting", "stopped", "ended", "failed"]
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """What the cursor says beside its position. Watermarks in ms, None before the first record; unsaved: records behind the
+    snapshot."""
+
+    epoch: int
+    watermark: int | None
+    classes: dict[str, int]
+    dead_by_reason: dict[str, int]
+    snapshot_watermark: int | None
+    unsaved: int
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -25,7 +39,7 @@ class Status(msgspec.Struct, frozen=True):
     shard. ended: let go of it, or read it to its end. failed: with exit status `status`, because of `what`.
 
     sequence and sub: the cursor. behind: KCL's millisBehindLatest. at: when this was said; moved: when the cursor last moved; ms.
-    pid: who said it.
+    pid: who said it. progress, figures: of the last commit.
     """
 
     shard: str
@@ -38,6 +52,8 @@ class Status(msgspec.Struct, frozen=True):
     status: int = 0
     what: str = ""
     pid: int = 0
+    progress: Progress | None = None
+    figures: Figures | None = None
 
 
 def place(run: Path, start: str) -> Path:

@@ -98,6 +98,7 @@ def _run(asking: Asking, services: Services, asked: Asked) -> int:
         write_files(run, worker)
         argv = jvm.command(os.environ, asking.spec.consumer.heap)
         settings = {**os.environ, **(EMULATED if worker.emulated else {}), "EDDY_CONFIG": str(asking.config.resolve())}
+        settings[jvm.WORKER] = worker.id
         log.info(
             "consumer",
             stream=info.name,

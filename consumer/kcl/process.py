@@ -25,10 +25,12 @@ import structlog
 
 from config.specs import Pipeline
 from consumer import kinesis
+from consumer.figures import Figures, Owner
 from consumer.host import reports
 from consumer.host.jvm import RUN as RUN
 from consumer.host.jvm import START as START
-from consumer.host.reports import State, Status
+from consumer.host.jvm import WORKER as WORKER
+from consumer.host.reports import Progress, State, Status
 from consumer.kcl.channel import FastProcess, Lines
 from consumer.kcl.lifecycle import Feedable, Shard
 from consumer.life import Limits
@@ -37,12 +39,14 @@ from consumer.store.contract import Cursor, Store
 from contract.errors import Fatal
 from edge.aws import KinesisClient
 from edge.patience import patiently
+from windows.engine import NEVER
 
 UNHANDLED = 70
 ORPHANED = 71
 
 # (shard, how to wait, whom to tell of each commit) -> (its runner, what lets go of it)
-Claim = Callable[[str, Callable[[float], None], Callable[[Cursor], None]], tuple[Feedable, Callable[[], None]]]
+Told = Callable[[Cursor, Figures], None]
+Claim = Callable[[str, Callable[[float], None], Told], tuple[Feedable, Callable[[], None]]]
 OFTEN = 1_000  # ms between two words on commits
 log = structlog.get_logger("child")
 
@@ -57,6 +61,8 @@ class Process:
         self._release: Callable[[], None] = _nothing
         self._last = Status("start", "opening", 0, 0)
         self._behind: int | None = None
+        self._progress: Progress | None = None
+        self._figures: Figures | None = None
         self._speaking = threading.Lock()  # commits are made, and waited for, in a thread of their own
 
     def claim(self, shard: str) -> Feedable:
@@ -83,8 +89,9 @@ class Process:
         self._say("waiting", self._last.sequence, self._last.sub)
         time.sleep(seconds)
 
-    def committed(self, cursor: Cursor) -> None:
+    def committed(self, cursor: Cursor, figures: Figures) -> None:
         """Be seen at work: one record may take many commits, in front of which the cursor stands."""
+        self._progress, self._figures = _progress(cursor), figures
         if self.now() - self._last.moved > OFTEN:
             self._say("reading", str(cursor.sequence), cursor.sub, moved=True)
 
@@ -93,6 +100,8 @@ class Process:
         sequence, sub = self._last.sequence, self._last.sub
         if cursor is not None and cursor.sequence is not None:
             sequence, sub = str(cursor.sequence), cursor.sub
+        if cursor is not None and self._progress is None:
+            self._progress = _progress(cursor)
         self._behind = behind
         self._say(state, sequence, sub, shard)
 
@@ -119,7 +128,10 @@ class Process:
             last = self._last
             same = not moved and (sequence, sub) == (last.sequence, last.sub) and last.moved > 0
             since = last.moved if same else now
-            self._last = Status(shard or last.shard, state, now, since, sequence, sub, self._behind, code, what, os.getpid())
+            self._last = Status(
+                shard or last.shard, state, now, since, sequence, sub, self._behind, code, what, os.getpid(),
+                self._progress, self._figures,
+            )  # fmt: skip
             if self._words is not None:
                 reports.write(self._words, self._last)
 
@@ -172,21 +184,37 @@ def _nothing() -> None:
     pass
 
 
+def _progress(cursor: Cursor) -> Progress:
+    counters, saved = cursor.counters, cursor.snapshot
+    return Progress(
+        epoch=cursor.epoch,
+        watermark=_known(cursor.watermark),
+        classes={name: int(n) for name, n in counters.classes.items()},
+        dead_by_reason={name: int(n) for name, n in counters.dead_by_reason.items()},
+        snapshot_watermark=_known(saved.watermark),
+        unsaved=counters.records - saved.records,
+    )
+
+
+def _known(watermark: int) -> int | None:
+    return int(watermark) if watermark > NEVER else None
+
+
 class Claims:
     """How a child comes to own a shard: Kinesis says where it lies, the store opens it, a runner takes it up.
 
-    new_store: a store with a connection of its own.
+    new_store: a store with a connection of its own. owner: what `health` says of who keeps the shard.
     """
 
-    def __init__(self, spec: Pipeline, client: KinesisClient, new_store: Callable[[], Store]) -> None:
-        self._spec, self._client, self._new_store = spec, client, new_store
+    def __init__(self, spec: Pipeline, client: KinesisClient, new_store: Callable[[], Store], owner: Owner) -> None:
+        self._spec, self._client, self._new_store, self._owner = spec, client, new_store, owner
 
     @property
     def idle(self) -> int | None:
         """After how many ms of silence time follows the clock: only where there are no heartbeats."""
         return self._spec.stream.idle if self._spec.stream.format == "document" else None
 
-    def claim(self, shard: str, wait: Callable[[float], None], told: Callable[[Cursor], None]) -> tuple[Runner, Callable[[], None]]:
+    def claim(self, shard: str, wait: Callable[[float], None], told: Told) -> tuple[Runner, Callable[[], None]]:
         """The runner of a shard, and what lets go of it. Raises Misconfigured, Fatal; waits where something is away."""
         name = self._spec.stream.name
         info = patiently("Kinesis", partial(kinesis.describe, self._client, name), wait)
@@ -195,7 +223,7 @@ class Claims:
         own = self._spec.consumer
         limits = Limits(interval=own.snapshot / 1000, memory=own.memory)
         at = place.shard, place.hashes, place.parents
-        runner = Runner(self._spec, store, *at, wait=wait, told=told, overlap=True, limits=limits)
+        runner = Runner(self._spec, store, *at, wait=wait, told=told, overlap=True, limits=limits, owner=self._owner)
 
         def let_go() -> None:
             runner.close()

@@ -17,6 +17,7 @@ from config.specs import Pipeline
 from consumer.intake.batch import COUNTED, LATE, NONE, Batch, Budget, Work
 from consumer.intake.in_place import Reader
 from consumer.intake.judge import TOO_LATE, letter
+from consumer.intake.records import Raw
 from consumer.step.documents import Changes, read
 from consumer.step.keys import KeyBook, remembered
 from consumer.step.repeats import repeats
@@ -48,13 +49,16 @@ class Seen(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Part:
     """What one step did. done: the first row that is not finished; of time alone, 1 once all that is due has happened, else 0.
-    cursor: the value behind it; touched: the keys whose state is no longer what it was."""
+    cursor: the value behind it; touched: the keys whose state is no longer what it was. newest: its last row with a change, where
+    there is none its last row, None where it has no rows; change: which of the two."""
 
     done: int
     changes: Changes
     cursor: Cursor
     touched: Collection[Key]
     seen: Sequence[Seen] = ()
+    newest: Raw | None = None
+    change: bool = False
 
 
 class ShardPipeline:
@@ -101,7 +105,7 @@ class ShardPipeline:
         seen = self._model(work, rows, result, changes)
         moved = self._count(work, rows, result, changes, cursor)
         touched |= self._remember(work, rows)
-        return Part(result.done, changes, moved, self._touched(touched), seen)
+        return Part(result.done, changes, moved, self._touched(touched), seen, *_newest(work.batch, rows))
 
     def pass_time(self, watermark: int, cause: int, cursor: Cursor, moved: Cursor, budget: Budget) -> Part:
         """What silence brings up to a watermark, for the keys in memory; cause is windows.engine's. Once all of it has happened the
@@ -191,6 +195,15 @@ class ShardPipeline:
 def _skip(batch: Batch, row: int) -> tuple[Position, str]:
     raw = batch.raws[row]
     return (raw.sequence, raw.sub), batch.rejected[row].reason
+
+
+def _newest(batch: Batch, rows: range) -> tuple[Raw | None, bool]:
+    """The last of the rows that went to the windows, and True; else the last of them, and False."""
+    if not rows:
+        return None, False
+    changes = np.flatnonzero(batch.verdict[rows.start : rows.stop] == NONE)
+    last = rows.start + int(changes[-1]) if len(changes) else rows.stop - 1
+    return batch.raws[last], bool(len(changes))
 
 
 def _seen(work: Work, row: int, features: Mapping[str, Mapping[str, Any]]) -> Seen:

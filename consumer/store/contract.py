@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
+from consumer.figures import Figures
 from windows.engine import NEVER, Key
 
 CLASSES = ("counted", "repeat", "late", "ignored", "control", "dead_letter")
@@ -170,7 +171,8 @@ class Effects:
     store sets `updated_at`. Those in `new` are thought not to be there yet. Those in `unless_final` do not take the place of a
     final document whose `config` is another. A (collection, _id) is in all of them together once. cursor is the value after;
     expected the value before, which the commit must find under its epoch. states: key states as they are at the cursor, a chunk of
-    a snapshot. hashes: what the shard holds, for its line in `health`.
+    a snapshot. hashes: what the shard holds, and figures: what was measured, for its line in `health`, beside the cursor; they
+    change nothing.
     """
 
     expected: Cursor
@@ -181,6 +183,7 @@ class Effects:
     new: Sequence[tuple[str, Doc]] = ()
     unless_final: Sequence[tuple[str, Doc]] = ()
     hashes: HashRange | None = None
+    figures: Figures | None = None
 
     @property
     def documents(self) -> Iterable[tuple[str, Doc]]:

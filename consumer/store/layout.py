@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import asdict
+
 from config.specs import Pipeline
-from consumer.store.contract import Cursor, Doc, HashRange, ShardId
+from consumer.figures import Figures, Hops
+from consumer.store.contract import Cursor, Doc, HashRange, Place, ShardId
 from contract.times import MAX_MS, MIN_MS, date
 from windows.law.spec import Rolling, WindowSet
 
@@ -70,24 +73,40 @@ def _with_ttl(own: tuple[Index, ...], field: str | None, ttl: int | None) -> tup
     return (*(i for i in own if [name for name, _ in i.fields] != [field]), Index(((field, 1),), ttl))
 
 
-def health_doc(spec: Pipeline, cursor: Cursor, hashes: HashRange | None = None) -> Doc:
-    """A shard's line in `health`, from its cursor; with the hashes that it holds, where they are known."""
-    counters = cursor.counters
+def health_doc(spec: Pipeline, cursor: Cursor, figures: Figures | None = None, hashes: HashRange | None = None) -> Doc:
+    """A shard's line in `health`, from its cursor, and from what was measured and is known beside it."""
+    counters, snapshot = cursor.counters, cursor.snapshot
+    made = None if figures is None else _date(figures.snapshot_at)
     return {
         "_id": f"{spec.stream.name}/{cursor.shard.shard}",
         "records": counters.records,
         **{name: int(n) for name, n in counters.classes.items()},
         "late_by_set": {name: int(n) for name, n in counters.late_by_set.items()},
         "dead_letters_by_reason": {name: int(n) for name, n in counters.dead_by_reason.items()},
-        "watermark": _moment(cursor.watermark),
+        "watermark": _date(cursor.watermark),
         **({} if hashes is None else {"hashes": [str(hashes.low), str(hashes.high)]}),
-        "since": {name: _moment(at) for name, at in (cursor.since or {}).items()},
+        "since": {name: _date(at) for name, at in (cursor.since or {}).items()},
+        "cursor": _position(cursor.place),
+        "snapshot": {**_position(snapshot), "behind": counters.records - snapshot.records, "made_at": made},
+        "hops": None if figures is None or figures.hops is None else _hops(figures.hops),
+        "memory": None if figures is None else {"keys": figures.keys, "bytes": int(figures.bytes)},
+        "owner": None if figures is None else {**asdict(figures.owner), "epoch": cursor.epoch},
     }
 
 
-def _moment(ms: int) -> Any:
-    """A date; None for a time before all time."""
-    return date(ms) if MIN_MS <= ms <= MAX_MS else None
+def _position(place: Place) -> Doc:
+    """Sequence numbers have up to 56 digits: text."""
+    sequence = None if place.sequence is None else str(place.sequence)
+    return {"sequence": sequence, "sub": place.sub, "watermark": _date(place.watermark)}
+
+
+def _hops(hops: Hops) -> Doc:
+    return {**asdict(hops), "inserted": _date(hops.inserted)}
+
+
+def _date(ms: int | None) -> Any:
+    """As MongoDB holds it; None before the first record."""
+    return date(ms) if ms is not None and MIN_MS <= ms <= MAX_MS else None
 
 
 def shard_key(shard: ShardId) -> dict[str, Any]:

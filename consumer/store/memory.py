@@ -76,7 +76,7 @@ class MemoryStore:
         for name, id in effects.removes:
             self._collection(name).pop(hashable(id), None)
         kept = [(name, document) for name, document in effects.unless_final if not self._stays(name, document)]
-        health = (HEALTH, health_doc(self._spec, effects.cursor, effects.hashes))
+        health = (HEALTH, health_doc(self._spec, effects.cursor, effects.figures, effects.hashes))
         for name, document in (*effects.puts, *effects.new, *kept, health):
             self._collection(name)[hashable(document["_id"])] = {**document, "updated_at": at}
         self._states.update((state.key, state) for state in effects.states if state.data)

@@ -131,7 +131,7 @@ class MongoStore:
     def commit(self, effects: Effects) -> Cursor:
         """All or nothing."""
         at = self._clock()
-        health = (HEALTH, health_doc(self._spec, effects.cursor, effects.hashes))
+        health = (HEALTH, health_doc(self._spec, effects.cursor, effects.figures, effects.hashes))
         old = self._not_new
         new = _by_collection(((name, doc) for name, doc in effects.new if name not in old), at)
         puts = _by_collection((*effects.puts, health, *((name, doc) for name, doc in effects.new if name in old)), at)

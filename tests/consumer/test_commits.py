@@ -51,7 +51,7 @@ class Slow:
 
 @contextmanager
 def overlapping(store: Slow) -> Iterator[Commits]:
-    one = Commits(store.commit, START, lambda: True, lambda seen: None)
+    one = Commits(lambda effects, last: store.commit(effects), START, lambda: True, lambda seen: None)
     yield one
     store.answers.release(100)
     one.close()
@@ -148,7 +148,7 @@ def test_after_its_end_nothing_more_is_begun() -> None:
 def test_without_overlap_each_is_in_before_the_next() -> None:
     store = Slow()
     store.answers.release(2)
-    one = Commits(store.commit, START, lambda: False, lambda seen: None)
+    one = Commits(lambda effects, last: store.commit(effects), START, lambda: False, lambda seen: None)
     for n in (1, 2):
         one.put(gathered(n, "a"))
         assert one.cursor.sequence == n
