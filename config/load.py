@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from config.names import MAX_NAMESPACE, database_name
 from config.signals import abandonment, distinct, fraud
-from config.specs import Abandonment, Consumer, Fraud, Pipeline, Stream, Trigger, Views
+from config.specs import Abandonment, Consumer, Fraud, Pipeline, Producer, Stream, Trigger, Views
 from config.table import Problems, Table, close_to
 from config.triggers import stream, trigger
 from config.windows import one_key_a_view, window_set
@@ -18,6 +19,7 @@ from contract.errors import Misconfigured
 from windows.law.shown import cut
 from windows.law.spec import WindowSet
 
+MOST_PORT = 65_000  # the next ones are for further consumers of a machine
 OURS = ("dead_letters", "health")  # collections that are always there
 FILES = ("features", "scored")  # files of a replay that are no view's
 TOO_DEEP = "its tables are nested too deeply to be read; nothing here asks for more than a few levels"
@@ -86,9 +88,9 @@ def _pipeline(root: Table) -> Pipeline:
     scores, carts = _signals(root, triggers, sets)
     views = _views(root.table("views"), [*(s.shown_in for s in sets), *(m.view for m in (scores, carts) if m is not None)])
     _clashes(root, set_tables, views.database)
-    consumer = _consumer(root.table("consumer"))
+    consumer, producer = _consumer(root.table("consumer")), _producer(root.table("producer"))
     root.finish()
-    return Pipeline(into, tuple(triggers), tuple(sets), scores, carts, views, consumer)
+    return Pipeline(into, tuple(triggers), tuple(sets), scores, carts, views, consumer, producer)
 
 
 def _signals(root: Table, triggers: Sequence[Trigger], sets: Sequence[WindowSet]) -> tuple[Fraud | None, Abandonment | None]:
@@ -118,9 +120,34 @@ def _consumer(table: Table) -> Consumer:
         snapshot=table.duration("snapshot", 60_000, positive=True),
         memory=table.size("memory", 512_000_000, 16_000_000),
         heap=table.size("heap", 512_000_000, 64_000_000),
+        port=_port(table),
+        address=_address(table),
     )
     table.finish()
     return result
+
+
+def _producer(table: Table) -> Producer:
+    result = Producer(_port(table), _address(table))
+    table.finish()
+    return result
+
+
+def _port(table: Table) -> int:
+    port = table.read("port", int, 0)
+    if not 0 <= port <= MOST_PORT:
+        table.problem("port", f"{port} is no port; write one from 1 to {MOST_PORT}, or 0 for none")
+        return 0
+    return port
+
+
+def _address(table: Table) -> str:
+    address = table.read("address", str, "127.0.0.1")
+    try:
+        ip_address(address)
+    except ValueError:
+        table.problem("address", f'"{address}" is no IP address of this machine; write "127.0.0.1", or "0.0.0.0" for all of them')
+    return address
 
 
 def _clashes(root: Table, set_tables: Sequence[Table], database: str) -> None:

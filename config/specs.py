@@ -99,11 +99,21 @@ class Views:
 class Consumer:
     """How the consumer works; nothing here changes a result. snapshot: time between two savings of what windows hold; about that
     much of the stream is read again after a crash. memory: bytes that the keys of one shard may take; those not used for longest
-    are left to the store. heap: bytes of the JVM's heap."""
+    are left to the store. heap: bytes of the JVM's heap. port and address: where metrics are served; port 0: nowhere."""
 
     snapshot: int = 60_000
     memory: int = 512_000_000
     heap: int = 512_000_000
+    port: int = 0
+    address: str = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Producer:
+    """How the producer works. port and address: where metrics are served; port 0: nowhere."""
+
+    port: int = 0
+    address: str = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +127,7 @@ class Pipeline:
     abandonment: Abandonment | None = None
     views: Views = field(default_factory=Views)
     consumer: Consumer = field(default_factory=Consumer)
+    producer: Producer = field(default_factory=Producer)
 
     def trigger(self, name: str) -> Trigger | None:
         """The trigger of that name."""

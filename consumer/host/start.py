@@ -1,6 +1,7 @@
 """The consumer as a whole: checks everything that can be wrong, all at once where it can, then runs KCL until it is told to end.
 
-1. The configuration, the environment, Java and KCL's jars: whatever is wrong is said together, and nothing is started.
+1. The configuration, the environment, Java and KCL's jars: whatever is wrong is said together, and nothing is started. From then
+   on whoever asks over HTTP is answered, where the configuration has a port for that.
 2. MongoDB, Kinesis, DynamoDB: waited for where they are away; complained of together where they will not have us.
 3. The views' collections and indexes.
 4. Meanwhile, kernels: compiled where that is not yet done.
@@ -14,7 +15,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,12 +26,14 @@ from config.environment import Environment
 from config.specs import Pipeline
 from consumer import kinesis
 from consumer.host import jvm, kernels, seat
+from consumer.host.board import Board, Seen
 from consumer.host.kcl_files import LAUNCHER, LOGBACK, PROPERTIES, Worker, launcher, logback, properties
 from consumer.host.nursery import Nursery
-from consumer.host.supervisor import Asked, Supervisor
+from consumer.host.supervisor import PATIENT, Asked, Supervisor
 from consumer.store.mongo import MongoStore
 from contract.errors import Misconfigured
 from edge.aws import DynamoDBClient, KinesisClient
+from edge.http import Serving
 from edge.patience import patiently
 
 EMULATED = {"CBOR_ENABLED": "false"}  # for the AWS SDK: ministack's times in CBOR are seconds where milliseconds are meant
@@ -83,37 +86,55 @@ def main(asking: Asking, services: Services) -> int:
 
 
 def _run(asking: Asking, services: Services, asked: Asked) -> int:
+    board = Board(asking.spec.stream.name, PATIENT.alarm)
+
     def wait(seconds: float) -> None:
+        board.show(Seen())
         asked.wait(seconds)
         if asked.times:
             raise Ended
 
-    with kernels.compiling(wait, stamp=kernels.stamp_of(os.environ)) as compiled:
-        info = _ready(asking, services, wait)
-        compiled()
-    env, name = asking.env, seat.worker_id(asking.env.worker, asking.slot)
-    worker = Worker(name, info, env.region, env.kinesis_endpoint, env.dynamodb_endpoint)
-    run = seat.run_directory(seat.home(env.state, os.environ), worker)
-    with seat.held(worker, run):
-        write_files(run, worker)
-        argv = jvm.command(os.environ, asking.spec.consumer.heap)
-        settings = {**os.environ, **(EMULATED if worker.emulated else {}), "EDDY_CONFIG": str(asking.config.resolve())}
-        settings[jvm.WORKER] = worker.id
-        log.info(
-            "consumer",
-            stream=info.name,
-            leases=worker.application,
-            worker=worker.id,
-            views=asking.spec.views.database,
-            run=str(run),
-        )
-        with closing(Nursery(run, settings)) as nursery:
+    with serving(asking, board):
+        with kernels.compiling(wait, stamp=kernels.stamp_of(os.environ)) as compiled:
+            info = _ready(asking, services, wait)
+            compiled()
+        env, name = asking.env, seat.worker_id(asking.env.worker, asking.slot)
+        worker = Worker(name, info, env.region, env.kinesis_endpoint, env.dynamodb_endpoint)
+        run = seat.run_directory(seat.home(env.state, os.environ), worker)
+        with seat.held(worker, run):
+            return _supervise(asking, worker, run, asked, board)
 
-            def begin(name: str) -> subprocess.Popen[bytes]:
-                nursery.ready()
-                return jvm.start(argv, run, settings, name)
 
-            return Supervisor(begin, run, asked, spared=lambda: nursery.pids).run()
+def _supervise(asking: Asking, worker: Worker, run: Path, asked: Asked, board: Board) -> int:
+    write_files(run, worker)
+    argv = jvm.command(os.environ, asking.spec.consumer.heap)
+    own = {"EDDY_CONFIG": str(asking.config.resolve()), jvm.WORKER: worker.id}
+    settings = {**os.environ, **(EMULATED if worker.emulated else {}), **own}
+    log.info(
+        "consumer",
+        stream=asking.spec.stream.name,
+        leases=worker.application,
+        worker=worker.id,
+        views=asking.spec.views.database,
+        run=str(run),
+    )
+    with closing(Nursery(run, settings)) as nursery:
+
+        def begin(name: str) -> subprocess.Popen[bytes]:
+            nursery.ready()
+            return jvm.start(argv, run, settings, name)
+
+        return Supervisor(begin, run, asked, spared=lambda: nursery.pids, board=board).run()
+
+
+def serving(asking: Asking, board: Board) -> AbstractContextManager[object]:
+    """The board's pages, where there is a port for them; a second consumer on a machine has the next one. Raises Misconfigured."""
+    own = asking.spec.consumer
+    if not own.port:
+        return nullcontext()
+    port = own.port + asking.slot
+    log.info("metrics", at=f"http://{own.address}:{port}/metrics")
+    return closing(Serving("[consumer] port", own.address, port, board.pages()))
 
 
 def _ready(asking: Asking, services: Services, wait: Callable[[float], None]) -> kinesis.StreamInfo:

@@ -21,7 +21,9 @@ from pathlib import Path
 import structlog
 
 from consumer.host import reports
+from consumer.host.board import Board, Seen
 from consumer.host.jvm import leftovers
+from consumer.host.stalls import Stalls
 from contract.errors import HistoryLost, Misconfigured
 
 SHORTLY = 0.1  # s between two looks at whether children have ended
@@ -34,13 +36,14 @@ log = structlog.get_logger("supervisor")
 @dataclass(frozen=True, slots=True)
 class Patience:
     """All in seconds. grace: for an orderly end; short_grace: for that of a KCL which lost a child, or hangs. stuck: for a shard
-    that is behind and does not move. good: a run as long as this counts as no failure. first, most: pauses before a restart, which
-    grow from run to run, but for one that lasted as long as calm: nothing is spared by waiting after it. look: between two looks
-    at the shards."""
+    that is behind and does not move; alarm: until somebody is told of that. good: a run as long as this counts as no failure.
+    first, most: pauses before a restart, which grow from run to run, but for one that lasted as long as calm: nothing is spared by
+    waiting after it. look: between two looks at the shards."""
 
     grace: float = 70.0
     short_grace: float = 5.0
     stuck: float = 300.0
+    alarm: float = 60.0
     good: float = 300.0
     calm: float = 20.0
     first: float = 0.5
@@ -74,7 +77,7 @@ class Asked:
 
 class Supervisor:
     """start(name) starts a KCL in the run directory and in a process group of its own; its children's words are read under that
-    name, which no other start has. spared: pids that are no leftovers."""
+    name, which no other start has. spared: pids that are no leftovers. board: where to show what is seen."""
 
     def __init__(
         self,
@@ -83,11 +86,14 @@ class Supervisor:
         asked: Asked,
         patience: Patience | None = None,
         spared: Callable[[], Collection[int]] = tuple[int, ...],
+        board: Board | None = None,
     ) -> None:
         self._spared = spared
         self._start, self._run, self._asked = start, run, asked
         self._words = run
         self._patience = patience or Patience()
+        self._board = board or Board("", self._patience.alarm)
+        self._stalls = Stalls(self._patience.alarm)
         self._pause = self._patience.first
         self._failures = 0
 
@@ -98,6 +104,7 @@ class Supervisor:
             begun, name = time.monotonic(), uuid.uuid4().hex
             self._words = reports.place(self._run, name)
             process = self._start(name)
+            self._board.started()
             log.info("KCL started; a shard's first lease takes 15-35 s, after a restart a few seconds", pid=process.pid)
             orderly = self._attend(process)
             self._kill(process)
@@ -123,6 +130,7 @@ class Supervisor:
                     break
                 statuses = reports.read(self._words)
                 reading = self._tell(statuses, reading)
+                self._board.show(Seen("", True, statuses, self._stalls.look(statuses, time.monotonic())))
                 if self._hopeless(statuses):
                     return self._end(process, handle, self._patience.short_grace, lambda: not self._at_work())
             return True
@@ -154,6 +162,7 @@ class Supervisor:
         end will do; a KCL that has lost a child takes all of its own grace for the rest."""
         asked, deadline = self._asked.times, time.monotonic() + grace
         log.info("ending KCL in order", pid=process.pid, within_s=grace)
+        self._board.show(Seen("KCL is ended in order"))
         process.terminate()
         while process.poll() is None and time.monotonic() < deadline and self._asked.times == asked:
             if enough is not None and enough():
@@ -188,6 +197,7 @@ class Supervisor:
         why = [f"{s.shard}: {s.what}" for s in reports.read(self._words) if s.state == "failed"]
         tell = log.error if self._failures >= OFTEN else log.warning
         tell("KCL ended; starting it again", status=code, lived_s=round(lived, 1), in_s=self._pause, nth=self._failures, why=why)
+        self._board.show(Seen(f"KCL has ended, and is started again within {self._pause:g} s"))
         deadline = time.monotonic() + self._pause
         while not self._asked.times and time.monotonic() < deadline:
             self._asked.wait(deadline - time.monotonic())

@@ -310,11 +310,20 @@ def test_more_measures_than_one_set_can_keep() -> None:
         ('memory = "0.5GB"', "memory", "whole number"),
         ('memory = "1MB"', "memory", "from 16MB"),
         ('heap = "5000GB"', "heap", "to 1000GB"),
+        ('port = "9464"', "port", "a whole number"),
+        ("port = 65536", "port", "from 1 to 65000"),
+        ("port = -1", "port", "0 for none"),
+        ('address = "localhost"', "address", '"127.0.0.1"'),
         ('heaps = "1GB"', "heaps", 'did you mean "heap"'),
     ],
 )
 def test_the_consumers_own_section(line: str, name: str, word: str) -> None:
     said(f"{WHOLE}[consumer]\n{line}\n", f"consumer.{name}", word)
+
+
+def test_the_producers_own_section() -> None:
+    said(f"{WHOLE}[producer]\nport = 70000\n", "producer.port", "from 1 to 65000")
+    said(f"{WHOLE}[producer]\nports = 1\n", "producer.ports", 'did you mean "port"')
 
 
 HUGE = "0x" + "F" * 5_000  # Python writes no such number

@@ -6,10 +6,12 @@ import json
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,20 @@ def test_a_missing_stream_and_a_standalone_database_are_said_together(place: Pla
     ended = consumer({**place.env, "MONGODB_URI": f"mongodb://127.0.0.1:{standalone}/"})
     assert ended.returncode == 78
     assert "nowhere" in ended.stderr and "standalone" in ended.stderr
+
+
+def test_a_port_that_is_taken_is_one_line_and_a_second_consumer_has_the_next(place: Place) -> None:
+    file = Path(place.env["EDDY_CONFIG"])
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        for slot in (0, 1):
+            own = f"[consumer]\nport = {port - slot}\n"
+            whole = file.read_text()
+            assert "[consumer]\n" in whole
+            (file.parent / "taken.toml").write_text(whole.replace("[consumer]\n", own))
+            ended = consumer(place.env, "--config", str(file.parent / "taken.toml"), "--slot", str(slot))
+            assert ended.returncode == 78
+            assert f"[consumer] port: port {port} of 127.0.0.1 is in use already" in ended.stderr.splitlines()[-1]
 
 
 def test_a_database_that_is_away_is_waited_for_and_sigterm_ends_the_waiting(place: Place, tmp_path: Path) -> None:

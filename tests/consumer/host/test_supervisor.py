@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +19,40 @@ import pytest
 
 from consumer.host import jvm, reports
 from consumer.host.reports import Status, stuck, verdict
+from tests.conftest import free_port
 from tests.consumer.conftest import eventually
 from tests.consumer.kcl.daemon import ROOT
+from tests.exposition import parse
 
 MAIN = """
 import json
 import sys
 from pathlib import Path
 from consumer.host import jvm
+from consumer.host.board import Board
 from edge import logs
+from edge.http import Serving
 from consumer.host.supervisor import Asked, Patience, Supervisor
 logs.configure()
 run, script = Path(sys.argv[1]), sys.argv[2]
-usual = dict(grace=2, stuck=60, short_grace=0.2, good=60, calm=60, first=0.05, most=0.1, look=0.05)
+usual = dict(grace=2, stuck=60, short_grace=0.2, good=60, calm=60, first=0.05, most=0.1, look=0.05, alarm=60)
 patience = Patience(**usual | json.loads(sys.argv[3]))
+board = Board("shop", patience.alarm)
+if int(sys.argv[4]):
+    Serving("port", "127.0.0.1", int(sys.argv[4]), board.pages())
 start = lambda name: jvm.start(["sh", "-c", "W=shards/$EDDY_START; mkdir -p $W; " + script], run, {"PATH": "/usr/bin:/bin"}, name)
-sys.exit(Supervisor(start, run, Asked(), patience).run())
+sys.exit(Supervisor(start, run, Asked(), patience, board=board).run())
 """
 
 
 class Running:
     """A supervisor of a script. The script may append to `said`."""
 
-    def __init__(self, run: Path, script: str, **patience: float) -> None:
+    def __init__(self, run: Path, script: str, port: int = 0, **patience: float) -> None:
         self.run, self.log = run, run / "log"
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", MAIN, str(run), script, json.dumps(patience)], cwd=ROOT, stderr=log
-            )
+            command = [sys.executable, "-c", MAIN, str(run), script, json.dumps(patience), str(port)]
+            self.process = subprocess.Popen(command, cwd=ROOT, stderr=log)
 
     def said(self) -> list[str]:
         return (self.run / "said").read_text().split() if (self.run / "said").exists() else []
@@ -52,11 +61,11 @@ class Running:
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
     def wait_for(self, word: str, times: int = 1) -> None:
-        eventually(lambda: self.said().count(word) >= times, 20)
+        eventually(lambda: self.said().count(word) >= times)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(90)
 
 
 @pytest.fixture
@@ -135,7 +144,7 @@ def test_what_no_restart_can_mend_ends_it_with_the_childs_status_and_words(run: 
     word = Status("shardId-7", "failed", 1, 1, status=code, what="the reason")
     line = json.dumps({name: getattr(word, name) for name in word.__struct_fields__})
     one = Running(run, f"echo start >> said; echo '{line}' > $W/shardId-7.json; exit 1")
-    assert one.process.wait(20) == code
+    assert one.process.wait(90) == code
     assert one.said() == ["start"]
     assert one.events()[-1]["why"] == "the reason"
 
@@ -180,6 +189,50 @@ def test_a_shard_that_does_not_move_costs_a_restart(run: Path) -> None:
     one.wait_for("start", times=2)
     assert one.stop() == 1
     assert any("does not move" in e["event"] and e["shard"] == "shardId-1" for e in one.events())
+
+
+def test_a_shard_that_stands_is_told_of_before_that_and_shown_over_http_until_it_moves(run: Path) -> None:
+    #  the child says   opening   behind, does not move      moves
+    #  /readyz          503       200 .... 503                200
+    #  the log                            error               info
+    port, pid = free_port(), os.getpid()
+    speaking = f'printf \'{{"shard":"s","state":"%s","at":%s000,"moved":%s,"behind":9,"pid":{pid}}}\' "$STATE" $(date +%s) $MOVED'
+    script = (
+        f"STATE=opening; MOVED=$(date +%s)000; while :; do [ -e reading ] && STATE=reading; [ -e moved ] && MOVED=$((MOVED+1)); "
+        f"{speaking} > $W/s.new; mv $W/s.new $W/s.json; sleep 0.05; done"
+    )
+    one = Running(run, script, stuck=600, alarm=1.5, port=port)
+    eventually(lambda: ask(port, "/readyz") == (503, "s: is being opened\n"))
+    assert ask(port, "/healthz") == (200, "alive\n")
+    (run / "reading").touch()
+    eventually(lambda: "has not moved for" in ask(port, "/readyz")[1])
+    status, why = ask(port, "/readyz")
+    assert status == 503 and why.startswith("s: is behind (reading)")
+    found = parse(ask(port, "/metrics")[1])
+    assert found["eddy_shard_stalled_seconds"].value(stream="shop", shard="s") >= 1.5
+    assert found["eddy_kcl_starts_total"].value(stream="shop") == 1
+    with ExitStack() as stack:  # who asks and does not read, or asks nothing, keeps it from nothing
+        for _ in range(40):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+            with suppress(OSError):
+                client.sendall(b"GET /metrics HTTP/1.0\r\n")
+        (run / "moved").touch()
+        eventually(lambda: any("moves again" in e["event"] for e in one.events()))
+    eventually(lambda: ask(port, "/readyz") == (200, "ready\n"))
+    alarms = [e for e in one.events() if e["event"] == "a shard is behind and does not move"]
+    assert [(e["level"], e["shard"]) for e in alarms] == [("error", "s")], "once"
+    one.stop()
+    assert ask(port, "/healthz") == (0, "")
+
+
+def ask(port: int, path: str) -> tuple[int, str]:
+    """(0, "") where nobody answers."""
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with closing(client), suppress(OSError, http.client.HTTPException):
+        client.request("GET", path)
+        reply = client.getresponse()
+        return reply.status, reply.read().decode()
+    return 0, ""
 
 
 def test_a_killed_child_costs_a_restart_at_once(run: Path) -> None:
