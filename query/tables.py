@@ -17,17 +17,18 @@ from rich.table import Table
 from config.specs import Pipeline
 from contract.times import spelled
 from contract.values import to_json
-from query.views import DEAD_LETTERS, HEALTH, Doc, Found
+from query.views import BOOKMARKS, DEAD_LETTERS, HEALTH, Doc, Found
 
 SKIPPED = frozenset({"_id", "config", "updated_at", "model", "features", "expires_at", "binary", "record"})
 CLASSES = ("counted", "repeat", "late", "ignored", "control", "dead_letter")
-WIDE = frozenset({"reasons", "items", "why", "late by set", "dead letters"})
+HOPS = ("arrived", "processed", "sent", "visible")
+WIDE = frozenset({"reasons", "items", "why", "late by set", "dead letters", "hops"})
 COLOURS = {"block": "bold red", "review": "yellow", "raised": "yellow"}
 Cells = Callable[[Found], Sequence[Mapping[str, str]]]  # the rows of a document
 
 
 def json_lines(found: Sequence[Found]) -> list[str]:
-    """`{"view", "document"}`, with `stale` beside them for a rolling value."""
+    """`{"view", "document"}`, with `stale` beside them for a rolling value, `behind_seconds` and `stands` for a shard."""
     return [json.dumps(_line(f), ensure_ascii=False, separators=(",", ":")) for f in found]
 
 
@@ -36,7 +37,10 @@ def show(console: Console, found: Sequence[Found], pipeline: Pipeline, now: date
     if not found:
         console.print(empty)
     for view, group in groupby(found, key=lambda f: f.view):
-        console.print(_table(view, list(group), _cells_of(view, pipeline, now)))
+        own = list(group)
+        console.print(_table(view, own, _cells_of(view, pipeline, now)))
+        if view == HEALTH:
+            console.print(_table("shards", own, lambda f: [_shard(f.document)]))
 
 
 def _table(view: str, group: Sequence[Found], cells: Cells) -> Table:
@@ -58,36 +62,38 @@ def _table(view: str, group: Sequence[Found], cells: Cells) -> Table:
 
 def _cells_of(view: str, pipeline: Pipeline, now: datetime) -> Cells:
     if view == HEALTH:
-        return lambda f: [_health(f.document, now)]
+        return lambda f: [_health(f)]
+    if view == BOOKMARKS:
+        return lambda f: [_relay(f.document, now)]
     if view == DEAD_LETTERS:
         return lambda f: [_letter(f.document)]
     sets = [s.name for s in pipeline.windows if s.view == view]
     if sets:
-        return lambda f: _shared(f, sets, now)
-    return lambda f: [_document(f, f.document, now)]
+        return lambda f: _shared(f, sets)
+    return lambda f: [_document(f, f.document)]
 
 
-def _shared(f: Found, sets: Sequence[str], now: datetime) -> list[Mapping[str, str]]:
+def _shared(f: Found, sets: Sequence[str]) -> list[Mapping[str, str]]:
     """A row for each set that shares the view."""
     fixed = {name: value for name, value in f.document.items() if not isinstance(value, dict) or name == "key"}
-    return [_document(f, {**fixed, "set": name, **f.document[name]}, now) for name in sets if name in f.document]
+    return [_document(f, {**fixed, "set": name, **f.document[name]}) for name in sets if name in f.document]
 
 
-def _document(f: Found, document: Doc, now: datetime) -> Mapping[str, str]:
+def _document(f: Found, document: Doc) -> Mapping[str, str]:
     cells = {name: text(value, name) for name, value in document.items() if name not in SKIPPED}
     if f.stale is None:
         return cells
-    return {**cells, "stale": f"for {ago(f.document['expires_at'], now)}" if f.stale else ""}
+    return {**cells, "stale": f"for {spell(f.behind)}" if f.stale and f.behind is not None else ""}
 
 
-def _health(document: Doc, now: datetime) -> Mapping[str, str]:
+def _health(f: Found) -> Mapping[str, str]:
+    document = f.document
     classes = {name: int(document.get(name, 0)) for name in CLASSES}
     records = int(document.get("records", 0))
-    watermark = document.get("watermark")
     return {
         "shard": str(document["_id"]),
-        "watermark": text(watermark),
-        "behind": ago(watermark, now) if isinstance(watermark, datetime) else "-",
+        "watermark": text(document.get("watermark")),
+        "behind": "-" if f.behind is None else spell(f.behind) + (", and stands" if f.stands else ""),
         "records": f"{records:,}"
         if records == sum(classes.values())
         else f"{records:,} (classes add up to {sum(classes.values()):,})",
@@ -95,6 +101,34 @@ def _health(document: Doc, now: datetime) -> Mapping[str, str]:
         "late by set": counts(document.get("late_by_set", {})),
         "dead letters": counts(document.get("dead_letters_by_reason", {})),
     }
+
+
+def _shard(document: Doc) -> Mapping[str, str]:
+    """How long its newest record was on each hop, and what the shard holds."""
+    hops, memory, snapshot, owner = (document.get(name) or {} for name in ("hops", "memory", "snapshot", "owner"))
+    spent = (f"{name} {spell(timedelta(milliseconds=hops[name]))}" for name in HOPS if hops.get(name) is not None)
+    return {
+        "shard": str(document["_id"]),
+        "newest": text(hops.get("of")),
+        "inserted": text(hops.get("inserted")),
+        "hops": " > ".join(spent) or "-",
+        "keys": text(memory.get("keys")),
+        "MB": text(None if "bytes" not in memory else round(memory["bytes"] / 1e6, 1)),
+        "snapshot": text(snapshot.get("made_at")),
+        "unsaved": text(snapshot.get("behind")),
+        "worker": text(owner.get("worker")),
+        "epoch": text(owner.get("epoch")),
+        "config": text(owner.get("config")),
+        "version": text((owner.get("versions") or {}).get("eddy")),
+    }
+
+
+def _relay(document: Doc, now: datetime) -> Mapping[str, str]:
+    """The producer: how far it has relayed, and when it said so."""
+    said = document.get("updated_at")
+    cells = {"group": str(document["_id"]), "relayed up to": text(document.get("up_to"))}
+    cells |= {"said": f"{spell(now - said)} ago" if isinstance(said, datetime) else "-"}
+    return {**cells, "captured": text(document.get("captured")), "relayed": text(document.get("relayed"))}
 
 
 def _letter(document: Doc) -> Mapping[str, str]:
@@ -125,16 +159,18 @@ def text(value: Any, name: str = "") -> str:
     return str(value)
 
 
-def ago(then: datetime, now: datetime) -> str:
-    """How long ago, for people.
+def spell(length: timedelta) -> str:
+    """How long, for people.
 
-    >>> ago(datetime(2024, 1, 1), datetime(2024, 1, 1, 0, 2))
-    '2 min'
+    >>> spell(timedelta(minutes=2)), spell(timedelta(seconds=1.25)), spell(timedelta(milliseconds=7))
+    ('2 min', '1.2 s', '7 ms')
     """
-    seconds = (now - then) / timedelta(seconds=1)
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * length or (unit == "min" and seconds >= 120):
-            return f"{seconds / length:.0f} {unit}"
+    seconds = length / timedelta(seconds=1)
+    if -1 < seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    for unit, of in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * of or (unit == "min" and seconds >= 120):
+            return f"{seconds / of:.0f} {unit}"
     return f"{seconds:.1f} s"
 
 
@@ -151,4 +187,6 @@ def _flat(value: Any) -> str:
 
 def _line(f: Found) -> Doc:
     line: Doc = {"view": f.view} if f.stale is None else {"view": f.view, "stale": f.stale}
+    if f.stands is not None and f.behind is not None:
+        line |= {"behind_seconds": f.behind / timedelta(seconds=1), "stands": f.stands}
     return {**line, "document": to_json(f.document)}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pymongo.database import Database
@@ -16,16 +17,31 @@ from windows.law.shown import cut
 from windows.law.spec import Rolling, WindowSet
 
 Doc = dict[str, Any]
-HEALTH, DEAD_LETTERS = "health", "dead_letters"
+HEALTH, DEAD_LETTERS, BOOKMARKS = "health", "dead_letters", "_bookmarks"
+STANDING = timedelta(seconds=60)  # as the supervisor's alarm
+NONE = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A document of a view. stale: of a rolling value, whether silence alone has changed it since; None for other views."""
+    """A document of a view. stale: of a rolling value, whether silence alone has changed it since; None for other views. behind:
+    for how long it is stale; of a shard, how far its watermark is behind what is relayed. stands: of a shard, whether it is far
+    behind and has not committed for long, while the producer went on."""
 
     view: str
     document: Doc
     stale: bool | None = None
+    behind: timedelta | None = None
+    stands: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Where event time stands: the watermark that every shard should have by now, by what the producer has relayed and by what some
+    shard has; None where nobody knows. pulse: when the producer said so last."""
+
+    time: datetime | None
+    pulse: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +53,13 @@ class Span:
 
 
 class Reader:
-    """The answers. now: the time against which a rolling value is stale. Raises pymongo's errors as they come."""
+    """The answers. A value is stale, and a shard behind, by what the producer has relayed and not by a clock: where nothing
+    happens, or nothing is relayed any more, what is there is as new as can be. now: only where bare documents come, whose consumer
+    follows the clock. Raises pymongo's errors as they come."""
 
     def __init__(self, db: Database[Doc], pipeline: Pipeline, now: datetime) -> None:
         self._db, self._pipeline, self._now = db, pipeline, now
+        self._known: Reached | None = None
 
     def risks(self, limit: int, since: datetime | None = None) -> Sequence[Found]:
         """The highest scores, the newest of equal ones first."""
@@ -88,8 +107,43 @@ class Reader:
         return self._found(view, wanted, [("start", -1)] if keys else [("end", -1)], limit)
 
     def health(self) -> Sequence[Found]:
-        """A document a shard, and the newest dead letters."""
-        return [*self._found(HEALTH, {}, [("_id", 1)], 0), *self._found(DEAD_LETTERS, {}, [("updated_at", -1)], 5)]
+        """A document a shard, one for each group of the producer's triggers, and the newest dead letters."""
+        shards = [self._shard(f.document) for f in self._found(HEALTH, {}, [("_id", 1)], 0)]
+        relayed = [Found(BOOKMARKS, self._relay(document)) for document in self._bookmarks()]
+        return [*shards, *relayed, *self._found(DEAD_LETTERS, {}, [("updated_at", -1)], 5)]
+
+    def _reached(self) -> Reached:
+        """Asked for once."""
+        if self._known is None:
+            stream, marks = self._pipeline.stream, self._bookmarks()
+            times = [document["watermark"] for document in self._db[HEALTH].find(self._own(), {"watermark": 1})]
+            if marks:
+                times.append(min(_at(mark) for mark in marks) - timedelta(milliseconds=stream.settle))
+            if stream.format == "document":
+                times.append(self._now - timedelta(milliseconds=stream.settle + stream.idle))
+            pulse = min((mark["updated_at"] for mark in marks), default=None)
+            self._known = Reached(max((at for at in times if isinstance(at, datetime)), default=None), pulse)
+        return self._known
+
+    def _own(self) -> Doc:
+        """Those of this stream."""
+        return {"_id": {"$regex": f"^{re.escape(self._pipeline.stream.name)}/"}}
+
+    def _bookmarks(self) -> Sequence[Doc]:
+        wanted = {"stream": self._pipeline.stream.name, "cluster": {"$ne": None}}
+        return list(self._db[BOOKMARKS].find(wanted, {"token": 0}).sort("_id", 1))
+
+    def _relay(self, mark: Doc) -> Doc:
+        """A bookmark for readers."""
+        return {**{name: mark.get(name) for name in ("_id", "captured", "relayed", "updated_at")}, "up_to": _at(mark)}
+
+    def _shard(self, document: Doc) -> Found:
+        reached, watermark, committed = self._reached(), document.get("watermark"), document.get("updated_at")
+        if reached.time is None or not isinstance(watermark, datetime):
+            return Found(HEALTH, document)
+        behind = max(reached.time - watermark, NONE)
+        quiet = reached.pulse - committed if reached.pulse is not None and isinstance(committed, datetime) else NONE
+        return Found(HEALTH, document, behind=behind, stands=behind >= STANDING and quiet >= STANDING)
 
     def window_set(self, name: str) -> WindowSet:
         """The window set of that name, or the first one of the view of that name. Raises Misconfigured."""
@@ -124,14 +178,19 @@ class Reader:
         without: Mapping[str, bool] | None = None,
     ) -> Sequence[Found]:
         cursor = self._db[view].find(wanted, without or None).sort(list(order)).limit(limit)
-        return [Found(view, document, self._stale(view, document)) for document in cursor]
-
-    def _stale(self, view: str, document: Doc) -> bool | None:
         rolling = any(s.shown_in == view and isinstance(s.kind, Rolling) for s in self._pipeline.windows)
-        if not rolling:
-            return None
-        expires = document.get("expires_at")
-        return isinstance(expires, datetime) and expires <= self._now
+        return [self._rolling(view, document) if rolling else Found(view, document) for document in cursor]
+
+    def _rolling(self, view: str, document: Doc) -> Found:
+        expires, reached = document.get("expires_at"), self._reached().time
+        if not isinstance(expires, datetime) or reached is None or expires > reached:
+            return Found(view, document, stale=False)
+        return Found(view, document, stale=True, behind=reached - expires)
+
+
+def _at(mark: Doc) -> datetime:
+    """The cluster time up to which a group's changes are relayed."""
+    return datetime.fromtimestamp(mark["cluster"].time, UTC)
 
 
 def _bound(wanted: Doc, field: str, operator: str, value: datetime | None) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bson import ObjectId
+from bson import ObjectId, Timestamp
 
 from query.__main__ import main
 from tests.conftest import Client, free_port
@@ -189,6 +189,64 @@ def test_windows_by_key_and_time(run: Run) -> None:
     assert [f["stale"] for f in lines(run, "window", "card_recent", "--key", "c1")] == [True]
     assert lines(run, "window", "card_recent", "--from", "10s") == []
     assert run("window", "card_spend", "--key", "nobody")[1] == "no window there\n"
+
+
+def relayed(mongo: Client, name: str, up_to: datetime, said: datetime, group: str = "changes") -> None:
+    """The producer's bookmark, as it saves it."""
+    mark = {"stream": "eddy", "group": group, "token": {"_data": "82"}, "cluster": Timestamp(up_to, 1), "updated_at": said}
+    mongo[name]["_bookmarks"].replace_one({"_id": f"eddy/{group}"}, {**mark, "captured": 7, "relayed": 9}, upsert=True)
+
+
+def stale(run: Run, *argv: str) -> list[bool]:
+    return [f["stale"] for f in lines(run, *argv)]
+
+
+def test_a_silent_shop_is_not_stale_and_one_that_is_behind_is(run: Run, mongo: Client, database_name: str) -> None:
+    #  expires_at     -20 s, and +1 h      settle 5 s: what is relayed up to T should be in the views up to T - 5 s
+    #  shards stand at -600 s
+    mongo[database_name].health.update_many({}, {"$set": {"watermark": ago(seconds=600), "updated_at": ago(seconds=600)}})
+    value = ("window", "card_recent", "--key", "c1")
+    assert stale(run, *value) == [False], "nobody says that time went on"
+    relayed(mongo, database_name, ago(seconds=580), said=NOW)
+    assert stale(run, *value) == [False], "the shop is silent, however late it is by the clock"
+    relayed(mongo, database_name, ago(seconds=16), said=NOW)
+    assert stale(run, *value) == [False], "of the last seconds it may not yet be known that nothing was missed"
+    relayed(mongo, database_name, ago(seconds=15), said=NOW)
+    assert stale(run, *value) == [True]
+    relayed(mongo, database_name, ago(seconds=580), said=NOW, group="images")
+    assert stale(run, *value) == [False], "everything is relayed only up to the group that is furthest behind"
+    mongo[database_name]["_bookmarks"].update_many({}, {"$set": {"stream": "another"}})
+    assert stale(run, *value) == [False], "another stream's time is not ours"
+
+
+def test_health_tells_how_far_a_shard_is_behind_what_is_relayed_and_whether_it_stands(
+    run: Run, mongo: Client, database_name: str
+) -> None:
+    health = mongo[database_name].health
+    health.update_one({"_id": "eddy/shard-0"}, {"$set": {"watermark": ago(seconds=65), "updated_at": ago(seconds=60)}})
+    health.update_one({"_id": "eddy/shard-1"}, {"$set": {"watermark": ago(seconds=65), "updated_at": ago(seconds=59)}})
+    relayed(mongo, database_name, NOW, said=NOW)
+    one, two, mark, _ = lines(run, "health")
+    assert [(f["behind_seconds"], f["stands"]) for f in (one, two)] == [(60.0, True), (60.0, False)]
+    assert (mark["view"], mark["document"]["relayed"], "token" in mark["document"]) == ("_bookmarks", 9, False)
+    _, out, _ = run("health")
+    assert out.count("and stands") == 1
+    relayed(mongo, database_name, NOW, said=ago(minutes=5))
+    assert [f["stands"] for f in lines(run, "health")[:2]] == [False, False], "the producer itself says nothing any more"
+
+
+def test_health_shows_the_hops(run: Run, mongo: Client, database_name: str) -> None:
+    hops = {"of": "change", "inserted": ago(seconds=9), "arrived": 1500, "processed": 20, "sent": 0, "visible": None}
+    more = {
+        "hops": hops, "memory": {"keys": 12, "bytes": 3_400_000}, "owner": {"worker": "host-0", "config": "c0ffee", "epoch": 3},
+        "snapshot": {"sequence": "5", "sub": 0, "watermark": ago(seconds=9), "behind": 77, "made_at": None},
+    }  # fmt: skip
+    mongo[database_name].health.update_one({"_id": "eddy/shard-0"}, {"$set": more})
+    _, out, _ = run("health")
+    [row] = [line for line in out.splitlines() if "host-0" in line]
+    assert "arrived 1.5 s > processed 20 ms > sent 0 ms" in " ".join(row.split())
+    assert "3.4" in row and "77" in row and "c0ffee" in row
+    assert lines(run, "health")[0]["document"]["hops"]["arrived"] == 1500
 
 
 def test_health(run: Run) -> None:
