@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -20,9 +20,11 @@ from config.load import load
 from config.specs import Pipeline
 from contract.errors import Fatal, Misconfigured
 from edge import aws, logs
+from edge.http import Serving
 from edge.mongo import Client
 from edge.patience import patiently
 from producer import filters, images, kinesis, mongo
+from producer.board import Board
 from producer.bookmark import Bookmark, Bookmarks, first_positions
 from producer.pump import Pump
 from producer.reader import SOON, Stopped, waiting
@@ -59,11 +61,13 @@ def run(spec: Pipeline, env: Environment, stop: threading.Event) -> None:
     """Connect, find out where to begin, save it, say so, and relay. Raises Fatal, and Stopped if stopped before it began."""
     if env.mongodb_uri is None:
         raise Misconfigured("MONGODB_URI: not set; set it to the replica set to watch, or use `make run-producer` for the sandbox")
+    board, own = Board(spec.stream.name), spec.producer
+    serving = Serving("[producer] port", own.address, own.port, board.pages()) if own.port else None
     client = mongo.connect(env.mongodb_uri)
     target = kinesis.Kinesis(aws.kinesis(env, kinesis.ONE_TRY), spec.stream, env)
     bookmarks = Bookmarks(client, spec.views.database, spec.stream.name)
     try:
-        wait = waiting(stop)
+        wait = _shown(waiting(stop), board)
         shards = patiently("Kinesis", lambda: target.shards(time.monotonic()), wait, longest=SOON)
         patiently("MongoDB", lambda: filters.check(client, spec.triggers), wait, longest=SOON)
         patiently("MongoDB", lambda: images.ensure(client, spec.triggers), wait, longest=SOON)
@@ -73,9 +77,21 @@ def run(spec: Pipeline, env: Environment, stop: threading.Event) -> None:
             watching={s.group.name: [f"{db}.{name}" for db, name in s.group.namespaces] for s in sources},
             since={name: moment(mark.position.cluster[0]) for name, mark in marks.items()},
         )  # fmt: skip
-        Pump(spec.stream, sources, target, bookmarks, marks, stop).run()
+        Pump(spec.stream, sources, target, bookmarks, marks, stop, board).run()
     finally:
         client.close()
+        if serving is not None:
+            serving.close()
+
+
+def _shown(wait: Callable[[float], None], board: Board) -> Callable[[float], None]:
+    """The same wait, which lets the board know that somebody lives."""
+
+    def waits(seconds: float) -> None:
+        board.alive_still()
+        wait(seconds)
+
+    return waits
 
 
 def begin(spec: Pipeline, client: Client, bookmarks: Bookmarks) -> tuple[dict[str, Bookmark], list[Source]]:

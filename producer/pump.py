@@ -22,6 +22,7 @@ from config.specs import Stream
 from contract.codec import encode
 from contract.errors import Fatal, Retryable
 from contract.event import Heartbeat
+from producer.board import Board, Shown
 from producer.bookmark import Bookmark, Bookmarks
 from producer.kinesis import Kinesis
 from producer.reader import Broken, Read, Reader, Room
@@ -54,11 +55,14 @@ class Done:
 
 @dataclass(slots=True)
 class Figures:
-    """What the log tells: changes read per group, records put in vain, records kept as too large, heartbeats."""
+    """What is told: changes read per group, records refused by code, records kept as too large, heartbeats; when bookmarks were
+    saved last, s since 1970."""
 
     captured: dict[str, int] = field(default_factory=dict)
     too_large: int = 0
     heartbeats: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    saved: float | None = None
     told: tuple[float, int] = (0.0, 0)
 
 
@@ -73,7 +77,9 @@ class Pump:
         bookmarks: Bookmarks,
         before: Mapping[str, Bookmark],
         stop: threading.Event,
+        board: Board | None = None,
     ) -> None:
+        self._board = board or Board(stream.name)
         self.stop, self.inbox = stop, SimpleQueue[Any]()
         self._stream, self._kinesis, self._bookmarks, self._before = stream, kinesis, bookmarks, before
         self._room, limits = Room(ROOM), Limits()
@@ -124,6 +130,8 @@ class Pump:
             raise message.error
         else:
             self._busy.discard(message.what)
+            if message.error is None and message.what == "bookmark":
+                self._figures.saved = time.time()
             if isinstance(message.error, Retryable):
                 log.warning("not done, again later", what=message.what, why=str(message.error))
             elif message.error is not None:
@@ -135,6 +143,8 @@ class Pump:
             self._room.leave(self._relay.answered(answer.batch, answer.failed, now, spread))
             if answer.failed:
                 codes = sorted(set(answer.failed.values()))
+                for code in answer.failed.values():
+                    self._figures.refused[code] = self._figures.refused.get(code, 0) + 1
                 log.warning("records refused, again later", records=len(answer.failed), of=len(answer.batch.items), codes=codes)
             return
         least = answer.error.after if isinstance(answer.error, Retryable) else None
@@ -152,6 +162,7 @@ class Pump:
             self._heartbeat(now)
         if now >= self._save_at:
             self._save_at = now + SAVE_EVERY
+            self._board.show(self._shown())
             marks = self._marks()
             self._aside("bookmark", lambda: self._bookmarks.save(marks))
         if now >= self._tell_at:
@@ -203,6 +214,21 @@ class Pump:
             relayed = before.relayed + self._relay.acknowledged[name]
             marks[name] = Bookmark(position or before.position, captured, relayed)
         return marks
+
+    def _shown(self) -> Shown:
+        relay, figures = self._relay, self._figures
+        cluster = relay.cluster()
+        return Shown(
+            captured=dict(figures.captured),
+            acknowledged=sum(relay.acknowledged.values()),
+            retries=relay.retries,
+            refused=dict(figures.refused),
+            too_large=figures.too_large,
+            heartbeats=figures.heartbeats,
+            waiting=relay.waiting,
+            relayed=None if cluster is None else cluster[0],
+            saved=figures.saved,
+        )
 
     def _tell(self, event: str, now: float) -> None:
         relay, figures = self._relay, self._figures

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import random
+import socket
+from collections.abc import Mapping
+from contextlib import closing
+from http.client import HTTPConnection
 
 import pytest
 
 from contract.event import Event, Heartbeat
-from tests.conftest import Client
+from edge.http import Answer
+from producer.board import Board, Shown
+from tests.conftest import Client, free_port
+from tests.exposition import Parsed, parse
 from tests.producer.conftest import Start, Stream, pipeline, soon
-from tests.producer.gate import Gate, lost, passes, refused, some_fail
+from tests.producer.gate import Answer as Reply
+from tests.producer.gate import Fault, Gate, Json, lost, passes, refused, some_fail
 
 
 def orders(events: list[tuple[str, Event]]) -> dict[str, list[int]]:
@@ -174,3 +182,85 @@ def test_bare_documents_go_without_envelope_and_without_heartbeats(
     with pytest.raises(Exception, match="envelope"):
         stream.messages()
     assert (said := running.said("ended")) and said["heartbeats"] == 0
+
+
+def test_it_serves_how_far_it_is_and_whether_it_relays(
+    start: Start, stream: Stream, gate: Gate, mongo: Client, database_name: str
+) -> None:
+    port = free_port()
+    toml = pipeline(stream.name, database_name) + f"\n[producer]\nport = {port}\n"
+    running = start(toml, AWS_ENDPOINT_URL=gate.url, AWS_ENDPOINT_URL_KINESIS=gate.url).ready()
+    gate.faults["PutRecords"] = [of_changes(some_fail([0]))]
+    write(mongo, database_name, 0, 50)
+    soon(lambda: relayed(mongo, database_name) == 50, 60)
+    soon(lambda: ask(port, "/readyz") == (200, "ready\n"), 60)
+    assert ask(port, "/healthz") == (200, "alive\n")
+
+    def told() -> Mapping[str, Parsed] | None:
+        found = parse(ask(port, "/metrics")[1])
+        return found if found["eddy_producer_records_total"].value(stream=stream.name) == 50 else None
+
+    found = soon(told, 60)
+    for name in ("captured_total", "records_total"):
+        assert found[f"eddy_producer_{name}"].value(stream=stream.name) == 50
+    assert found["eddy_producer_retries_total"].value(stream=stream.name) == 1
+    [((_, labels), many)] = found["eddy_producer_refused_total"].samples.items()
+    assert dict(labels)["stream"] == stream.name and set(dict(labels)) == {"stream", "reason"} and many == 1
+    assert found["eddy_producer_waiting_records"].value(stream=stream.name) == 0
+    marks = list(mongo[database_name]["_bookmarks"].find())
+    assert found["eddy_producer_relayed_timestamp_seconds"].value(stream=stream.name) <= min(m["cluster"].time for m in marks)
+    assert found["eddy_producer_bookmark_timestamp_seconds"].value(stream=stream.name) > 1.7e9
+    assert running.end() == 0
+
+
+def of_changes(fault: Fault) -> Fault:
+    """For the next request that is no heartbeat's."""
+
+    def own(gate: Gate, asked: Json) -> Reply | None:
+        if "ExplicitHashKey" not in asked["Records"][0]:
+            return fault(gate, asked)
+        gate.faults["PutRecords"].append(own)
+        return passes(gate, asked)
+
+    return own
+
+
+def ask(port: int, path: str) -> tuple[int, str]:
+    client = HTTPConnection("127.0.0.1", port, timeout=10)
+    with closing(client):
+        client.request("GET", path)
+        reply = client.getresponse()
+        return reply.status, reply.read().decode()
+
+
+def test_a_port_that_is_taken_is_told_at_the_start(start: Start, stream: Stream, database_name: str) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        running = start(pipeline(stream.name, database_name) + f"\n[producer]\nport = {port}\n")
+        assert running.process.wait(90) == 78
+        said = soon(lambda: running.said("stopped"))
+        assert f"[producer] port: port {port} of 127.0.0.1 is in use already" in said["what"]
+
+
+class Clock:
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_when_the_producer_is_neither_alive_nor_ready() -> None:
+    clock = Clock()
+    board = Board("shop", clock, clock)
+    assert board.ready() == Answer(503, "the producer is starting\n") and board.metrics().text == ""
+    board.show(Shown())
+    assert board.ready() == Answer(503, "nothing is relayed yet\n")
+    board.show(Shown(relayed=5))
+    assert board.ready() == Answer(503, "no bookmark saved yet\n")
+    board.show(Shown(relayed=5, saved=1_000.0))
+    assert board.ready() == Answer(200, "ready\n")
+    clock.now += 61
+    assert board.ready() == Answer(503, "no bookmark saved for 61 s\n")
+    assert board.alive() == Answer(503, "the producer has stood still for 61 s\n")
+    board.alive_still()
+    assert board.alive() == Answer(200, "alive\n")
