@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,16 @@ SHOWN = 10
 WITHOUT = "without splits and merges"
 
 
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """A fault that is there until it is healed. done: how many requests had met its kind before it."""
+
+    until: float
+    kind: str
+    heal: Heal
+    done: int
+
+
 class Chaos:
     """run() once, then end(), whatever happened; line() says what came of it."""
 
@@ -41,7 +52,7 @@ class Chaos:
         self.parts: Parts | None = None
         self.load: Load | None = None
         self.good = False
-        self._heals: list[tuple[float, str, Heal]] = []
+        self._heals: list[Lasting] = []
         self._begun = time.monotonic()
 
     def run(self) -> bool:
@@ -95,7 +106,7 @@ class Chaos:
 
     def _faults(self, plan: list[Planned]) -> None:
         begun, waiting, last = time.monotonic(), list(plan), -APART
-        while (now := time.monotonic() - begun) < self.seconds + (PATIENT if waiting else 0.0):
+        while (now := time.monotonic() - begun) < self.seconds + (PATIENT if waiting or self._unmet() else 0.0):
             # what had to wait for something that it can hit does not come all at once
             hit = next((f for f in waiting if f.at <= now and now - last >= APART and self._inject(f)), None)
             if hit is not None:
@@ -111,22 +122,27 @@ class Chaos:
         except NoTarget:
             return False
         self.say(f"{fault.kind}: {what}")
-        self._heals.append((time.monotonic() + fault.lasts, fault.kind, heal))
+        self._heals.append(Lasting(time.monotonic() + fault.lasts, fault.kind, heal, self._parts().proxy.done[fault.kind]))
         self.survived[fault.kind] += 1
         return True
 
     def _tick(self) -> None:
-        for due in [h for h in self._heals if h[0] <= time.monotonic()]:
+        unmet = self._unmet()
+        for due in [lasting for lasting in self._heals if lasting.until <= time.monotonic() and lasting not in unmet]:
             self._heals.remove(due)
-            due[2]()
+            due.heal()
         self._parts().tend()
         if self.load is not None:
             self.load.check()
         time.sleep(TICK)
 
+    def _unmet(self) -> list[Lasting]:
+        """Troubles that no request has met yet: the producer is away, or has nothing to say. They last until one does."""
+        return [h for h in self._heals if h.kind in PUTS and self._parts().proxy.done[h.kind] == h.done]
+
     def _heal_all(self) -> None:
-        for _, _, heal in self._heals:
-            heal()
+        for lasting in self._heals:
+            lasting.heal()
         self._heals.clear()
 
     # --- how far it is
