@@ -27,6 +27,7 @@ from producer.relay import Position
 from producer.source import groups, now
 from sandbox import aws, state
 from sandbox.stack import Running
+from sandbox.tap import taken_apart
 
 Document = dict[str, Any]
 KEPT = "_bookmarks_when_made"  # beside the bookmarks: how they stood when the present stream was made
@@ -88,22 +89,26 @@ def consumed(running: Running, client: MongoClient[Document], spec: Pipeline) ->
     created = round(summary["StreamCreationTimestamp"].timestamp() * 1_000)
     of_stream = {"_id.stream": summary["StreamARN"], "_id.created": created}
     found = client[spec.views.database][CURSORS].find(of_stream)
-    snapshots = {d["_id"]["shard"]: d.get("snapshot", d).get("sequence") for d in found}
+    places = {d["_id"]["shard"]: d.get("snapshot", d) for d in found}
+    snapshots = {shard: (int(d["sequence"]), int(d.get("sub", 0))) for shard, d in places.items() if d.get("sequence") is not None}
     return all(
         _nothing_behind(kinesis, stream, shard["ShardId"], snapshots.get(shard["ShardId"]))
         for shard in kinesis.list_shards(StreamName=stream)["Shards"]
     )
 
 
-def _nothing_behind(kinesis: Any, stream: str, shard: str, sequence: str | None) -> bool:
+def _nothing_behind(kinesis: Any, stream: str, shard: str, place: tuple[int, int] | None) -> bool:
+    """place: sequence and sub number; a snapshot may stand in the middle of an aggregated record."""
     where = {"ShardIteratorType": "TRIM_HORIZON"}
-    if sequence is not None:
-        where = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": f"{int(sequence):030d}"}
+    if place is not None:
+        where = {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": f"{place[0]:030d}"}
     iterator = kinesis.get_shard_iterator(StreamName=stream, ShardId=shard, **where)["ShardIterator"]
     while True:
         got = kinesis.get_records(ShardIterator=iterator, Limit=10_000)
-        if any(not _heartbeat(record["Data"]) for record in got["Records"]):
-            return False
+        for record in (one for whole in got["Records"] for one in taken_apart(whole)):
+            beyond = place is None or (int(record["SequenceNumber"]), record["SubSequenceNumber"]) > place
+            if beyond and not _heartbeat(record["Data"]):
+                return False
         if not got["Records"]:
             return True
         iterator = got["NextShardIterator"]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from contract.aggregated import user_records
 from contract.codec import decode
 from contract.errors import Rejected
 from contract.event import Event
@@ -18,6 +19,12 @@ def hash_ranges(client: KinesisClient, stream: str) -> Ranges:
     """shard -> (low, high), the 128-bit hashes that it holds."""
     shards = client.list_shards(StreamName=stream)["Shards"]
     return {s["ShardId"]: (int(s["HashKeyRange"]["StartingHashKey"]), int(s["HashKeyRange"]["EndingHashKey"])) for s in shards}
+
+
+def taken_apart(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The user records of what GetRecords gave, as KCL takes it apart: each with its SubSequenceNumber, 0 where it is alone."""
+    for sub, found in enumerate(user_records(record["PartitionKey"], record["Data"])):
+        yield {**record, "Data": found.data, "PartitionKey": found.key, "SubSequenceNumber": sub}
 
 
 @dataclass(slots=True)
@@ -45,14 +52,14 @@ class Tap:
         return min(self._beat.values()) if len(self._beat) == len(self.iterators) else None
 
     def read(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """What has come since the last time, shard by shard, in each one's order."""
+        """The user records that have come since the last time, shard by shard, in each one's order."""
         for shard, iterator in list(self.iterators.items()):
             behind = 1
             while behind:
                 got = self.client.get_records(ShardIterator=iterator, Limit=10_000)
                 iterator = self.iterators[shard] = got["NextShardIterator"]
                 behind = got["MillisBehindLatest"]
-                for record in got["Records"]:
+                for record in (one for whole in got["Records"] for one in taken_apart(whole)):
                     self._count(shard, record["Data"])
                     yield shard, record
                 if not got["Records"]:

@@ -98,8 +98,8 @@ def consumed(stage: Stage, client: MongoClient[Document]) -> int:
 def recorded(stage: Stage, file: Path, end: int) -> int:
     """Write the changes of the stream, in the order in which they were put, and one last heartbeat. How many changes."""
     tap = Tap(aws.kinesis(stage.running.aws_port), stage.spec.stream.name).begin()
-    records = sorted((int(record["SequenceNumber"]), record["Data"]) for _, record in tap.read())
-    changes = [data for _, data in records if isinstance(decode(data), Event)]
+    records = sorted((int(record["SequenceNumber"]), record["SubSequenceNumber"], record["Data"]) for _, record in tap.read())
+    changes = [data for *_, data in records if isinstance(decode(data), Event)]
     file.write_bytes(b"".join(data + b"\n" for data in (*changes, encode(Heartbeat(end)))))
     return len(changes)
 

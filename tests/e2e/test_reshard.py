@@ -34,6 +34,7 @@ from query.verify import Question, Verification
 from sandbox import aws, kinesis_local, state
 from sandbox.processes import Known, stop
 from sandbox.stage import Stage
+from sandbox.tap import Ranges, taken_apart
 from tests.e2e.conftest import ROOT, SetUp, until
 
 Document = dict[str, Any]
@@ -142,7 +143,8 @@ class Around:
         iterator, found = got["ShardIterator"], 0
         while iterator:
             got = self.kinesis.get_records(ShardIterator=iterator, Limit=10_000)
-            found += sum(isinstance(decode(record["Data"]), Event) for record in got["Records"])
+            records = (one for whole in got["Records"] for one in taken_apart(whole))
+            found += sum(isinstance(decode(record["Data"]), Event) for record in records)
             iterator = got.get("NextShardIterator") if got["Records"] else None
         return found
 

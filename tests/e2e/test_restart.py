@@ -57,7 +57,8 @@ def consume(stage: Stage, client: MongoClient[Document], shards: int = 2, orderl
     for shard, record in Tap(aws_client, name).begin().read():
         if shard in fed:
             at = round(record["ApproximateArrivalTimestamp"].timestamp() * 1_000)
-            fed[shard].append(Raw(record["Data"], record["PartitionKey"], int(record["SequenceNumber"]), arrived=at))
+            sequence, sub = int(record["SequenceNumber"]), record["SubSequenceNumber"]
+            fed[shard].append(Raw(record["Data"], record["PartitionKey"], sequence, sub, at))
     for shard, raws in fed.items():
         place = kinesis.find(aws_client, info, shard)
         runner = Runner(stage.spec, store, place.shard, place.hashes)

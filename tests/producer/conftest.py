@@ -18,6 +18,7 @@ from typing import Any
 import boto3
 import pytest
 
+from contract.aggregated import user_records
 from contract.codec import decode
 from contract.event import Event, Heartbeat, Message
 from sandbox import aws
@@ -47,7 +48,8 @@ class Stream:
             iterator = start["ShardIterator"]
             while True:
                 answer = client.get_records(ShardIterator=iterator, Limit=10_000)
-                found += [(name, r["PartitionKey"], decode(r["Data"])) for r in answer["Records"]]
+                parts = [part for r in answer["Records"] for part in user_records(r["PartitionKey"], r["Data"])]
+                found += [(name, part.key, decode(part.data)) for part in parts]
                 if not answer["Records"]:
                     break
                 iterator = answer["NextShardIterator"]
