@@ -13,7 +13,8 @@ from windows.law.spec import WindowSet
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """The Kinesis stream and the law on its time. format "document": bare documents, no envelope, no heartbeats."""
+    """The Kinesis stream and the law on its time. format "document": bare documents, no envelope, no heartbeats. aggregate: what
+    waits for a busy key may go as one record in KPL's format, which KCL takes apart."""
 
     name: str
     format: Literal["event", "document"] = "event"
@@ -23,6 +24,7 @@ class Stream:
     max_future: int = 300_000
     idle: int = 60_000
     heartbeat: int = 1_000
+    aggregate: bool = True
 
 
 @dataclass(frozen=True, slots=True)

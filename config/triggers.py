@@ -36,7 +36,10 @@ def stream(table: Table) -> Stream:
         max_future=table.duration("max_future", 300_000, positive=True),
         idle=table.duration("idle", 60_000, positive=True),
         heartbeat=table.duration("heartbeat", 1_000, positive=True),
+        aggregate=table.read("aggregate", bool, True),
     )
+    if result.format == "document" and table.data.get("aggregate") is True:
+        table.problem("aggregate", 'cannot be true with format = "document": bare documents are for whoever reads the stream')
     table.finish()
     return result
 

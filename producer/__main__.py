@@ -28,6 +28,7 @@ from producer.board import Board
 from producer.bookmark import Bookmark, Bookmarks, first_positions
 from producer.pump import Pump
 from producer.reader import SOON, Stopped, waiting
+from producer.relay import MIB, Limits
 from producer.source import Source, groups, now
 
 log = structlog.get_logger("producer")
@@ -68,7 +69,8 @@ def run(spec: Pipeline, env: Environment, stop: threading.Event) -> None:
     bookmarks = Bookmarks(client, spec.views.database, spec.stream.name)
     try:
         wait = _shown(waiting(stop), board)
-        shards = patiently("Kinesis", lambda: target.shards(time.monotonic()), wait, longest=SOON)
+        shards = patiently("Kinesis", target.shards, wait, longest=SOON)
+        limits = Limits(record=patiently("Kinesis", lambda: record_limit(target), wait, longest=SOON))
         patiently("MongoDB", lambda: filters.check(client, spec.triggers), wait, longest=SOON)
         patiently("MongoDB", lambda: images.ensure(client, spec.triggers), wait, longest=SOON)
         marks, sources = patiently("MongoDB", lambda: begin(spec, client, bookmarks), wait, longest=SOON)
@@ -77,7 +79,7 @@ def run(spec: Pipeline, env: Environment, stop: threading.Event) -> None:
             watching={s.group.name: [f"{db}.{name}" for db, name in s.group.namespaces] for s in sources},
             since={name: moment(mark.position.cluster[0]) for name, mark in marks.items()},
         )  # fmt: skip
-        Pump(spec.stream, sources, target, bookmarks, marks, stop, board).run()
+        Pump(spec.stream, sources, target, bookmarks, marks, shards, stop, limits, board).run()
     finally:
         client.close()
         if serving is not None:
@@ -92,6 +94,15 @@ def _shown(wait: Callable[[float], None], board: Board) -> Callable[[float], Non
         wait(seconds)
 
     return waits
+
+
+def record_limit(target: kinesis.Kinesis) -> int:
+    """Bytes of one record. Where we may not ask, what every stream takes."""
+    try:
+        return target.record_limit() or MIB
+    except Misconfigured as error:
+        log.warning("not asked how large a record may be: 1 MiB", why=str(error))
+        return MIB
 
 
 def begin(spec: Pipeline, client: Client, bookmarks: Bookmarks) -> tuple[dict[str, Bookmark], list[Source]]:

@@ -20,13 +20,14 @@ Document = Mapping[str, Any]
 
 
 class Record(NamedTuple):
-    """What Kinesis gets (partition key and data), and whose it is: the event's id, its trigger and route."""
+    """What Kinesis gets (partition key and data), and whose it is: the event's id, trigger and route. second: of cluster time."""
 
     key: str
     data: bytes
     id: str
     trigger: str
     route: str
+    second: int
 
     @property
     def size(self) -> int:
@@ -51,7 +52,7 @@ def records(trigger: Trigger, change: Change) -> list[Record]:
     if not trigger.envelope:
         return _bare(trigger, change, document, packed)
     packed_before = None if before is None else pack(before)
-    cluster = change["clusterTime"].time * 1000
+    second = change["clusterTime"].time
     made = []
     for route in trigger.routes:
         for half in _halves(route, document, before, change["documentKey"]):
@@ -61,12 +62,12 @@ def records(trigger: Trigger, change: Change) -> list[Record]:
                 route=route,
                 op=change["operationType"],
                 key=half.key,
-                at=_event_time(trigger, document if half.put else before, cluster),
-                cluster=cluster,
+                at=_event_time(trigger, document if half.put else before, second * 1000),
+                cluster=second * 1000,
                 doc_id=change["documentKey"]["_id"],
             )
             data = encode(event, packed if half.put else None, packed_before if half.take else None)
-            made.append(Record(half.partition_key, data, event.id, trigger.name, route))
+            made.append(Record(half.partition_key, data, event.id, trigger.name, route, second))
     return made
 
 
@@ -75,9 +76,9 @@ def _bare(trigger: Trigger, change: Change, document: Document | None, packed: P
     relay."""
     if document is None or packed is None:
         return []
-    data, token = bytes(packed), change["_id"]["_data"]
+    data, token, second = bytes(packed), change["_id"]["_data"], change["clusterTime"].time
     places = [(route, _place(route, document, change["documentKey"], bare=True)[1]) for route in trigger.routes]
-    return [Record(place, data, f"{token}/{route}", trigger.name, route) for route, place in places]
+    return [Record(place, data, f"{token}/{route}", trigger.name, route, second) for route, place in places]
 
 
 def _halves(route: str, document: Document | None, before: Document | None, document_key: Document) -> Iterator[_Half]:

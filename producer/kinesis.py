@@ -1,28 +1,38 @@
-"""Kinesis as the relay uses it: one PutRecords request, one heartbeat round."""
+"""Kinesis as the relay uses it: one PutRecords request, one round of heartbeats, which shards there are, how large a record is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.config import Config
 
 from config.environment import Environment
 from config.specs import Stream
-from contract.errors import Misconfigured, Retryable
+from contract.errors import Misconfigured
 from edge import aws
-from producer.changes import Record
 
 PER_REQUEST = 500
-SHARDS_FOR = 10.0  # seconds that a list of shards is believed
 HEARTBEAT_KEY = "heartbeat"
+KIB = 1 << 10
 # One try, which fails soon: waiting and trying again, in order, is the relay's.
 ONE_TRY = Config(
     parameter_validation=False,  # a fifth of the time of a request; the records are made by us
-    retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=3, read_timeout=10, tcp_keepalive=True,
+    retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=3, read_timeout=5, tcp_keepalive=True,
     max_pool_connections=16, user_agent_extra="eddy-producer",
 )  # fmt: skip
+Shards = Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Of PutRecords: the places of the records that were not taken, each with the service's error code, and the shards that took
+    the others."""
+
+    failed: Mapping[int, str]
+    shards: frozenset[str]
 
 
 class Kinesis:
@@ -30,57 +40,56 @@ class Kinesis:
 
     def __init__(self, client: aws.KinesisClient, stream: Stream, env: Environment) -> None:
         self._client, self._stream, self._env = client, stream, env
-        self._shards: dict[str, str] = {}
-        self._asked: float | None = None
 
-    def put(self, records: Sequence[Record]) -> dict[int, str]:
-        """PutRecords. The places of the records that were not taken, with the service's error code for each."""
-        return self._put([{"Data": r.data, "PartitionKey": r.key} for r in records])
+    def put(self, records: Sequence[tuple[str, bytes]]) -> Answer:
+        """PutRecords of (partition key, data)."""
+        return self._put([{"Data": data, "PartitionKey": key} for key, data in records])
 
-    def heartbeat(self, data: bytes, now: float) -> int:
-        """Put the same record on every open shard, by a hash key that the shard holds. How many shards took it."""
-        shards = self.shards(now)
-        beats = [{"Data": data, "PartitionKey": HEARTBEAT_KEY, "ExplicitHashKey": low} for low in shards.values()]
-        failed = 0
-        for start in range(0, len(beats), PER_REQUEST):
-            try:
-                failed += len(self._put(beats[start : start + PER_REQUEST]))
-            except Retryable:
-                self._asked = None
-                raise
-        if failed:
-            self._asked = None
-        return len(beats) - failed
+    def heartbeats(self, beats: Mapping[str, tuple[int, bytes]]) -> tuple[set[str], set[str]]:
+        """Put a record on each of these shards, by a hash that it holds. The shards that took theirs; and all that took one, which
+        are others where a shard is no more."""
+        entries = [{"Data": data, "PartitionKey": HEARTBEAT_KEY, "ExplicitHashKey": str(hash_)} for hash_, data in beats.values()]
+        names = list(beats)
+        taken: set[str] = set()
+        found: set[str] = set()
+        for start in range(0, len(entries), PER_REQUEST):
+            answer = self._put(entries[start : start + PER_REQUEST])
+            found |= answer.shards
+            taken |= {name for place, name in enumerate(names[start : start + PER_REQUEST]) if place not in answer.failed}
+        return taken, found
 
-    def shards(self, now: float) -> Mapping[str, str]:
-        """The open shards and the lowest hash key of each, asked anew every ten seconds and on errors. now: of any steady clock."""
-        if self._asked is None or now - self._asked >= SHARDS_FOR:
-            self._shards = self._list()
-            self._asked = now
-        return self._shards
-
-    def _list(self) -> dict[str, str]:
-        found: dict[str, str] = {}
+    def shards(self) -> Shards:
+        """The open shards, each with the hashes that it holds, both ends included."""
+        found: dict[str, tuple[int, int]] = {}
         asked: dict[str, Any] = {"StreamName": self._stream.name}
         while asked:
             with self._in_our_words("ListShards"):
                 page = self._client.list_shards(**asked)
             for shard in page["Shards"]:
                 if not shard["SequenceNumberRange"].get("EndingSequenceNumber"):
-                    found[shard["ShardId"]] = shard["HashKeyRange"]["StartingHashKey"]
+                    hashes = shard["HashKeyRange"]
+                    found[shard["ShardId"]] = int(hashes["StartingHashKey"]), int(hashes["EndingHashKey"])
             asked = {"NextToken": page["NextToken"]} if page.get("NextToken") else {}
         return found
 
-    def _put(self, entries: list[dict[str, Any]]) -> dict[int, str]:
+    def record_limit(self) -> int | None:
+        """Bytes of one record, where the service says so."""
+        with self._in_our_words("DescribeStreamSummary"):
+            summary = self._client.describe_stream_summary(StreamName=self._stream.name)["StreamDescriptionSummary"]
+        kib = summary.get("MaxRecordSizeInKiB")
+        return None if kib is None else int(kib) * KIB
+
+    def _put(self, entries: list[dict[str, Any]]) -> Answer:
         with self._in_our_words("PutRecords"):
             answer = self._client.put_records(StreamName=self._stream.name, Records=entries)
+        shards = frozenset(r["ShardId"] for r in answer["Records"] if "ShardId" in r)
         if not answer["FailedRecordCount"]:
-            return {}
+            return Answer({}, shards)
         failed = {place: str(r["ErrorCode"]) for place, r in enumerate(answer["Records"]) if r.get("ErrorCode")}
         refused = next((code for code in failed.values() if code in aws.REFUSED), None)
         if refused is not None:
             raise self._refused(f"Kinesis PutRecords at {self._where()}: {refused}")
-        return failed
+        return Answer(failed, shards)
 
     @contextmanager
     def _in_our_words(self, doing: str) -> Iterator[None]:
@@ -96,7 +105,8 @@ class Kinesis:
     def _refused(self, what: str) -> Misconfigured:
         return Misconfigured(
             f"{what}: wrong credentials, or not enough rights. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE;"
-            f" they need kinesis:PutRecords and kinesis:ListShards on the stream {self._stream.name}. `make doctor` checks them"
+            f" they need kinesis:PutRecords, kinesis:ListShards and kinesis:DescribeStreamSummary"
+            f" on the stream {self._stream.name}. `make doctor` checks them"
         )
 
     def _missing(self) -> str:

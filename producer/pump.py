@@ -1,8 +1,8 @@
-"""The producer at work: readers fill the relay, a few threads put its batches, and one loop alone holds the state.
+"""The producer at work: readers fill the relay, a few threads put its requests, and one loop alone holds the state.
 
 In this order, so that a crash anywhere repeats and never skips: (1) a change is read; (2) its records are put, and again until
-each is acknowledged; (3) the group's position moves over it; (4) a heartbeat says so on every open shard; (5) the bookmark is
-saved. (4) and (5) tell only what (3) has reached.
+each is acknowledged; (3) the group's position moves over it, and what the shard is promised; (4) a heartbeat says so there; (5) the
+bookmark is saved. (4) and (5) tell only what (3) has reached.
 """
 
 from __future__ import annotations
@@ -24,33 +24,41 @@ from contract.errors import Fatal, Retryable
 from contract.event import Heartbeat
 from producer.board import Board, Shown
 from producer.bookmark import Bookmark, Bookmarks
-from producer.kinesis import Kinesis
+from producer.kinesis import Kinesis, Shards
 from producer.reader import Broken, Read, Reader, Room
-from producer.relay import Batch, Limits, Relay
+from producer.relay import Limits, Relay, Request
 from producer.source import Source
 
 log = structlog.get_logger("producer")
-SAVE_EVERY, TELL_EVERY = 1.0, 10.0  # seconds
-ROOM = 32_000_000  # bytes between reading and acknowledgement
-AT_ONCE = 2_000  # messages taken before batches are made again
+SAVE_EVERY, TELL_EVERY, LIST_EVERY = 1.0, 10.0, 10.0  # seconds
+LIST_AGAIN = 0.5  # seconds between two askings for shards, where an answer names one that is not known
+ROOM = 64_000_000  # bytes between reading and acknowledgement, of all streams together
+FULL_FOR = 1.0  # seconds that reading may stand still before it is told
+BEHIND = 2  # seconds between shards from which on one counts as behind
+AT_ONCE = 2_000  # messages taken before requests are made again
 END_WITHIN = 30.0  # seconds that an orderly end may take
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A PutRecords request came back: the places that failed, or the error of the whole."""
+    """A PutRecords request came back: the places that failed and the shards that took the rest, or the error of the whole."""
 
-    batch: Batch
+    request: Request
     failed: Mapping[int, str]
+    shards: frozenset[str]
     error: BaseException | None
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A heartbeat or a saving of bookmarks is over, with its error if it failed."""
+    """What was done beside is over: saving bookmarks, heartbeats, looking at the shards. shards: those there are, where somebody
+    looked. told: what shards were promised. strange: shards that answered and are not known."""
 
     what: str
-    error: BaseException | None
+    error: BaseException | None = None
+    shards: Shards | None = None
+    told: Mapping[str, int] = field(default_factory=dict)
+    strange: bool = False
 
 
 @dataclass(slots=True)
@@ -76,25 +84,34 @@ class Pump:
         kinesis: Kinesis,
         bookmarks: Bookmarks,
         before: Mapping[str, Bookmark],
+        shards: Shards,
         stop: threading.Event,
+        limits: Limits | None = None,
         board: Board | None = None,
     ) -> None:
         self._board = board or Board(stream.name)
         self.stop, self.inbox = stop, SimpleQueue[Any]()
         self._stream, self._kinesis, self._bookmarks, self._before = stream, kinesis, bookmarks, before
-        self._room, limits = Room(ROOM), Limits()
-        self._relay = Relay([s.group.name for s in sources], limits)
-        self._readers = [Reader(s, bookmarks, limits.record, self._room, self.inbox, self.stop) for s in sources]
+        limits = limits or Limits()
+        self._relay = Relay([s.group.name for s in sources], limits, stream.aggregate and stream.format == "event")
+        self._relay.reshard(shards)
+        self._shards = dict(shards)
+        self._rooms = {s.group.name: Room(ROOM // len(sources)) for s in sources}
+        self._readers = [Reader(s, bookmarks, limits.record, self._rooms[s.group.name], self.inbox, stop) for s in sources]
         self._figures = Figures(captured={s.group.name: 0 for s in sources})
         self._puts = ThreadPoolExecutor(limits.flying, "put")
-        self._side = ThreadPoolExecutor(2, "side")
+        self._side = ThreadPoolExecutor(3, "side")
         self._busy: set[str] = set()
-        self._beat_at = self._save_at = self._tell_at = 0.0
-        self._beaten: tuple[int, tuple[str, ...]] | None = None
+        self._beat_at = self._save_at = self._tell_at = self._list_at = 0.0
+        self._listed = float("-inf")
+        self._told: dict[str, int] = {}
+        self._full: set[str] = set()
+        self._beat_again = False
 
     def run(self) -> None:
         """Relay until told to stop."""
         self._tell_at = time.monotonic() + TELL_EVERY
+        self._list_at = time.monotonic() + LIST_EVERY
         self._figures.told = (time.monotonic(), 0)
         for reader in self._readers:
             self._relay.add(reader.name, [], self._before[reader.name].position)
@@ -109,7 +126,8 @@ class Pump:
     def _receive(self) -> None:
         """Wait for the next message or the next thing due, and take in what is there."""
         now = time.monotonic()
-        wake = min(t for t in (self._beat_at, self._save_at, self._tell_at, self._relay.wake_at()) if t is not None)
+        dues = (self._beat_at, self._save_at, self._tell_at, self._list_at, self._relay.wake_at())
+        wake = min(t for t in dues if t is not None)
         try:
             message = self.inbox.get(timeout=max(0.0, wake - now)) if wake > now else self.inbox.get_nowait()
             for _ in range(AT_ONCE):
@@ -129,67 +147,111 @@ class Pump:
         elif isinstance(message, Broken):
             raise message.error
         else:
-            self._busy.discard(message.what)
-            if message.error is None and message.what == "bookmark":
-                self._figures.saved = time.time()
-            if isinstance(message.error, Retryable):
-                log.warning("not done, again later", what=message.what, why=str(message.error))
-            elif message.error is not None:
-                raise message.error
+            self._beside_done(message)
+
+    def _beside_done(self, done: Done) -> None:
+        self._busy.discard(done.what)
+        if done.what == "heartbeat" and self._beat_again:
+            self._beat_at, self._beat_again = 0.0, False
+        if done.shards is not None and done.shards != self._shards:
+            self._reshard(done.shards)
+        self._told.update({shard: second for shard, second in done.told.items() if shard in self._shards})
+        self._figures.heartbeats += len(done.told)
+        if done.error is None and done.what == "bookmark":
+            self._figures.saved = time.time()
+        if done.strange:
+            self._look_at_shards()
+        if isinstance(done.error, Retryable):
+            log.warning("not done, again later", what=done.what, why=str(done.error))
+        elif done.error is not None:
+            raise done.error
+
+    def _reshard(self, shards: Shards) -> None:
+        """What waits goes to where it lies now, and each new shard hears at once how far it is."""
+        log.info(
+            "shards changed", gone=sorted(self._shards.keys() - shards.keys()), new=sorted(shards.keys() - self._shards.keys())
+        )
+        self._relay.reshard(shards)
+        self._shards = dict(shards)
+        self._told = {shard: second for shard, second in self._told.items() if shard in shards}
+        self._beat_at, self._beat_again = 0.0, "heartbeat" in self._busy
 
     def _settle(self, answer: Answered) -> None:
         now, spread = time.monotonic(), random.random()
         if answer.error is None:
-            self._room.leave(self._relay.answered(answer.batch, answer.failed, now, spread))
+            for group, size in self._relay.answered(answer.request, answer.failed, now, spread).items():
+                self._rooms[group].leave(size)
+            if not answer.shards <= self._shards.keys():
+                self._look_at_shards()
             if answer.failed:
                 codes = sorted(set(answer.failed.values()))
                 for code in answer.failed.values():
                     self._figures.refused[code] = self._figures.refused.get(code, 0) + 1
-                log.warning("records refused, again later", records=len(answer.failed), of=len(answer.batch.items), codes=codes)
+                log.warning("records refused, again later", records=len(answer.failed), of=len(answer.request.entries), codes=codes)
             return
         least = answer.error.after if isinstance(answer.error, Retryable) else None
-        pause = self._relay.unanswered(answer.batch, now, least, spread)
+        pause = self._relay.unanswered(answer.request, now, least, spread)
         if not isinstance(answer.error, Retryable):
             raise answer.error
-        log.warning("waiting", why=str(answer.error), seconds=round(pause, 2), records=len(answer.batch.items))
+        log.warning("waiting", why=str(answer.error), seconds=round(pause, 2), records=answer.request.records)
+
+    def _look_at_shards(self) -> None:
+        """A shard that nobody knew took something: look soon, but not for every answer that names it."""
+        self._list_at = min(self._list_at, self._listed + LIST_AGAIN)
 
     def _dispatch(self) -> None:
         now = time.monotonic()
-        while (batch := self._relay.take(now)) is not None:
-            self._puts.submit(self._put, batch)
+        while (request := self._relay.take(now)) is not None:
+            self._puts.submit(self._put, request)
+        if now >= self._list_at:
+            self._list_at, self._listed = now + LIST_EVERY, now
+            self._aside("shards", lambda: Done("shards", shards=self._kinesis.shards()))
         if now >= self._beat_at:
             self._beat_at = now + self._stream.heartbeat / 1000
-            self._heartbeat(now)
+            self._heartbeat()
         if now >= self._save_at:
             self._save_at = now + SAVE_EVERY
             self._board.show(self._shown())
             marks = self._marks()
-            self._aside("bookmark", lambda: self._bookmarks.save(marks))
+            self._aside("bookmark", lambda: self._save(marks))
+            self._watch_rooms(now)
         if now >= self._tell_at:
             self._tell_at = now + TELL_EVERY
             self._tell("figures", now)
 
-    def _put(self, batch: Batch) -> None:
+    def _put(self, request: Request) -> None:
         try:
-            answer = Answered(batch, self._kinesis.put(batch.records), None)
+            done = self._kinesis.put([(entry.key.name, entry.data) for entry in request.entries])
+            answer = Answered(request, done.failed, done.shards, None)
         except BaseException as error:
-            answer = Answered(batch, {}, error)
+            answer = Answered(request, {}, frozenset(), error)
         self.inbox.put(answer)
 
-    def _heartbeat(self, now: float) -> None:
+    def _heartbeat(self) -> None:
         """Whole seconds, rounded down: changes of the second that is running may still come."""
-        cluster = self._relay.cluster()
-        if self._stream.format == "event" and cluster is not None:
-            self._aside("heartbeat", lambda: self._beat(cluster[0] * 1000, now))
+        if self._stream.format != "event":
+            return
+        promises = self._relay.promises()
+        news = {shard: second for shard, second in promises.items() if self._told.get(shard) != second}
+        if news:
+            uneven = max(promises.values()) - min(promises.values()) >= BEHIND
+            shards = self._shards
+            self._aside("heartbeat", lambda: self._beat(news, shards, uneven))
 
-    def _beat(self, cluster: int, now: float) -> None:
-        shards = tuple(self._kinesis.shards(now))
-        if self._beaten != (cluster, shards):
-            taken = self._kinesis.heartbeat(encode(Heartbeat(cluster)), now)
-            self._figures.heartbeats += taken
-            self._beaten = (cluster, shards) if taken == len(shards) else None
+    def _beat(self, news: Mapping[str, int], shards: Shards, uneven: bool) -> Done:
+        """A promise goes to a hash, and after a merge another shard has it, which the one that is behind is part of now. So where
+        one is behind the shards are looked at first, and nothing is promised if they are others than we thought."""
+        if uneven and (now := self._kinesis.shards()) != shards:
+            return Done("heartbeat", shards=now)
+        data = {second: encode(Heartbeat(second * 1000)) for second in set(news.values())}
+        taken, found = self._kinesis.heartbeats({shard: (shards[shard][0], data[second]) for shard, second in news.items()})
+        return Done("heartbeat", told={shard: news[shard] for shard in taken}, strange=not found <= shards.keys())
 
-    def _aside(self, what: str, work: Callable[[], None]) -> None:
+    def _save(self, marks: Mapping[str, Bookmark]) -> Done:
+        self._bookmarks.save(marks)
+        return Done("bookmark")
+
+    def _aside(self, what: str, work: Callable[[], Done]) -> None:
         """Do it on a thread beside, unless the one before is not over yet."""
         if what in self._busy:
             return
@@ -197,13 +259,49 @@ class Pump:
 
         def run() -> None:
             try:
-                work()
+                done = work()
             except BaseException as error:
-                self.inbox.put(Done(what, error))
-            else:
-                self.inbox.put(Done(what, None))
+                done = Done(what, error, strange=what == "heartbeat" and isinstance(error, Retryable))
+            self.inbox.put(done)
 
         self._side.submit(run)
+
+    def _watch_rooms(self, now: float) -> None:
+        """Say when reading stands still because too much waits, and when it goes on."""
+        full = self._stopped(now)
+        for group in sorted(full - self._full):
+            log.warning("reading stands still", group=group, bytes=self._rooms[group].held, behind=self._behind())
+        for group in sorted(self._full - full):
+            log.info("reading goes on", group=group)
+        self._full = full
+
+    def _stopped(self, now: float) -> set[str]:
+        since = {group: room.full_since for group, room in self._rooms.items()}
+        return {group for group, at in since.items() if at is not None and now - at >= FULL_FOR}
+
+    def _behind(self) -> dict[str, dict[str, int]]:
+        """The shards that are behind the foremost one: by how many seconds, and with how many records."""
+        promises = self._relay.promises()
+        first = max(promises.values(), default=0)
+        waiting = {lane.shard: lane.waiting for lane in self._relay.lanes}
+        return {
+            shard: {"seconds": first - second, "waiting": waiting[shard]}
+            for shard, second in promises.items()
+            if first - second >= BEHIND
+        }
+
+    def health(self, now: float) -> dict[str, Any]:
+        """How the relay is: what it did, what waits, which shards are behind, and which streams are not read for want of room."""
+        relay, figures = self._relay, self._figures
+        acknowledged = sum(relay.acknowledged.values())
+        slowest = min(relay.promises().values(), default=None)
+        return {
+            "captured": sum(figures.captured.values()), "relayed": acknowledged + relay.waiting, "acknowledged": acknowledged,
+            "retries": relay.retries, "waiting": relay.waiting, "bytes": sum(room.held for room in self._rooms.values()),
+            "too_large": figures.too_large, "heartbeats": figures.heartbeats, "throttled": sum(n.throttled for n in relay.lanes),
+            "behind": self._behind(), "standing_still": sorted(self._stopped(now)),
+            "lag": None if slowest is None else max(0, round(time.time() - slowest)),
+        }  # fmt: skip
 
     def _marks(self) -> dict[str, Bookmark]:
         """What may be saved now."""
@@ -231,16 +329,10 @@ class Pump:
         )
 
     def _tell(self, event: str, now: float) -> None:
-        relay, figures = self._relay, self._figures
-        cluster, acknowledged = relay.cluster(), sum(relay.acknowledged.values())
-        then, before = figures.told
-        figures.told = (now, acknowledged)
-        log.info(
-            event, captured=sum(figures.captured.values()), relayed=acknowledged + relay.waiting, acknowledged=acknowledged,
-            retries=relay.retries, waiting=relay.waiting, too_large=figures.too_large, heartbeats=figures.heartbeats,
-            per_second=round((acknowledged - before) / max(now - then, 1e-3)),
-            lag=None if cluster is None else max(0, round(time.time() - cluster[0])),
-        )  # fmt: skip
+        health = self.health(now)
+        then, before = self._figures.told
+        self._figures.told = (now, health["acknowledged"])
+        log.info(event, **health, per_second=round((health["acknowledged"] - before) / max(now - then, 1e-3)))
 
     def _end(self) -> None:
         """No more is read or put; what is flying lands, and what it moved is saved."""
@@ -254,6 +346,8 @@ class Pump:
             except BaseException as error:
                 log.warning("while ending", why=str(error))
         try:
+            if "bookmark" in self._busy:  # an older one that hangs: it must not come after a newer one
+                raise Retryable("the saving before it is not over")
             self._bookmarks.save(self._marks())
         except (Exception, Fatal) as error:
             log.warning("bookmark not saved: the next start repeats what came since the last one", why=str(error))

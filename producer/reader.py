@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -10,14 +11,16 @@ from typing import Any
 
 import structlog
 
+from contract.errors import Retryable
 from edge.patience import patiently
 from producer.bookmark import Bookmarks
 from producer.changes import Record, records
-from producer.relay import Position
+from producer.relay import Position, cost
 from producer.source import Source
 
 log = structlog.get_logger("producer")
 SOON = 5.0  # s between two looks at a stream at most: views wait for it
+AT_ONCE, BYTES = 200, 1_000_000  # changes and bytes that are handed over together at most
 
 
 class Stopped(Exception):
@@ -26,11 +29,13 @@ class Stopped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What one look at a stream brought: a change's records (changes = 1), or only how far the stream came."""
+    """What one look at a stream brought: the records of some changes, in order, or only how far the stream came. size: the bytes
+    that they take until they are acknowledged."""
 
     group: str
     changes: int
     records: list[Record]
+    size: int
     too_large: int
     position: Position
 
@@ -43,17 +48,23 @@ class Broken:
 
 
 class Room:
-    """How many bytes may wait between reading and acknowledgement; one change alone is always let in."""
+    """How many bytes of one stream may wait between reading and acknowledgement; what is read together is always let in alone.
+
+    Each stream has its own: the one that all others wait for must be able to go on, however much of theirs waits.
+    """
 
     def __init__(self, most: int) -> None:
         self._most, self._held = most, 0
         self._changed = threading.Condition()
+        self._since: float | None = None
 
-    def enter(self, size: int, stop: threading.Event) -> None:
+    def enter(self, size: int, stop: threading.Event, now: Callable[[], float] = time.monotonic) -> None:
         """Wait until there is room, or until the end."""
         with self._changed:
             while self._held and self._held + size > self._most and not stop.is_set():
+                self._since = self._since if self._since is not None else now()
                 self._changed.wait(0.2)
+            self._since = None
             self._held += size
 
     def leave(self, size: int) -> None:
@@ -61,6 +72,16 @@ class Room:
         with self._changed:
             self._held -= size
             self._changed.notify_all()
+
+    @property
+    def held(self) -> int:
+        """Bytes that wait."""
+        return self._held
+
+    @property
+    def full_since(self) -> float | None:
+        """Since when reading stands still for want of room; None while it does not."""
+        return self._since
 
 
 class Reader:
@@ -78,7 +99,7 @@ class Reader:
         try:
             while not self._stop.is_set():
                 read = patiently("MongoDB", self._read, self._wait, longest=SOON)
-                self._room.enter(sum(r.size for r in read.records), self._stop)
+                self._room.enter(read.size, self._stop)
                 self._inbox.put(read)
         except Stopped:
             pass
@@ -88,15 +109,30 @@ class Reader:
             self._source.close()
 
     def _read(self) -> Read:
-        captured = self._source.next()
-        if captured.change is None:
-            return Read(self.name, 0, [], 0, captured.position)
-        made = [record for trigger in captured.triggers for record in records(trigger, captured.change)]
-        fitting = [record for record in made if record.size <= self._limit]
-        for record in made if len(fitting) < len(made) else ():
-            if record.size > self._limit:
-                self._keep(record)
-        return Read(self.name, 1, fitting, len(made) - len(fitting), captured.position)
+        """What is here already goes together: a message for each change would cost more than the change."""
+        made: list[Record] = []
+        changes = size = too_large = 0
+        position = self._source.position
+        while True:
+            try:
+                captured = self._source.next()
+            except Retryable:
+                if not changes:
+                    raise
+                return Read(self.name, changes, made, size, too_large, position)
+            position = captured.position
+            if captured.change is not None:
+                changes += 1
+                for trigger in captured.triggers:
+                    for record in records(trigger, captured.change):
+                        if record.size > self._limit:
+                            self._keep(record)
+                            too_large += 1
+                        else:
+                            made.append(record)
+                            size += cost(record)
+            if captured.change is None or changes >= AT_ONCE or size >= BYTES or not self._source.more():
+                return Read(self.name, changes, made, size, too_large, position)
 
     def _keep(self, record: Record) -> None:
         """Before the position moves over it. If the process ends first, the change is read again."""

@@ -1,27 +1,39 @@
-"""Which records may go out now, and how far everything is acknowledged. Pure: no client, no clock, no thread.
+"""Which records go out now, and how far everything is acknowledged. Pure: no client, no clock, no thread.
 
-The order within a partition key rests on one rule: never two unacknowledged records of one key. A failed record therefore holds
-back the later ones of its own key, and no others. The position of a stream moves over a change only when every record of it, and
-of all changes before it, is acknowledged; so what is saved never runs ahead, and a crash repeats but never skips.
+    streams ─add─► marks (the order of reading)  keys (the order within a key)  lanes (a shard's order in time) ─take─► request
+                        ▲                                                                                               │
+                        └───────── answered: acknowledged, or again after a while; unanswered: all again ───────────────┘
 
-With a backlog that rule alone would let rare keys overtake frequent ones by all that was read ahead, and the consumer, to which
-event times are the clock, would find the frequent ones late. So the changes of a second go out only when all earlier seconds of
-cluster time are acknowledged: the stream is out of order by less than a second.
+Within a key: at most one unacknowledged request holds it, and what is put first is always its oldest unacknowledged record. So
+whatever a request came to, even one that was thought lost and is stored late, a record's first coming is behind the first coming
+of all before it. What waits for a busy key goes out as one aggregated record.
+
+Within a shard: see `lane.py`. One that is throttled is left alone, tried with little, and given more as it takes it; the others
+do not notice.
+
+A stream's position moves over what it read only when all of that, and all before it, is acknowledged; so what is saved never runs
+ahead, and a crash repeats but never skips. A heartbeat promises a shard what of every stream is acknowledged there.
 """
 
 from __future__ import annotations
 
-import heapq
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
+from contract.aggregated import added_size, aggregate, base_size
+from contract.keys import kinesis_hash
 from edge.patience import backoff
 from producer.changes import Record
+from producer.lane import HASHES, NEVER, WAITS, Item, Key, Lane, Later, Mark
 
 MIB = 1 << 20
-WAITS = 0.1, 5.0  # seconds before records that were not taken are put again: after the first failure, and at most
+THROTTLED = frozenset({"ProvisionedThroughputExceededException", "LimitExceededException", "ThrottlingException"})
+OVERHEAD = 600  # bytes that a record on its way takes here beside its own
+GOLDEN = 0.618  # spreads the waits of records that failed together
+EVERYTHING = {"": (0, HASHES - 1)}  # one shard, where nobody has said what there is
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,145 +46,221 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """PutRecords: records and bytes a request, partition keys included; bytes of one record. flying: requests at a time.
-
-    A request that is not full waits while `eager` others are flying: their answers free more keys, and small requests cost most.
-    spread: whole seconds of cluster time, beyond the oldest unacknowledged one, that may go out too.
+    """PutRecords: records and bytes a request, partition keys included; bytes of one record, and of one that we aggregate: a shard
+    takes 1 MiB a second, which a large one would have to wait for. flying: requests at a time. A request that is not full waits
+    while `eager` others are flying, as their answers free more keys, but no longer than `patience` s behind the last one.
+    spread: seconds of cluster time beyond a shard's oldest unacknowledged one that may go out too.
     """
 
     records: int = 500
-    request: int = 5_000_000
+    request: int = 10 * MIB
     record: int = MIB
-    flying: int = 4
+    aggregate: int = MIB // 4
+    flying: int = 8
     eager: int = 1
-    spread: int = 0
+    patience: float = 0.05
+    spread: int = 1
 
 
-@dataclass(slots=True)
-class _Chunk:
-    """Records read together; the group is at `position` when they and all before them are acknowledged.
+class Entry(NamedTuple):
+    """One record of a request: a key's oldest records, more than one of them aggregated."""
 
-    second: of their cluster time. nth: in the order of reading. held: what may not go out yet.
-    """
+    key: Key
+    items: Sequence[Item]
+    size: int
 
-    group: str
-    position: Position
-    left: int
-    second: int
-    nth: int
-    held: Sequence[Record]
-
-
-@dataclass(slots=True)
-class _Item:
-    record: Record
-    chunk: _Chunk
-    failures: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """One PutRecords request: at most one record of each partition key, and none of a key that is flying already."""
-
-    items: tuple[_Item, ...]
+    @property
+    def data(self) -> bytes:
+        """Its bytes."""
+        if len(self.items) == 1:
+            return self.items[0].record.data
+        return aggregate(self.key.name, [item.record.data for item in self.items])
 
     @property
     def records(self) -> list[Record]:
-        """What to put, in this order."""
+        """What is in it, in order."""
         return [item.record for item in self.items]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """One PutRecords request: no partition key twice, and none that is flying already."""
+
+    entries: Sequence[Entry]
+
+    @property
+    def records(self) -> int:
+        """How many of ours are in it."""
+        return sum(len(entry.items) for entry in self.entries)
+
+
+@dataclass(slots=True, eq=False)
+class _End(Mark):
+    """Where its group stands when all that was read together is acknowledged."""
+
+    position: Position
+
+
 @dataclass(slots=True)
+class _Group:
+    """A change stream. marks: what is not acknowledged, in the order of reading. read: the second that it has come to."""
+
+    marks: deque[_End] = field(default_factory=deque)
+    reached: Position | None = None
+    read: float = NEVER
+    acknowledged: int = 0
+
+
+def cost(record: Record) -> int:
+    """Bytes that a record takes from its reading to its acknowledgement."""
+    return record.size + OVERHEAD
+
+
 class Relay:
-    """Queues per partition key between the streams and PutRecords. Times are seconds of any steady clock, given by the caller."""
+    """Between the change streams and PutRecords. Times are seconds of any steady clock, given by the caller."""
 
-    groups: Iterable[str]
-    limits: Limits = field(default_factory=Limits)
-    waiting: int = 0
-    flying: int = 0
-    acknowledged: dict[str, int] = field(default_factory=dict)
-    retries: int = 0
-    _queues: dict[str, deque[_Item]] = field(default_factory=dict)
-    _ready: deque[str] = field(default_factory=deque)
-    _later: list[tuple[float, int, str]] = field(default_factory=list)
-    _chunks: dict[str, deque[_Chunk]] = field(default_factory=dict)
-    _held: dict[str, deque[_Chunk]] = field(default_factory=dict)
-    _reached: dict[str, Position] = field(default_factory=dict)
-    _read: int = 0
-    _closed_until: float = float("-inf")
-    _refusals: int = 0
+    def __init__(self, groups: Iterable[str], limits: Limits | None = None, aggregated: bool = True) -> None:
+        self.limits = limits or Limits()
+        self.waiting = self.flying = self.retries = 0
+        self._aggregated = aggregated
+        self._groups = {name: _Group() for name in groups}
+        self._keys: dict[str, Key] = {}
+        self._later = Later()
+        self._horizon: float = NEVER
+        self._closed_until = self._last = NEVER
+        self._refusals = self._turn = 0
+        self._lanes: list[Lane] = []
+        self.reshard(EVERYTHING)
 
-    def __post_init__(self) -> None:
-        self._chunks = {group: deque() for group in self.groups}
-        self._held = {group: deque() for group in self._chunks}
-        self.acknowledged = dict.fromkeys(self._chunks, 0)
+    @property
+    def acknowledged(self) -> Mapping[str, int]:
+        """Records, by group."""
+        return {name: group.acknowledged for name, group in self._groups.items()}
+
+    @property
+    def lanes(self) -> Sequence[Lane]:
+        """The open shards, by their hashes."""
+        return self._lanes
+
+    def reshard(self, shards: Mapping[str, tuple[int, int]]) -> None:
+        """The open shards are these now, each with its hashes, both ends included. What waits goes to where its key lies now.
+
+        What flies may have come to either side of the change. What was let out by a shard that is no more is judged anew by the
+        one that takes its place, whose oldest record may be an older one.
+        """
+        old = {lane.shard: lane for lane in self._lanes}
+        items = [item for key in self._keys.values() for item in list(key.queue)[key.flying :]]
+        items += [item for lane in self._lanes for item in lane.held()]
+        self._lanes = [
+            Lane(shard, low, high, self.limits.spread, self._horizon)
+            for shard, (low, high) in sorted(shards.items(), key=lambda one: one[1])
+        ]
+        self._lows = [lane.low for lane in self._lanes]
+        for lane in self._lanes:
+            if (before := old.get(lane.shard)) is not None:
+                lane.allowance, lane.closed_until, lane.refusals = before.allowance, before.closed_until, before.refusals
+                lane.throttled = before.throttled
+        self._later = Later()
+        for key in self._keys.values():
+            key.lane = self._lane(key.hash)
+            key.queue = deque(list(key.queue)[: key.flying])
+            key.busy = key.flying > 0
+            for item in key.queue:
+                key.lane.count(item)
+        for item in items:
+            item.key.lane.add(item)
+        for lane in self._lanes:
+            lane.release()
 
     def add(self, group: str, records: Sequence[Record], position: Position) -> None:
         """What a stream has read: its records in order (none: it only came further), and where it stands after them."""
-        chunks = self._chunks[group]
-        if not records:
-            if chunks:
-                chunks[-1].position = position
-            else:
-                self._reached[group] = position
-            return
-        chunk = _Chunk(group, position, len(records), position.cluster[0], self._read, records)
-        self._read += 1
-        chunks.append(chunk)
-        self._held[group].append(chunk)
-        self.waiting += len(records)
-        self._release()
+        one = self._groups[group]
+        if records:
+            mark = _End(len(records), position)
+            one.marks.append(mark)
+            self.waiting += len(records)
+            for record in records:
+                key = self._keys.get(record.key)
+                if key is None:
+                    key = self._key(record.key)
+                key.left += 1
+                key.lane.add(Item(record, key, group, mark))
+        elif one.marks:
+            one.marks[-1].position = position
+        else:
+            one.reached = position
+        if position.cluster[0] > one.read:
+            one.read = position.cluster[0]
+            self._look_further()
 
-    def take(self, now: float) -> Batch | None:
+    def take(self, now: float) -> Request | None:
         """The next request, or None while there is nothing to put, the service is left alone, or requests enough are flying."""
-        while self._later and self._later[0][0] <= now:
-            self._ready.appendleft(heapq.heappop(self._later)[2])
-        partial = len(self._ready) < self.limits.records
-        if now < self._closed_until or not self._ready or self.flying >= (self.limits.eager if partial else self.limits.flying):
+        for key in self._later.due(now):
+            key.lane.ready.appendleft(key)
+        if now < self._closed_until or self.flying >= self.limits.flying:
             return None
-        items: list[_Item] = []
+        lanes = [lane for lane in self._lanes if lane.ready and lane.closed_until <= now]
+        if not lanes:
+            return None
+        full = sum(min(len(lane.ready), lane.allowance) for lane in lanes) >= self.limits.records
+        if not full and self.flying >= self.limits.eager and now < self._last + self.limits.patience:
+            return None
+        self._turn += 1
+        begin = self._turn % len(lanes)
+        entries: list[Entry] = []
         size = 0
-        while self._ready and len(items) < self.limits.records:
-            item = self._queues[self._ready[0]][0]
-            size += item.record.size
-            if items and size > self.limits.request:
-                break
-            self._ready.popleft()
-            items.append(item)
+        for nth, lane in enumerate(lanes[begin:] + lanes[:begin]):
+            share = -(-(self.limits.records - len(entries)) // (len(lanes) - nth))
+            for _ in range(min(share, lane.allowance, len(lane.ready))):
+                entry = self._entry(lane.ready[0])
+                if entries and size + entry.size > self.limits.request:
+                    break
+                lane.ready.popleft()
+                entry.key.flying = len(entry.items)
+                entries.append(entry)
+                size += entry.size
         self.flying += 1
-        return Batch(tuple(items))
+        self._last = now
+        return Request(entries)
 
-    def answered(self, batch: Batch, failed: Collection[int], now: float, spread: float = 0.0) -> int:
-        """The request was answered: records at these places failed and are tried again later. The bytes that are done with."""
+    def answered(self, request: Request, failed: Mapping[int, str], now: float, spread: float = 0.0) -> dict[str, int]:
+        """The request was answered: records at these places failed, with these codes, and are tried again later. The bytes that
+        are done with, by group."""
         self.flying -= 1
         self._refusals = 0
-        done = 0
-        for place, item in enumerate(batch.items):
-            key = item.record.key
+        done: dict[str, int] = {}
+        refused: dict[Lane, int] = {}
+        taken: dict[Lane, int] = {}
+        for place, entry in enumerate(request.entries):
+            key = entry.key
+            key.flying = 0
             if place in failed:
-                item.failures += 1
-                self.retries += 1
-                heapq.heappush(self._later, (now + backoff(item.failures, spread, *WAITS), self.retries, key))
-                continue
-            done += item.record.size
-            self.acknowledged[item.chunk.group] += 1
-            self.waiting -= 1
-            item.chunk.left -= 1
-            if item.chunk.left == 0:
-                self._advance(item.chunk.group)
-            queue = self._queues[key]
-            queue.popleft()
-            if queue:
-                self._ready.append(key)
+                key.failures += 1
+                self.retries += len(entry.items)
+                wait = backoff(key.failures, (spread + place * GOLDEN) % 1.0, *WAITS)
+                self._later.push(now + wait, key)
+                refused[key.lane] = refused.get(key.lane, 0) + (failed[place] in THROTTLED)
             else:
-                del self._queues[key]
+                self._acknowledge(entry, done)
+                taken[key.lane] = taken.get(key.lane, 0) + 1
+        for lane in {**taken, **refused}:
+            if refused.get(lane):
+                lane.refused(taken.get(lane, 0), now, spread)
+            elif lane not in refused:
+                lane.took()
+        for lane in taken:
+            lane.release()
+        for group in done:
+            self._advance(self._groups[group])
         return done
 
-    def unanswered(self, batch: Batch, now: float, least: float | None = None, spread: float = 0.0) -> float:
+    def unanswered(self, request: Request, now: float, least: float | None = None, spread: float = 0.0) -> float:
         """The whole request failed (it may have arrived all the same: then it repeats). Nothing goes out for so many seconds."""
         self.flying -= 1
-        self.retries += len(batch.items)
-        self._ready.extendleft(item.record.key for item in reversed(batch.items))
+        self.retries += request.records
+        for entry in reversed(request.entries):
+            entry.key.flying = 0
+            entry.key.lane.ready.appendleft(entry.key)
         if now >= self._closed_until:
             self._refusals += 1
             self._closed_until = now + max(least or 0.0, backoff(self._refusals, spread, *WAITS))
@@ -180,41 +268,79 @@ class Relay:
 
     def wake_at(self) -> float | None:
         """When `take` may have something again without any answer or change coming in; None: not before one does."""
-        if self._ready and not self.flying:
-            return self._closed_until
-        return max(self._later[0][0], self._closed_until) if self._later else None
+        if self.flying >= self.limits.flying:
+            return None
+        partial = self._last + self.limits.patience if self.flying >= self.limits.eager else NEVER
+        times = [max(lane.closed_until, partial) for lane in self._lanes if lane.ready]
+        later = self._later.next()
+        if later is not None:
+            times.append(later)
+        return max(self._closed_until, min(times)) if times else None
 
     def position(self, group: str) -> Position | None:
         """How far this stream is acknowledged; None before its first position."""
-        return self._reached.get(group)
+        return self._groups[group].reached
 
-    def cluster(self) -> tuple[int, int] | None:
-        """The cluster time up to which the changes of every stream are acknowledged."""
-        if len(self._reached) < len(self._chunks):
-            return None
-        return min(position.cluster for position in self._reached.values())
+    def promises(self) -> dict[str, int]:
+        """For each shard the second of cluster time before which everything is acknowledged there; none before every stream's first
+        position."""
+        if self._horizon == NEVER:
+            return {}
+        read = int(self._horizon)
+        return {lane.shard: read if lane.oldest is None else min(read, lane.oldest) for lane in self._lanes}
 
-    def _advance(self, group: str) -> None:
-        chunks = self._chunks[group]
-        while chunks and chunks[0].left == 0:
-            self._reached[group] = chunks.popleft().position
-        self._release()
+    def _key(self, name: str) -> Key:
+        hash_ = kinesis_hash(name)
+        key = self._keys[name] = Key(name, len(name.encode()), hash_, self._lane(hash_))
+        return key
 
-    def _release(self) -> None:
-        """Let out what is near enough to the oldest change that is not acknowledged."""
-        oldest = min((chunks[0].second for chunks in self._chunks.values() if chunks), default=0)
-        free = [held for held in self._held.values() if held and held[0].second <= oldest + self.limits.spread]
-        while free:
-            first = min(free, key=lambda held: held[0].nth)
-            self._enqueue(first.popleft())
-            free = [held for held in free if held and held[0].second <= oldest + self.limits.spread]
+    def _lane(self, hash_: int) -> Lane:
+        return self._lanes[max(0, bisect_right(self._lows, hash_) - 1)]
 
-    def _enqueue(self, chunk: _Chunk) -> None:
-        for record in chunk.held:
-            queue = self._queues.get(record.key)
-            if queue is None:
-                self._queues[record.key] = deque((_Item(record, chunk),))
-                self._ready.append(record.key)
-            else:
-                queue.append(_Item(record, chunk))
-        chunk.held = ()
+    def _look_further(self) -> None:
+        horizon = min(group.read for group in self._groups.values())
+        if horizon > self._horizon:
+            self._horizon = horizon
+            for lane in self._lanes:
+                lane.horizon = horizon
+                lane.release()
+
+    def _entry(self, key: Key) -> Entry:
+        """The key's oldest record, with as many of those behind it as fit."""
+        first = key.queue[0]
+        if not self._aggregated or len(key.queue) == 1:
+            return Entry(key, (first,), first.record.size)
+        most = min(self.limits.aggregate, self.limits.record)
+        size = key.size + base_size(key.size)
+        items: list[Item] = []
+        for item in key.queue:
+            more = added_size(len(item.record.data))
+            if size + more > most:
+                break
+            items.append(item)
+            size += more
+        return Entry(key, items, size) if len(items) > 1 else Entry(key, (first,), first.record.size)
+
+    def _acknowledge(self, entry: Entry, done: dict[str, int]) -> None:
+        key, items = entry.key, entry.items
+        key.failures = 0
+        key.left -= len(items)
+        self.waiting -= len(items)
+        lane, queue = key.lane, key.queue
+        for item in items:
+            queue.popleft()
+            lane.done(item)
+            item.mark.left -= 1
+            done[item.group] = done.get(item.group, 0) + cost(item.record)
+            self._groups[item.group].acknowledged += 1
+        if queue:
+            lane.ready.append(key)
+        else:
+            key.busy = False
+            if not key.left:
+                del self._keys[key.name]
+
+    def _advance(self, group: _Group) -> None:
+        marks = group.marks
+        while marks and not marks[0].left:
+            group.reached = marks.popleft().position

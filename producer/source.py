@@ -150,6 +150,10 @@ class Source:
             self.close()
         return Captured(None, (), self.position)
 
+    def more(self) -> bool:
+        """Whether the next change is here already, so that `next` will not ask the server. The driver has no public word for it."""
+        return self._stream is not None and bool(getattr(self._stream._cursor, "_data", ()))
+
     def close(self) -> None:
         """Let the server's cursor go."""
         stream, self._stream = self._stream, None

@@ -39,6 +39,7 @@ def test_the_file_that_is_changed_here_is_right() -> None:
         ('name = "s"', 'name = "s"\nshards = 0', "stream.shards", "from 1"),
         ('name = "s"', 'name = "s"\nshards = true', "stream.shards", "whole number"),
         ('name = "s"', 'name = "s"\nheartbeat = "0s"', "stream.heartbeat", "longer than nothing"),
+        ('name = "s"', 'name = "s"\naggregate = "no"', "stream.aggregate", "true or false"),
         ('name = "s"', 'name = "s"\nsettle = "-1s"', "stream.settle", "negative"),
         # triggers
         ('name = "t"\n', "", "trigger[0].name", "missing"),
@@ -226,6 +227,8 @@ def test_bare_documents_need_one_trigger_one_route_and_a_time() -> None:
     said(changed('"]', '"]\ntime = "at"\nenvelope = true', one), "trigger[0].envelope", "false")
     said(changed('"]', '"]\ntime = "at"\nbefore = true', one), "trigger[0].before", "old value")
     said(changed(ROUTES, f'{ROUTES}\ntime = "at"', bare), "trigger[0].routes", "must be one")
+    aggregate = changed('format = "document"', 'format = "document"\naggregate = true', one)
+    said(changed('"]', '"]\ntime = "at"', aggregate), "stream.aggregate", "bare documents")
     second = TRIGGER.replace('"t"', '"u"').replace(ROUTES, 'routes = ["k"]\ntime = "at"')
     said(changed('"]', '"]\ntime = "at"', one) + second, "stream.format", "exactly one [[trigger]]; there are 2")
 

@@ -34,7 +34,7 @@ from query.verify import Question, Verification
 from sandbox import aws, kinesis_local, state
 from sandbox.processes import Known, stop
 from sandbox.stage import Stage
-from sandbox.tap import Ranges, taken_apart
+from sandbox.tap import taken_apart
 from tests.e2e.conftest import ROOT, SetUp, until
 
 Document = dict[str, Any]

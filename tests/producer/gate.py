@@ -47,6 +47,18 @@ def lost(gate: Gate, asked: Json) -> None:
     gate.forward("PutRecords", asked)
 
 
+def on_changes(fault: Fault) -> Fault:
+    """The same, for the next request that is no round of heartbeats."""
+
+    def wait(gate: Gate, asked: Json) -> Answer | None:
+        if any("ExplicitHashKey" in record for record in asked["Records"]):
+            gate.faults["PutRecords"].insert(0, wait)
+            return gate.forward("PutRecords", asked)
+        return fault(gate, asked)
+
+    return wait
+
+
 class Gate:
     """faults: what to do with the next requests of PutRecords and ListShards, by their names, one each; then all pass."""
 

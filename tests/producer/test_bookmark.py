@@ -43,7 +43,7 @@ def test_a_record_too_large_is_kept_whole_and_once(
     with connect(mongod) as client:
         for data in ("0123456789", "äöü"):
             for _ in range(2):  # as after a crash
-                Bookmarks(client, database_name, "eddy").too_large(Record("k", data.encode(), f"{data}/r", "t", "r"), 5)
+                Bookmarks(client, database_name, "eddy").too_large(Record("k", data.encode(), f"{data}/r", "t", "r", 1), 5)
     letters = list(mongo[database_name].dead_letters.find().sort("_id"))
     assert [(d["record"], d["_id"].get("part"), d["_id"].get("parts")) for d in letters] == [
         ("0123", 1, 3), ("4567", 2, 3), ("89", 3, 3), ("äöü", None, None),

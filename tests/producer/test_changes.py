@@ -113,8 +113,8 @@ def test_bare_documents_have_no_envelope_and_a_delete_leaves_none() -> None:
 
 
 def test_a_record_counts_data_and_key_in_bytes() -> None:
-    assert Record("ä:b", b"1234", "i", "t", "r").size == 4 + 4
-    assert Record("ab", b"1234", "i", "t", "r").size == 6
+    assert Record("ä:b", b"1234", "i", "t", "r", 1).size == 4 + 4
+    assert Record("ab", b"1234", "i", "t", "r", 1).size == 6
 
 
 KEYS = st.one_of(

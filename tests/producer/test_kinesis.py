@@ -11,7 +11,6 @@ from contract.errors import Fatal, Misconfigured, Retryable
 from contract.event import Event, Heartbeat
 from contract.keys import kinesis_hash
 from edge import aws
-from producer.changes import Record
 from producer.kinesis import ONE_TRY, Kinesis
 from sandbox.aws import settings
 from tests.conftest import free_port
@@ -34,19 +33,26 @@ def target(gate: Gate, stream: Stream) -> Kinesis:
     return Kinesis(aws.kinesis(at(gate.url), ONE_TRY), Spec(stream.name), at(gate.url))
 
 
-def records(*keys: str) -> list[Record]:
+def records(*keys: str) -> list[tuple[str, bytes]]:
     made = [Event(f"{n}/r", "pay", "r", "insert", key, 0, 0, n) for n, key in enumerate(keys)]
-    return [Record(str(e.key), encode(e), e.id, "pay", "r") for e in made]
+    return [(str(e.key), encode(e)) for e in made]
+
+
+def beat(target: Kinesis, second: int) -> set[str]:
+    """On every shard that there is; those that took it."""
+    data = encode(Heartbeat(second))
+    return target.heartbeats({shard: (low, data) for shard, (low, _) in target.shards().items()})[0]
 
 
 def test_records_arrive_with_their_keys(target: Kinesis, stream: Stream) -> None:
-    assert target.put(records("a", "b", "ä")) == {}
+    answer = target.put(records("a", "b", "ä"))
+    assert answer.failed == {} and answer.shards <= target.shards().keys()
     assert sorted((key, e.key) for key, e in stream.events()) == [("a", "a"), ("b", "b"), ("ä", "ä")]
 
 
 def test_a_part_that_fails_is_told_by_place_and_code(target: Kinesis, gate: Gate, stream: Stream) -> None:
     gate.faults["PutRecords"] = [some_fail([1])]
-    assert target.put(records("a", "b", "c")) == {1: "ProvisionedThroughputExceededException"}
+    assert target.put(records("a", "b", "c")).failed == {1: "ProvisionedThroughputExceededException"}
     assert sorted(key for key, _ in stream.events()) == ["a", "c"]
 
 
@@ -77,13 +83,13 @@ def test_nobody_at_the_address_is_retryable() -> None:
     nobody = at(f"http://127.0.0.1:{free_port()}")
     target = Kinesis(aws.kinesis(nobody, ONE_TRY), Spec("any"), nobody)
     with pytest.raises(Retryable):
-        target.shards(0.0)
+        target.shards()
 
 
 def test_a_missing_stream_is_told_with_the_command_that_makes_it(gate: Gate) -> None:
     target = Kinesis(aws.kinesis(at(gate.url), ONE_TRY), Spec("nowhere", shards=3), at(gate.url))
     with pytest.raises(Misconfigured) as raised:
-        target.shards(0.0)
+        target.shards()
     assert f"aws kinesis create-stream --stream-name nowhere --shard-count 3 --region us-east-1 --endpoint-url {gate.url}" in str(
         raised.value
     )
@@ -99,31 +105,49 @@ def test_a_heartbeat_reaches_every_open_shard_also_after_a_split(target: Kinesis
     #  shard 0 |--5--|            closed by the split: hears no more
     #  shard 1 |--5--------9--    stays
     #  2 and 3       |-----9--    its children
-    assert target.heartbeat(encode(Heartbeat(5)), 0.0) == 2
-    first, second = sorted(target.shards(0.0))
+    assert len(beat(target, 5)) == 2
+    (first, (low, _)), (second, _) = sorted(target.shards().items())
     api = client(stream.url)
     api.split_shard(StreamName=stream.name, ShardToSplit=first, NewStartingHashKey=str(1 << 126))
     soon(lambda: api.describe_stream_summary(StreamName=stream.name)["StreamDescriptionSummary"]["StreamStatus"] == "ACTIVE")
-    assert set(target.shards(9.9)) == {first, second}
-    children = set(target.shards(10.0)) - {second}
+    children = target.shards().keys() - {second}
     assert len(children) == 2 and first not in children
-    assert target.heartbeat(encode(Heartbeat(9)), 11.0) == 3
+    taken, found = target.heartbeats({first: (low, encode(Heartbeat(7)))})  # by one who does not know of it yet
+    assert taken == {first} and len(found) == 1 and found < children
+    assert beat(target, 9) == {second, *children}
     told = stream.heartbeats()
-    assert told[second] == [5, 9] and all(told[child] == [9] for child in children)
+    assert told[second] == [5, 9] and all(told[child][-1] == 9 for child in children)
 
 
-def test_a_heartbeat_that_fails_makes_the_shards_be_asked_for_again(target: Kinesis, gate: Gate) -> None:
-    assert len(target.shards(0.0)) == 2
-    gate.faults = {"PutRecords": [some_fail([0])], "ListShards": [refused("ThrottlingException")]}
-    assert target.heartbeat(b"{}", 1.0) == 1
+def test_shards_have_the_hashes_that_the_service_says(target: Kinesis) -> None:
+    (low, middle), (next_, high) = sorted(target.shards().values())
+    assert (low, next_, high) == (0, middle + 1, (1 << 128) - 1)
+
+
+def test_a_heartbeat_that_a_shard_does_not_take_is_told(target: Kinesis, gate: Gate) -> None:
+    first, second = target.shards()
+    gate.faults = {"PutRecords": [some_fail([0])]}
+    assert beat(target, 1) == {second}
+    gate.faults = {"PutRecords": [refused("ThrottlingException")]}
     with pytest.raises(Retryable):
-        target.shards(1.0)
-    assert len(target.shards(1.0)) == 2
+        beat(target, 2)
+    assert beat(target, 3) == {first, second}
+
+
+@pytest.mark.parametrize(("said", "limit"), [({}, None), ({"MaxRecordSizeInKiB": 10_240}, 10 << 20)])
+def test_a_stream_says_how_large_a_record_may_be(target: Kinesis, gate: Gate, said: dict[str, int], limit: int | None) -> None:
+    def answer(_: Gate, asked: dict[str, object]) -> tuple[int, dict[str, object]]:
+        status, told = gate.forward("DescribeStreamSummary", asked)
+        told["StreamDescriptionSummary"].pop("MaxRecordSizeInKiB", None)
+        return status, {"StreamDescriptionSummary": {**told["StreamDescriptionSummary"], **said}}
+
+    gate.faults["DescribeStreamSummary"] = [answer]
+    assert target.record_limit() == limit
 
 
 def test_the_emulator_places_keys_as_contract_keys_says(target: Kinesis, stream: Stream) -> None:
     target.put(records(*"abcdefghij"))
-    lows = {name: int(low) for name, low in target.shards(0.0).items()}
+    lows = {name: low for name, (low, _) in target.shards().items()}
     placed = {key: shard for shard, key, _ in stream.messages()}
     assert placed == {key: max(lows, key=lambda n: (lows[n] <= kinesis_hash(key), lows[n])) for key in "abcdefghij"}
     assert len(set(placed.values())) == 2
