@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Everything runs in .venv, which `make setup` makes and every other target asks for.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak chaos bench bench-e2e bench-recovery bench-peers lint run-producer run-consumer traffic query doctor sandbox-start sandbox-stop sandbox-clean
+.PHONY: help setup demo test soak chaos bench bench-e2e bench-producer bench-recovery bench-peers lint run-producer run-consumer traffic query doctor sandbox-start sandbox-stop sandbox-clean
 
 PY := .venv/bin/python
 DEMO_SECONDS ?= 90
@@ -40,6 +40,9 @@ bench-e2e: setup ## measure the path, from KCL's lines to the views on a real mo
 
 bench-recovery: setup ## kill -9 JVM, child, supervisor and a child in mid-transaction; non-zero where records do not flow in 10 s
 	@$(PY) -m benchmarks.recovery $(ARGS)
+
+bench-producer: setup ## measure the relay, from a warm oplog to acknowledged records, beside a plain loop; non-zero where a line is not met
+	@$(PY) -m benchmarks.producer $(ARGS)
 
 bench-peers: setup ## the same beside Flink and Bytewax, in an environment of their own (.venv-peers)
 	@$(PY) -m benchmarks.run --peers $(ARGS)

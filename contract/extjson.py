@@ -88,17 +88,20 @@ def _named(v: dict[str, Any], depth: int) -> dict[str, Any]:
     return {k: bson_value(e, depth + 1) if k == "$date" else e for k, e in v.items()}
 
 
+AS_IT_IS = frozenset((str, int, bool, type(None)))  # types that JSON has; looked up in front of a call, as most values are of them
+
+
 def to_json(v: Any) -> Any:
     """Relaxed Extended JSON of a native BSON value, as bson.json_util writes it; what is JSON already stays as it is."""
     kind = type(v)
-    if kind is str or kind is int or kind is bool or v is None:
+    if kind in AS_IT_IS:
         return v
     if kind is float:
         return v if math.isfinite(v) else json_util.default(v, OPTIONS)
     if kind is dict:
-        return {k: to_json(e) for k, e in v.items()}
+        return {k: e if type(e) in AS_IT_IS else to_json(e) for k, e in v.items()}
     if kind is list or kind is tuple:
-        return [to_json(e) for e in v]
+        return [e if type(e) in AS_IT_IS else to_json(e) for e in v]
     if kind is ObjectId:
         return {"$oid": str(v)}
     if kind is datetime:

@@ -13,6 +13,7 @@ from config.environment import Environment
 from config.specs import Stream
 from contract.errors import Misconfigured
 from edge import aws
+from producer.wire import Put, Wire
 
 PER_REQUEST = 500
 HEARTBEAT_KEY = "heartbeat"
@@ -40,15 +41,16 @@ class Kinesis:
 
     def __init__(self, client: aws.KinesisClient, stream: Stream, env: Environment) -> None:
         self._client, self._stream, self._env = client, stream, env
+        self._wire = Wire(client)
 
     def put(self, records: Sequence[tuple[str, bytes]]) -> Answer:
         """PutRecords of (partition key, data)."""
-        return self._put([{"Data": data, "PartitionKey": key} for key, data in records])
+        return self._put([Put(data, key) for key, data in records])
 
     def heartbeats(self, beats: Mapping[str, tuple[int, bytes]]) -> tuple[set[str], set[str]]:
         """Put a record on each of these shards, by a hash that it holds. The shards that took theirs; and all that took one, which
         are others where a shard is no more."""
-        entries = [{"Data": data, "PartitionKey": HEARTBEAT_KEY, "ExplicitHashKey": str(hash_)} for hash_, data in beats.values()]
+        entries = [Put(data, HEARTBEAT_KEY, str(hash_)) for hash_, data in beats.values()]
         names = list(beats)
         taken: set[str] = set()
         found: set[str] = set()
@@ -79,13 +81,13 @@ class Kinesis:
         kib = summary.get("MaxRecordSizeInKiB")
         return None if kib is None else int(kib) * KIB
 
-    def _put(self, entries: list[dict[str, Any]]) -> Answer:
+    def _put(self, entries: Sequence[Put]) -> Answer:
         with self._in_our_words("PutRecords"):
-            answer = self._client.put_records(StreamName=self._stream.name, Records=entries)
-        shards = frozenset(r["ShardId"] for r in answer["Records"] if "ShardId" in r)
-        if not answer["FailedRecordCount"]:
+            answer = self._wire.put(self._stream.name, entries)
+        shards = frozenset(r.shard_id for r in answer.records if r.shard_id is not None)
+        if not answer.failed_record_count:
             return Answer({}, shards)
-        failed = {place: str(r["ErrorCode"]) for place, r in enumerate(answer["Records"]) if r.get("ErrorCode")}
+        failed = {place: r.error_code for place, r in enumerate(answer.records) if r.error_code}
         refused = next((code for code in failed.values() if code in aws.REFUSED), None)
         if refused is not None:
             raise self._refused(f"Kinesis PutRecords at {self._where()}: {refused}")

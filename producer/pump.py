@@ -290,10 +290,15 @@ class Pump:
             if first - second >= BEHIND
         }
 
+    @property
+    def acknowledged(self) -> int:
+        """Records, since the start."""
+        return sum(self._relay.acknowledged.values())
+
     def health(self, now: float) -> dict[str, Any]:
         """How the relay is: what it did, what waits, which shards are behind, and which streams are not read for want of room."""
         relay, figures = self._relay, self._figures
-        acknowledged = sum(relay.acknowledged.values())
+        acknowledged = self.acknowledged
         slowest = min(relay.promises().values(), default=None)
         return {
             "captured": sum(figures.captured.values()), "relayed": acknowledged + relay.waiting, "acknowledged": acknowledged,

@@ -36,8 +36,7 @@ GOLDEN = 0.618  # spreads the waits of records that failed together
 EVERYTHING = {"": (0, HASHES - 1)}  # one shard, where nobody has said what there is
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """Everything up to here was read. token: where to go on, None before the first answer. cluster: (seconds, increment)."""
 
     token: Mapping[str, Any] | None

@@ -105,6 +105,7 @@ class Source:
         self._watchers: dict[tuple[str, str], list[Trigger]] = {
             ns: [t for t in group.triggers if (t.database, t.collection) == ns] for ns in group.namespaces
         }
+        self._alone = {(*ns, op): ts for ns, ts in self._watchers.items() if len(ts) == 1 for op in ts[0].operations}
 
     def open(self) -> Position:
         """Open the stream at its position. Raises Retryable, Misconfigured (standalone, rights, a bad match), HistoryLost."""
@@ -181,6 +182,9 @@ class Source:
     def _concerned(self, change: Change) -> Sequence[Trigger]:
         """The triggers that this change is for. Where two watch one collection, the server's match says only: for one of them."""
         op, ns = change["operationType"], change.get("ns", {})
+        alone = self._alone.get((ns.get("db", ""), ns.get("coll", ""), op))
+        if alone is not None:
+            return alone
         watching = self._watchers.get((ns.get("db", ""), ns.get("coll", "")), [])
         wanted = [t for t in watching if op in t.operations]
         if len(watching) == 1:
@@ -194,7 +198,7 @@ class Source:
 
     def _move(self, token: Mapping[str, Any] | None, cluster: Timestamp | None) -> None:
         """A token whose time is unknown leaves the time where it was: it never runs ahead."""
-        told = cluster_of(token) or ((cluster.time, cluster.inc) if cluster is not None else None)
+        told = (cluster.time, cluster.inc) if cluster is not None else cluster_of(token)
         self.position = Position(token or self.position.token, told or self.position.cluster)
 
     def _drop_token(self, error: OperationFailure) -> None:

@@ -63,6 +63,8 @@ def test_a_part_that_fails_is_told_by_place_and_code(target: Kinesis, gate: Gate
         (refused("InternalFailure", 500), Retryable),
         (refused("SomethingNew", 503), Retryable),
         (lost, Retryable),
+        (lambda _gate, _asked: (200, {"Records": 5}), Retryable),
+        (lambda _gate, _asked: (200, {}), Retryable),
         (refused("UnrecognizedClientException"), Misconfigured),
         (refused("AccessDeniedException"), Misconfigured),
         (refused("ExpiredTokenException"), Misconfigured),
