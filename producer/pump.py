@@ -320,7 +320,6 @@ class Pump:
 
     def _shown(self) -> Shown:
         relay, figures = self._relay, self._figures
-        cluster = relay.cluster()
         return Shown(
             captured=dict(figures.captured),
             acknowledged=sum(relay.acknowledged.values()),
@@ -329,7 +328,7 @@ class Pump:
             too_large=figures.too_large,
             heartbeats=figures.heartbeats,
             waiting=relay.waiting,
-            relayed=None if cluster is None else cluster[0],
+            relayed=min(relay.promises().values(), default=None),
             saved=figures.saved,
         )
 

@@ -11,11 +11,13 @@ from http.client import HTTPConnection
 import pytest
 
 from contract.event import Event, Heartbeat
+from contract.keys import kinesis_hash
 from edge.http import Answer
 from producer.board import Board, Shown
+from sandbox.tap import hash_ranges
 from tests.conftest import Client, free_port
 from tests.exposition import Parsed, parse
-from tests.producer.conftest import Start, Stream, pipeline, soon
+from tests.producer.conftest import Start, Stream, client, pipeline, soon
 from tests.producer.gate import Answer as Reply
 from tests.producer.gate import Fault, Gate, Json, lost, on_changes, passes, refused, some_fail
 
@@ -262,3 +264,60 @@ def test_when_the_producer_is_neither_alive_nor_ready() -> None:
     assert board.alive() == Answer(503, "the producer has stood still for 61 s\n")
     board.alive_still()
     assert board.alive() == Answer(200, "alive\n")
+
+
+def test_what_waits_for_a_busy_key_goes_out_together_and_where_it_is_switched_off_it_does_not(
+    start: Start, stream: Stream, gate: Gate, mongo: Client, database_name: str
+) -> None:
+    counts = {}
+    for first, more in ((0, ""), (1_000, "aggregate = false\n")):
+        toml = pipeline(stream.name, database_name).replace("[views]", f"{more}[views]")
+        running = start(toml, AWS_ENDPOINT_URL=gate.url, AWS_ENDPOINT_URL_KINESIS=gate.url).ready()
+        before, wanted = len(gate.asked), relayed(mongo, database_name) + 60
+        write(mongo, database_name, first, 60, keys=1)
+        soon(lambda wanted=wanted: relayed(mongo, database_name) == wanted, 60)  # type: ignore[misc]
+        assert running.end() == 0
+        counts[more] = sum("ExplicitHashKey" not in record for asked in gate.asked[before:] for record in asked["Records"])
+    assert counts[""] <= 10 and counts["aggregate = false\n"] == 60
+    assert orders(stream.events()) == {"card:t:c0": [*range(60), *range(1_000, 1_060)]}
+
+
+def test_a_shard_that_takes_nothing_holds_back_neither_the_other_nor_what_it_is_promised(
+    start: Start, stream: Stream, gate: Gate, mongo: Client, database_name: str
+) -> None:
+    first, second = sorted(hash_ranges(client(stream.url), stream.name).items(), key=lambda one: one[1])
+
+    def throttled(gate: Gate, asked: Json) -> Reply:
+        gate.faults["PutRecords"].insert(0, throttled)
+        hashes = [int(r.get("ExplicitHashKey") or kinesis_hash(r["PartitionKey"])) for r in asked["Records"]]
+        return some_fail([place for place, hash_ in enumerate(hashes) if hash_ <= first[1][1]])(gate, asked)  # type: ignore[return-value]
+
+    running = start(AWS_ENDPOINT_URL=gate.url, AWS_ENDPOINT_URL_KINESIS=gate.url).ready()
+    gate.faults["PutRecords"] = [throttled]
+    wanted = write(mongo, database_name, 0, 200, keys=40)
+    there = {key: ns for key, ns in wanted.items() if kinesis_hash(key) >= second[1][0]}
+    soon(lambda: orders(stream.events()) == there, 40)
+    end = mongo.admin.command("ping")["operationTime"].time * 1000
+    soon(lambda: stream.heartbeats().get(second[0], [0])[-1] > end)
+    assert max(stream.heartbeats().get(first[0], [0])) <= end and 0 < len(there) < len(wanted)
+    [saved] = mongo[database_name]["_bookmarks"].find()
+    assert saved["cluster"].time * 1000 <= end
+    gate.faults.clear()
+    soon(lambda: orders(stream.events()) == wanted, 40)
+    soon(lambda: relayed(mongo, database_name) == 200)
+    assert running.end() == 0
+
+
+def test_a_new_half_of_a_shard_hears_at_once_how_far_it_is(start: Start, stream: Stream, mongo: Client, database_name: str) -> None:
+    toml = pipeline(stream.name, database_name).replace('heartbeat = "200ms"', 'heartbeat = "1h"')
+    running = start(toml).ready()
+    soon(lambda: len(stream.heartbeats()) == 2)
+    [first, second] = sorted(stream.heartbeats())
+    api = client(stream.url)
+    api.split_shard(StreamName=stream.name, ShardToSplit=first, NewStartingHashKey=str(1 << 126))
+    wanted = write(mongo, database_name, 0, 100, keys=40)  # whose answers name shards that nobody knew
+    soon(lambda: len(stream.heartbeats().keys() - {first, second}) == 2)
+    soon(lambda: relayed(mongo, database_name) == 100)
+    assert running.said("shards changed", gone=[first])
+    assert running.end() == 0
+    assert len(orders(stream.events())) == len(wanted)
