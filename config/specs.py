@@ -29,7 +29,8 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A named watch on one collection. before: stored pre- and post-images are used, so values can be taken out again."""
+    """A named watch on one collection. before: stored pre- and post-images are used, so values can be taken out again. oversize:
+    what becomes of a change that no record takes; "trim" leaves the fields `trim` out first."""
 
     name: str
     database: str
@@ -43,6 +44,8 @@ class Trigger:
     updates: Literal["ignore", "new_event"] = "ignore"
     deletes: Literal["retract", "ignore"] = "retract"
     envelope: bool = True
+    oversize: Literal["dead_letter", "trim"] = "dead_letter"
+    trim: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

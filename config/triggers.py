@@ -60,9 +60,12 @@ def trigger(table: Table, into: Stream) -> Trigger:
         updates=table.choice("updates", ("ignore", "new_event"), "ignore"),
         deletes=table.choice("deletes", ("retract", "ignore"), "retract"),
         envelope=table.read("envelope", bool, not bare),
+        oversize=table.choice("oversize", ("dead_letter", "trim"), "dead_letter"),
+        trim=table.texts("trim", ()),
     )
     table.known.append("time")
     _together(table, result)
+    _oversize(table, result)
     _bare(table, result, bare)
     table.finish()
     return result
@@ -100,6 +103,22 @@ def _together(table: Table, t: Trigger) -> None:
         table.problem("updates", "has no meaning with before = true: an update takes the old value out and puts the new one in")
     if not t.before and table.data.get("deletes") == "retract":
         table.problem("deletes", '"retract" needs before = true: without the old document nothing can be taken out')
+
+
+def _oversize(table: Table, t: Trigger) -> None:
+    """What may be left out is named, and is nothing that a record is found by."""
+    if t.oversize == "trim" and not t.trim and table.right("trim"):
+        table.problem("trim", 'missing; with oversize = "trim" name the fields that may be left out, as in trim = ["photo"]')
+    if t.trim and t.oversize != "trim" and table.right("oversize"):
+        table.problem("trim", 'has a meaning only with oversize = "trim"')
+    kept = ("_id", *t.routes, *([t.time] if t.time is not None else []))
+    for name in t.trim:
+        if (why := no_path(name)) is not None:
+            table.problem("trim", why)
+        elif (
+            held := next((k for k in kept if k == name or k.startswith(f"{name}.") or name.startswith(f"{k}.")), None)
+        ) is not None:
+            table.problem("trim", f"{shown(name)} cannot be left out: {held} says where a record belongs")
 
 
 def _bare(table: Table, t: Trigger, bare: bool) -> None:

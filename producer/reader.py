@@ -11,10 +11,12 @@ from typing import Any
 
 import structlog
 
+from config.specs import Trigger
 from contract.errors import Retryable
 from edge.patience import patiently
 from producer.bookmark import Bookmarks
-from producer.changes import Record, records
+from producer.changes import Change, Record, records
+from producer.oversize import trimmed
 from producer.relay import Position, cost
 from producer.source import Source
 
@@ -124,7 +126,7 @@ class Reader:
             if captured.change is not None:
                 changes += 1
                 for trigger in captured.triggers:
-                    for record in records(trigger, captured.change):
+                    for record in self._records(trigger, captured.change):
                         if record.size > self._limit:
                             self._keep(record)
                             too_large += 1
@@ -133,6 +135,19 @@ class Reader:
                             size += cost(record)
             if captured.change is None or changes >= AT_ONCE or size >= BYTES or not self._source.more():
                 return Read(self.name, changes, made, size, too_large, position)
+
+    def _records(self, trigger: Trigger, change: Change) -> list[Record]:
+        """Trimmed where one is too large and the trigger says so; what is too large all the same is for `_keep`."""
+        made = records(trigger, change)
+        largest = max((record.size for record in made), default=0)
+        if largest <= self._limit or trigger.oversize != "trim":
+            return made
+        made = records(trigger, trimmed(change, trigger.trim))
+        for record in made:
+            log.warning(
+                "change too large for Kinesis, trimmed", id=record.id, trigger=trigger.name, bytes=largest, left=record.size
+            )
+        return made
 
     def _keep(self, record: Record) -> None:
         """Before the position moves over it. If the process ends first, the change is read again."""

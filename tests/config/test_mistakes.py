@@ -73,6 +73,12 @@ def test_the_file_that_is_changed_here_is_right() -> None:
         (ROUTES, f"{ROUTES}\nbefore = true\nfull_document = false", "trigger[0].full_document", "must be true"),
         (ROUTES, f'{ROUTES}\nbefore = true\nupdates = "ignore"', "trigger[0].updates", "no meaning"),
         (ROUTES, f'{ROUTES}\ndeletes = "retract"', "trigger[0].deletes", "needs before"),
+        (ROUTES, f'{ROUTES}\noversize = "cut"', "trigger[0].oversize", "dead_letter, trim"),
+        (ROUTES, f'{ROUTES}\noversize = "trim"', "trigger[0].trim", "missing"),
+        (ROUTES, f'{ROUTES}\ntrim = ["photo"]', "trigger[0].trim", "only with"),
+        (ROUTES, f'{ROUTES}\noversize = "trim"\ntrim = ["_id"]', "trigger[0].trim", "_id says"),
+        (ROUTES, f'{ROUTES}\noversize = "trim"\ntrim = ["a..b"]', "trigger[0].trim", "not a field"),
+        (ROUTES, f'{ROUTES}\ntime = "x.at"\noversize = "trim"\ntrim = ["x"]', "trigger[0].trim", "x.at says"),
         (ROUTES, f"{ROUTES}\nenvelope = false", "trigger[0].envelope", "document"),
         # window sets
         ('name = "w"', "", "windows[0].name", "missing"),

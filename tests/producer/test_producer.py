@@ -143,6 +143,29 @@ def test_a_change_too_large_for_kinesis_is_a_dead_letter_and_its_key_goes_on(
     assert (said := running.said("ended")) and said["too_large"] == 1
 
 
+def test_a_change_too_large_is_trimmed_where_the_trigger_says_so_and_what_is_too_large_then_is_a_dead_letter(
+    start: Start, stream: Stream, mongo: Client, database_name: str
+) -> None:
+    running = start(pipeline(stream.name, database_name, trigger='oversize = "trim"\ntrim = ["photo", "shop.logo"]')).ready()
+    big = "x" * (1 << 20)
+    mongo[database_name].payments.insert_many(
+        [
+            {"_id": 0, "n": 0, "card": "c", "photo": "small"},
+            {"_id": 1, "n": 1, "card": "c", "photo": big, "shop": {"logo": big, "name": "s"}},
+            {"_id": 2, "n": 2, "card": "c", "text": big, "photo": "small"},
+        ]
+    )
+    soon(lambda: relayed(mongo, database_name) == 2, 60)
+    assert running.end() == 0
+    assert [event.document for _, event in stream.events()] == [
+        {"_id": 0, "n": 0, "card": "c", "photo": "small"},
+        {"_id": 1, "n": 1, "card": "c", "shop": {"name": "s"}, "_trimmed": ["photo", "shop.logo"]},
+    ]
+    [letter] = mongo[database_name].dead_letters.find()
+    assert letter["reason"] == "size" and big in letter["record"] and '"_trimmed":["photo"]' in letter["record"]
+    assert running.said("change too large for Kinesis, trimmed", trigger="pay")
+
+
 def test_groups_have_their_own_bookmarks_and_one_heartbeat_for_all(
     start: Start, stream: Stream, mongo: Client, database_name: str
 ) -> None:
