@@ -28,10 +28,11 @@ from producer.board import Board
 from producer.bookmark import Bookmark, Bookmarks, first_positions
 from producer.pump import Pump
 from producer.reader import SOON, Stopped, waiting
-from producer.relay import MIB, Limits
+from producer.relay import Limits
 from producer.source import Source, groups, now
 
 log = structlog.get_logger("producer")
+OLD_REQUEST = 5_000_000  # bytes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,7 +71,7 @@ def run(spec: Pipeline, env: Environment, stop: threading.Event) -> None:
     try:
         wait = _shown(waiting(stop), board)
         shards = patiently("Kinesis", target.shards, wait, longest=SOON)
-        limits = Limits(record=patiently("Kinesis", lambda: record_limit(target), wait, longest=SOON))
+        most = patiently("Kinesis", lambda: limits(target), wait, longest=SOON)
         patiently("MongoDB", lambda: filters.check(client, spec.triggers), wait, longest=SOON)
         patiently("MongoDB", lambda: images.ensure(client, spec.triggers), wait, longest=SOON)
         marks, sources = patiently("MongoDB", lambda: begin(spec, client, bookmarks), wait, longest=SOON)
@@ -79,7 +80,7 @@ def run(spec: Pipeline, env: Environment, stop: threading.Event) -> None:
             watching={s.group.name: [f"{db}.{name}" for db, name in s.group.namespaces] for s in sources},
             since={name: moment(mark.position.cluster[0]) for name, mark in marks.items()},
         )  # fmt: skip
-        Pump(spec.stream, sources, target, bookmarks, marks, shards, stop, limits, board).run()
+        Pump(spec.stream, sources, target, bookmarks, marks, shards, stop, most, board).run()
     finally:
         client.close()
         if serving is not None:
@@ -96,13 +97,14 @@ def _shown(wait: Callable[[float], None], board: Board) -> Callable[[float], Non
     return waits
 
 
-def record_limit(target: kinesis.Kinesis) -> int:
-    """Bytes of one record. Where we may not ask, what every stream takes."""
+def limits(target: kinesis.Kinesis) -> Limits:
+    """What the stream takes. A service that does not say so knows records of 1 MiB and requests of 5 MB, as Kinesis once did."""
     try:
-        return target.record_limit() or MIB
+        record = target.record_limit()
     except Misconfigured as error:
         log.warning("not asked how large a record may be: 1 MiB", why=str(error))
-        return MIB
+        record = None
+    return Limits(request=OLD_REQUEST) if record is None else Limits(record=record)
 
 
 def begin(spec: Pipeline, client: Client, bookmarks: Bookmarks) -> tuple[dict[str, Bookmark], list[Source]]:

@@ -11,7 +11,7 @@ from botocore.config import Config
 
 from config.environment import Environment
 from config.specs import Stream
-from contract.errors import Misconfigured
+from contract.errors import Misconfigured, Retryable
 from edge import aws
 from producer.wire import Put, Wire
 
@@ -61,7 +61,8 @@ class Kinesis:
         return taken, found
 
     def shards(self) -> Shards:
-        """The open shards, each with the hashes that it holds, both ends included."""
+        """The open shards, each with the hashes that it holds, both ends included. Retryable where there are none: a stream that is
+        being made, or unmade."""
         found: dict[str, tuple[int, int]] = {}
         asked: dict[str, Any] = {"StreamName": self._stream.name}
         while asked:
@@ -72,6 +73,8 @@ class Kinesis:
                     hashes = shard["HashKeyRange"]
                     found[shard["ShardId"]] = int(hashes["StartingHashKey"]), int(hashes["EndingHashKey"])
             asked = {"NextToken": page["NextToken"]} if page.get("NextToken") else {}
+        if not found:
+            raise Retryable(f"Kinesis ListShards at {self._where()}: no shard is open")
         return found
 
     def record_limit(self) -> int | None:

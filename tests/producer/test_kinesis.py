@@ -11,7 +11,9 @@ from contract.errors import Fatal, Misconfigured, Retryable
 from contract.event import Event, Heartbeat
 from contract.keys import kinesis_hash
 from edge import aws
+from producer.__main__ import limits
 from producer.kinesis import ONE_TRY, Kinesis
+from producer.relay import Limits
 from sandbox.aws import settings
 from tests.conftest import free_port
 from tests.producer.conftest import Stream, client, soon
@@ -136,15 +138,28 @@ def test_a_heartbeat_that_a_shard_does_not_take_is_told(target: Kinesis, gate: G
     assert beat(target, 3) == {first, second}
 
 
-@pytest.mark.parametrize(("said", "limit"), [({}, None), ({"MaxRecordSizeInKiB": 10_240}, 10 << 20)])
-def test_a_stream_says_how_large_a_record_may_be(target: Kinesis, gate: Gate, said: dict[str, int], limit: int | None) -> None:
+def test_a_stream_without_an_open_shard_is_one_to_wait_for(target: Kinesis, gate: Gate) -> None:
+    gate.faults["ListShards"] = [lambda _gate, _asked: (200, {"Shards": []})]
+    with pytest.raises(Retryable):
+        target.shards()
+    assert len(target.shards()) == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "limit", "request_"), [({}, None, 5_000_000), ({"MaxRecordSizeInKiB": 10_240}, 10 << 20, 10 << 20)]
+)
+def test_a_stream_says_how_large_a_record_may_be(
+    target: Kinesis, gate: Gate, said: dict[str, int], limit: int | None, request_: int
+) -> None:
     def answer(_: Gate, asked: dict[str, object]) -> tuple[int, dict[str, object]]:
         status, told = gate.forward("DescribeStreamSummary", asked)
         told["StreamDescriptionSummary"].pop("MaxRecordSizeInKiB", None)
         return status, {"StreamDescriptionSummary": {**told["StreamDescriptionSummary"], **said}}
 
-    gate.faults["DescribeStreamSummary"] = [answer]
+    gate.faults["DescribeStreamSummary"] = [answer, answer, refused("AccessDeniedException")]
     assert target.record_limit() == limit
+    assert limits(target) == Limits(record=limit or 1 << 20, request=request_)
+    assert limits(target) == Limits(request=5_000_000)  # we may not ask
 
 
 def test_the_emulator_places_keys_as_contract_keys_says(target: Kinesis, stream: Stream) -> None:
