@@ -172,7 +172,7 @@ def measure(side: str, uri: str, port: int, collection: str, since: Timestamp, n
 
 def main() -> int:
     """Measure and print; 1 where a line is not met."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.producer")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.producer", allow_abbrev=False)
     parser.add_argument("--events", type=int, default=100_000, help="changes of each kind")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--side", help=argparse.SUPPRESS)

@@ -205,7 +205,9 @@ def staged(config: Path, rate: float) -> Iterator[Around]:
 
 def main() -> int:
     """The table."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False,
+    )
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--only", choices=KINDS)
     parser.add_argument("--rate", type=float, default=60.0)
