@@ -92,7 +92,7 @@ class Life:
         self._limits, self._now, self._bare = limits, now, spec.stream.format == "document"
         self._used: dict[Key, None] = {}  # in order of use
         self._snapshots = Snapshots(limits.interval, now())
-        self._dues = None if saved is None else Dues(saved.due)
+        self._dues = None if saved is None else Dues(self._due)
         self._early = Early(spec.views.refresh)
         self._since = known_since(out.cursor, spec)
         cursor, snapshot = replace(out.cursor, since=self._since), out.cursor.snapshot
@@ -283,6 +283,13 @@ class Life:
             self._load(keys)
             self._snapshots.touch(self._pipeline.book.moved_on(keys, watermark))
         return up_to
+
+    def _due(self, until: int, after: tuple[int, int]) -> Due:
+        """What the store says, once it has what is on its way."""
+        assert self._saved is not None
+        if self._out.saving:
+            self._out.drain()
+        return self._saved.due(until, after)
 
     def _load(self, keys: Collection[Key]) -> None:
         missing = [key for key in keys if key not in self.keys]
