@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from contract.event import Op
@@ -133,6 +134,13 @@ class Pipeline:
     views: Views = field(default_factory=Views)
     consumer: Consumer = field(default_factory=Consumer)
     producer: Producer = field(default_factory=Producer)
+
+    @property
+    def fingerprint(self) -> str:
+        """Names all that results follow from. How results are brought about, and where they are shown, is no part of it."""
+        stream = replace(self.stream, shards=0, heartbeat=0, aggregate=True)
+        said = (stream, self.triggers, [s.fingerprint for s in self.windows], self.fraud, self.abandonment)
+        return hashlib.sha256(repr(said).encode()).hexdigest()[:12]
 
     def trigger(self, name: str) -> Trigger | None:
         """The trigger of that name."""

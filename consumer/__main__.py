@@ -26,7 +26,7 @@ from config.specs import Pipeline
 from contract.errors import Fatal, Misconfigured
 
 ROOT = Path(__file__).resolve().parents[1]
-USAGE = """python -m consumer [--config FILE] [--slot N]   keep the views: KCL and its children, until SIGTERM or Ctrl-C
+USAGE = """python -m consumer [--config FILE] [--slot N] [--again]   keep the views: KCL and its children, until SIGTERM or Ctrl-C
        python -m consumer replay --help               the same pipeline on a file, without KCL and MongoDB"""
 NO_MONGODB = (
     "MONGODB_URI: not set. Set it to the connection string of a replica set or an Atlas cluster; or use `make run-consumer`, "
@@ -62,6 +62,7 @@ def supervise(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(usage=USAGE, allow_abbrev=False)
     parser.add_argument("--config", type=Path, help="the configuration (default: EDDY_CONFIG, else pipeline.toml)")
     parser.add_argument("--slot", type=int, default=0, help="which of several consumers on this machine (default 0)")
+    parser.add_argument("--again", action="store_true", help="go back to a configuration that was followed by a newer one")
     given = parser.parse_args(argv)
     logs.configure()
     specs: list[Pipeline] = []
@@ -74,7 +75,7 @@ def supervise(argv: Sequence[str]) -> int:
         kinesis=partial(aws.kinesis, env),
         leases=partial(aws.dynamodb, env),
     )
-    return start.main(start.Asking(spec, env, config, given.slot), services)
+    return start.main(start.Asking(spec, env, config, given.slot, given.again), services)
 
 
 def shard(parent: int | None = None) -> NoReturn:

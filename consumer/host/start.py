@@ -52,12 +52,14 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What `python -m consumer` was asked for. slot: 0 for the only consumer on a machine, 1 for a second one beside it."""
+    """What `python -m consumer` was asked for. slot: 0 for the only consumer on a machine, 1 for a second one beside it. again: the
+    configuration may be one that a newer one has followed."""
 
     spec: Pipeline
     env: Environment
     config: Path
     slot: int = 0
+    again: bool = False
 
 
 class Ended(Exception):
@@ -145,6 +147,7 @@ def _ready(asking: Asking, services: Services, wait: Callable[[float], None]) ->
         with closing(services.store()) as store:
             patiently(f"MongoDB ({asking.env.mongodb})", store.check, wait)
             patiently("the views database", store.prepare, wait)
+            patiently("the views database", partial(store.admit, asking.again), wait)
 
     def stream() -> None:
         found.append(patiently("Kinesis", partial(kinesis.describe, services.kinesis(), name), wait))

@@ -220,6 +220,7 @@ class Claims:
         info = patiently("Kinesis", partial(kinesis.describe, self._client, name), wait)
         place = patiently("Kinesis", partial(kinesis.find, self._client, info, shard), wait)
         store = self._new_store()
+        patiently("the views database", store.admit, wait)
         own = self._spec.consumer
         limits = Limits(interval=own.snapshot / 1000, memory=own.memory)
         at = place.shard, place.hashes, place.parents

@@ -203,6 +203,10 @@ class Due(NamedTuple):
 class Store(Protocol):
     """Raises Retryable when the database is away, Fenced when the shard has another owner."""
 
+    def admit(self, again: bool = False) -> None:
+        """Raises Misconfigured where a newer configuration than ours has been seen. again: ours is to be the newest."""
+        ...
+
     def open(self, shard: ShardId, parents: Sequence[ShardId] = ()) -> Cursor:
         """Claim the shard: raise its epoch and its parents'; older owners are fenced from here on. A new child of a reshard
         starts at its parents' lowest watermark."""

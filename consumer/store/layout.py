@@ -15,6 +15,7 @@ from contract.times import MAX_MS, MIN_MS, date
 from windows.law.spec import Rolling, WindowSet
 
 CURSORS = "_cursors"
+CONFIGURATIONS = "_configurations"
 KEYS = "_keys"
 HEALTH = "health"
 DEAD_LETTERS = "dead_letters"
@@ -57,7 +58,7 @@ def views(spec: Pipeline) -> Mapping[str, tuple[Index, ...]]:
 
 def internals() -> Mapping[str, tuple[Index, ...]]:
     """Collections that are ours alone. Only keys that wait for something are in the index by due time."""
-    return {CURSORS: (), KEYS: (_index("due", "hash", only_if="due"),)}
+    return {CONFIGURATIONS: (), CURSORS: (), KEYS: (_index("due", "hash", only_if="due"),)}
 
 
 def _of_windows(s: WindowSet) -> tuple[Index, ...]:

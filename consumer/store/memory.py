@@ -34,6 +34,9 @@ class MemoryStore:
         self._cursors: dict[ShardId, Cursor] = {}
         self._states: dict[Key, KeyState] = {}
 
+    def admit(self, again: bool = False) -> None:
+        """Nobody else is here."""
+
     def open(self, shard: ShardId, parents: Sequence[ShardId] = ()) -> Cursor:
         """Claim the shard."""
         for parent in parents:

@@ -27,8 +27,9 @@ from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from config.specs import Pipeline
+from consumer.store.configurations import admit
 from consumer.store.contract import CLASSES, Counters, Cursor, Doc, Due, Effects, HashRange, KeyState, Place, ShardId, heir
-from consumer.store.layout import CURSORS, HEALTH, KEYS, health_doc, shard_key
+from consumer.store.layout import CONFIGURATIONS, CURSORS, HEALTH, KEYS, health_doc, shard_key
 from consumer.store.memory import hashable, now
 from consumer.store.refusals import not_too_much
 from consumer.store.setup import check, prepare
@@ -69,6 +70,12 @@ class MongoStore:
         """Make the collections and indexes as the configuration says."""
         with in_our_words("preparing the views"):
             prepare(self._db, self._spec)
+
+    def admit(self, again: bool = False) -> None:
+        """Raises Misconfigured where a newer configuration than this one has been seen; `again`: this one is to be the newest."""
+        with in_our_words("looking for newer configurations"):
+            table = self._db[CONFIGURATIONS]
+            admit(table, self._spec.stream.name, self._spec.fingerprint, self._clock(), again)
 
     def open(self, shard: ShardId, parents: Sequence[ShardId] = ()) -> Cursor:
         """Claim the shard. Retryable while a transaction that cannot be ended holds the cursor."""
