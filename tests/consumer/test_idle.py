@@ -68,6 +68,22 @@ def test_idle_moves_a_shard_of_bare_documents_by_the_wall_clock(windows: int, pa
     assert Runner(BARE, store.inner, SHARD).cursor.watermark == 11_000
 
 
+def test_a_snapshot_that_ends_while_time_passes_in_parts_stays_where_it_is() -> None:
+    #  idle       | part | part | part | ... the clock's jump with the last one
+    #  snapshot   a      b      c  ends
+    store = Watched(MemoryStore(BARE))
+    runner = Runner(BARE, store, SHARD, **limited(budget=Budget(windows=1), interval=0.0, chunk=1))
+    feed(runner, bare(*(b'{"card":%d,"at":1000}' % n for n in range(12))))
+    taken = runner.cursor.place
+    assert runner.cursor.snapshot != taken, "it has begun, and is not over"
+    commits = len(store.commits)
+    runner.idle(13_000)
+    ends = [n for n, e in enumerate(store.commits[commits:]) if e.cursor.snapshot == taken]
+    jumps = [n for n, e in enumerate(store.commits[commits:]) if e.cursor.watermark == 11_000]
+    assert 0 < ends[0] < jumps[0], "it ends on the way"
+    assert all(e.cursor.snapshot.position >= taken.position for e in store.commits[commits + ends[0] :])
+
+
 def test_two_shards_never_keep_windows_of_one_key_though_its_sender_put_it_on_both() -> None:
     #  the sender's partition keys are drawn; "c1" itself lies on the upper half
     low, high = HashRange(0, (1 << 127) - 1), HashRange(1 << 127)
