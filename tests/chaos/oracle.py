@@ -5,7 +5,7 @@ definitions say. Read from the stream and from the source collections alone.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,15 +17,24 @@ from contract.codec import decode
 from contract.event import Heartbeat
 from contract.keys import typed
 from contract.times import date_ms
-from sandbox.verify import Report as Report
-from sandbox.verify import Row, Watermarks, rolling, signals, watermarks, windows
+from contract.values import get
+from query.verify import Report as Report
+from query.verify import Row, Terms, Watermarks, windows
+from query.verify.case import WHOLE, Key
+from query.verify.check import HEALTH, Laws, place
+from query.verify.report import Wrong
+from query.verify.rows import as_key
+from sandbox.tap import taken_apart
 from tests.chaos.faults import hashes
-from windows.law.spec import Rolling, WindowSet
+from windows.law.spec import WindowSet
 
 Document = dict[str, Any]
+View = Callable[[str], Iterable[Document]]  # a view's documents by its name
 REVISED, STRICT = "meters", "houses"  # what a late reading does to the windows of its two keys
+DEAD_LETTERS = "dead_letters"
 Ranges = Mapping[str, tuple[int, int]]  # shard -> the hashes that it holds, both ends
-Place = tuple[str, int]  # shard, sequence number
+Place = tuple[str, int, int]  # shard, sequence number, place in its aggregate
+Record = tuple[int, int, bytes]  # sequence number, place in its aggregate, data
 
 
 @dataclass(slots=True)
@@ -36,30 +45,31 @@ class Expected:
     letters: dict[Place, tuple[str, bytes]] = field(default_factory=dict)
 
 
-def lie(kinesis: Any, stream: str) -> Mapping[str, list[tuple[int, bytes]]]:
-    """All that lies on each shard: (sequence number, data). Parents stand before their children: numbers grow."""
+def lie(kinesis: Any, stream: str) -> Mapping[str, list[Record]]:
+    """All that lies on each shard, as KCL takes it apart. Parents stand before their children: numbers grow."""
     shards = sorted(s["ShardId"] for s in kinesis.list_shards(StreamName=stream)["Shards"])
     return {shard: list(_records(kinesis, stream, shard)) for shard in shards}
 
 
-def _records(kinesis: Any, stream: str, shard: str) -> Iterator[tuple[int, bytes]]:
+def _records(kinesis: Any, stream: str, shard: str) -> Iterator[Record]:
     iterator = kinesis.get_shard_iterator(StreamName=stream, ShardId=shard, ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
     while iterator:
         got = kinesis.get_records(ShardIterator=iterator, Limit=10_000)
-        yield from ((int(r["SequenceNumber"]), r["Data"]) for r in got["Records"])
+        for record in (one for whole in got["Records"] for one in taken_apart(whole)):
+            yield int(record["SequenceNumber"]), record["SubSequenceNumber"], record["Data"]
         iterator = got.get("NextShardIterator") if got["Records"] else None
 
 
-def expected(on_stream: Mapping[str, Sequence[tuple[int, bytes]]], unreadable: Mapping[bytes, str]) -> Expected:
+def expected(on_stream: Mapping[str, Sequence[Record]], unreadable: Mapping[bytes, str]) -> Expected:
     """What each record has to become. unreadable: data -> reason."""
     found, seen = Expected(), set[str]()
     for shard, records in on_stream.items():
         classes = found.classes[shard] = Counter(dict.fromkeys(CLASSES, 0))
-        for sequence, data in records:
+        for sequence, sub, data in records:
             verdict, reason = judged(data, unreadable, seen)
             classes[verdict] += 1
             if reason is not None:
-                found.letters[shard, sequence] = reason, data
+                found.letters[shard, sequence, sub] = reason, data
     return found
 
 
@@ -80,64 +90,84 @@ def judged(data: bytes, unreadable: Mapping[bytes, str], seen: set[str]) -> tupl
     return ("late", "late") if strict else ("counted", None)
 
 
+def tell(report: Report, view: str, id: Any, known: Iterable[tuple[str, Any, Any]]) -> None:
+    """One document. known: what it says, is, and should be."""
+    wrong = [Wrong(*one) for one in known if one[1] != one[2]]
+    if wrong:
+        report.wrong(view, id, "differs", wrong)
+    else:
+        report.right(view)
+
+
 def check_classes(report: Report, spec: Pipeline, right: Expected, health: Iterable[Document], changes: int) -> None:
     """Every shard has counted what lies on it, each record in its class, and every change of the source is counted once."""
     prefix = f"{spec.stream.name}/"
     stored = {d["_id"].removeprefix(prefix): d for d in health if d["_id"].startswith(prefix)}
     for shard, classes in right.classes.items():
-        document = stored.pop(shard, dict.fromkeys((*CLASSES, "records")))
-        report.compare(f"health {shard} records", document["records"], sum(classes.values()))
-        for name in CLASSES:
-            report.compare(f"health {shard} {name}", document[name], classes[name])
-        reasons = Counter(reason for (at, _), (reason, _) in right.letters.items() if at == shard)
-        report.compare(f"health {shard} reasons", document.get("dead_letters_by_reason"), dict(reasons))
-    for shard in stored:
-        report.differs(f"health {shard}: is there, and nothing lies on that shard")
+        document = stored.pop(shard, None)
+        if document is None:
+            report.wrong(HEALTH, shard, "missing", [Wrong(WHOLE, None, f"{sum(classes.values())} records")])
+            continue
+        reasons = Counter(reason for (at, *_), (reason, _) in right.letters.items() if at == shard)
+        known = [("records", document["records"], sum(classes.values()))]
+        known += [(name, document[name], classes[name]) for name in CLASSES]
+        tell(report, HEALTH, shard, [*known, ("reasons", document.get("dead_letters_by_reason"), dict(reasons))])
+    for shard in stored:  # nothing lies there
+        report.wrong(HEALTH, shard, "surplus", [Wrong(WHOLE, "a shard", None)])
     taken = sum(classes["counted"] + classes["late"] for classes in right.classes.values())
-    report.compare("changes on the stream", taken, changes)
+    tell(report, HEALTH, spec.stream.name, [("changes on the stream", taken, changes)])
 
 
 def check_letters(report: Report, right: Expected, stored: Iterable[Document]) -> None:
     """Each poisoned record has one letter, whole and with its reason; there is no other one."""
     wanted = dict(right.letters)
     for letter in stored:
-        place = letter["_id"].get("shard"), int(letter["_id"].get("sequence") or -1)
-        found = wanted.pop(place, None)
-        if found is None or "document" in letter["_id"]:
-            report.differs(f"dead letter {place}: {letter['reason']}, {letter['why']}: is there, and nothing was poisoned there")
+        id = letter["_id"]
+        at = id.get("shard"), int(id.get("sequence") or -1), id.get("sub")
+        found = None if "document" in id else wanted.pop(at, None)
+        if found is None:  # nothing was poisoned there
+            report.wrong(DEAD_LETTERS, (*at, letter["reason"], letter["why"]), "surplus", [Wrong(WHOLE, "a letter", None)])
             continue
         reason, data = found
         kept = letter["binary"] if letter["binary"] is not None else letter["record"].encode()
-        report.compare(f"dead letter {place} reason", letter["reason"], reason)
-        report.compare(f"dead letter {place} whole", kept, data)
-    for place, (reason, _) in wanted.items():
-        report.differs(f"dead letter {place}: {reason}: is missing")
+        tell(report, DEAD_LETTERS, at, [("reason", letter["reason"], reason), ("record", kept, data)])
+    for at, (reason, _) in wanted.items():
+        report.wrong(DEAD_LETTERS, at, "missing", [Wrong(WHOLE, None, reason)])
 
 
 def check_views(client: MongoClient[Document], spec: Pipeline, ranges: Ranges, right: Expected) -> Mapping[str, Report]:
-    """Every view, by its name. ranges: of the open shards."""
-    marks = watermarks(client, spec, ranges)
+    """Every view of the database, by its name. ranges: of the open shards."""
     views = client[spec.views.database]
     rows = {t.name: good_rows(client, spec, t.name) for t in spec.triggers}
-    found = {s.name: Report() for s in spec.windows}
-    for s in spec.windows:
-        check_windows(found[s.name], s, rows[s.trigger], list(views[s.name].find()), marks)
-    if spec.fraud is not None:
-        scores = {d["_id"]: d for d in views[spec.fraud.view].find()}
-        report = found[spec.fraud.view] = Report()
-        signals.check_scores(report, spec.fraud, rows[spec.fraud.trigger], scores)
-        for s in spec.windows:
-            if isinstance(s.kind, Rolling) and (s.trigger, s.key) == (spec.fraud.trigger, spec.fraud.key):
-                rolling.check_features(report, s, rows[s.trigger], scores)
-    if spec.abandonment is not None:
-        report, trigger = Report(), spec.abandonment.trigger
-        signals.check_carts(report, spec.abandonment, rows[trigger], views[spec.abandonment.view].find(), marks)
-        found[spec.abandonment.view] = report
-    found["health"], found["dead_letters"] = Report(), Report()
+    return check(spec, rows, lambda name: views[name].find(), ranges, right)
+
+
+def check(spec: Pipeline, rows: Mapping[str, Sequence[Row]], view: View, ranges: Ranges, right: Expected) -> Mapping[str, Report]:
+    """Every view, by its name. rows: by trigger, without poison, in order of arrival."""
+    health = list(view(HEALTH))
+    marks = watermarks(spec, ranges, health)
+    terms = Terms(marks, now=max(marks.at.values()), strict=True)  # nothing is excused
+    found: dict[str, Report] = {}
+    for trigger in spec.triggers:
+        for route in trigger.routes:
+            for name in Laws(spec, trigger, route).views:
+                laws = Laws(spec, trigger, route, frozenset({name}))
+                check_view(found.setdefault(name, Report()), laws, name, rows[trigger.name], view(name), terms)
+    found[HEALTH], found[DEAD_LETTERS] = Report(), Report()
     changes = sum(len(rows[t.name]) * len(t.routes) for t in spec.triggers)
-    check_classes(found["health"], spec, right, views["health"].find(), changes)
-    check_letters(found["dead_letters"], right, views["dead_letters"].find())
+    check_classes(found[HEALTH], spec, right, health, changes)
+    check_letters(found[DEAD_LETTERS], right, view(DEAD_LETTERS))
     return found
+
+
+def watermarks(spec: Pipeline, ranges: Ranges, health: Iterable[Document]) -> Watermarks:
+    """How far the open shards say that they are. Which hashes those hold Kinesis says, and not they. Raises LookupError for one
+    that has committed nothing yet."""
+    told = {d["_id"]: d["watermark"] for d in health}
+    at = {shard: when for shard in ranges if (when := told.get(f"{spec.stream.name}/{shard}")) is not None}
+    if silent := sorted(ranges.keys() - at.keys()):
+        raise LookupError(f"no watermark yet: {', '.join(silent)}")
+    return Watermarks(ranges, {shard: date_ms(when) for shard, when in at.items()})
 
 
 def good_rows(client: MongoClient[Document], spec: Pipeline, trigger: str) -> list[Row]:
@@ -148,29 +178,38 @@ def good_rows(client: MongoClient[Document], spec: Pipeline, trigger: str) -> li
     return [Row(date_ms(d["at"]), d["n"], d) for d in collection]
 
 
-def check_windows(report: Report, s: WindowSet, rows: Sequence[Row], stored: Sequence[Document], marks: Watermarks) -> None:
-    """One window set's view."""
-    if isinstance(s.kind, Rolling):
-        rolling.check_views(report, s, rows, stored, marks)
-    elif s.name == STRICT:
-        windows.check(report, s, [row for row in rows if not row.document["late"]], stored, marks)
-    elif s.name == REVISED:
-        check_revisions(report, s, rows, stored)
-        windows.check(report, s, rows, [{**d, "revision": 0, "late": 0} for d in stored], marks)
-    else:
-        windows.check(report, s, rows, stored, marks)
+def check_view(report: Report, laws: Laws, name: str, rows: Iterable[Row], stored: Iterable[Document], terms: Terms) -> None:
+    """One view, key by key. laws: of it alone."""
+    route, key_of = laws.route, laws.views[name]
+    keys: dict[Hashable, Key] = {}
 
+    def of(key: Hashable) -> Key:
+        return keys.setdefault(key, Key(route, key, place(route, key)))
 
-def check_revisions(report: Report, s: WindowSet, rows: Sequence[Row], stored: Iterable[Document]) -> None:
-    """Every late reading has revised its window once; one that made it has not."""
-    right = windows.expected(s, rows)
+    for row in rows:
+        if name != STRICT or not row.document["late"]:
+            of(typed(get(row.document, route))).rows.append(row)
     for document in stored:
-        window = right.get((typed(document["_id"]["k"]), date_ms(document["_id"]["s"])))
-        own = window.rows if window is not None else []
-        late = sum(row.document["late"] for row in own)
-        made = int(late == len(own))
-        name = f"{s.name} {document['_id']}"
-        report.compare(f"{name} late, revision", (document["late"], document["revision"]), (late, late - made))
+        of(as_key(key_of(document))).docs.setdefault(name, []).append(document)
+    for key in keys.values():
+        if name == REVISED:
+            check_revisions(report, laws.sets[0], key)
+            key.docs = {name: [{**d, "revision": 0, "late": 0} for d in key.docs.get(name, ())]}
+        report.add(laws.check(key, terms))
+
+
+def check_revisions(report: Report, s: WindowSet, key: Key) -> None:
+    """Every late reading has revised its window once; one that made it has not. What is right is counted with the values."""
+    right = windows.expected(s, key.rows)
+    for document in key.docs.get(s.name, ()):
+        window = right.get(date_ms(document["_id"]["s"]))
+        if window is None:
+            continue  # one too many
+        late = sum(row.document["late"] for row in window.rows)
+        made = int(late == len(window.rows))
+        said, wanted = (document["late"], document["revision"]), (late, late - made)
+        if said != wanted:
+            report.wrong(s.name, document["_id"], "differs", [Wrong("late, revision", said, wanted)])
 
 
 def open_ranges(kinesis: Any, stream: str) -> Ranges:

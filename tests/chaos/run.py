@@ -18,7 +18,7 @@ from sandbox.processes import tail
 from tests.chaos import oracle
 from tests.chaos.faults import FAULTS, Heal, NoTarget
 from tests.chaos.load import Load
-from tests.chaos.oracle import Ranges, Report
+from tests.chaos.oracle import Ranges, Record, Report
 from tests.chaos.parts import CONSUMERS, PRODUCER, Parts
 from tests.chaos.plan import KINDS, PUTS, RESHARDS, Planned, drawn
 
@@ -207,7 +207,7 @@ class Chaos:
 
     # --- what came of it
 
-    def _check(self, client: MongoClient[Document], on_stream: Mapping[str, list[tuple[int, bytes]]]) -> None:
+    def _check(self, client: MongoClient[Document], on_stream: Mapping[str, list[Record]]) -> None:
         spec = self._parts().spec
         right = oracle.expected(on_stream, self._load().unreadable)
         self.reports = oracle.check_views(client, spec, self._open(), right)
@@ -220,7 +220,7 @@ class Chaos:
     def _told(self) -> bool:
         for name, report in self.reports.items():
             compared = f"{report.windows + report.still_open} windows, {report.rolling} rolling values, {report.carts} carts"
-            self.say(f"{name}: {compared}, {report.scores} scores; {report.differ} differ")
+            self.say(f"{name}: {report.differ} of {report.checked} documents differ; {compared}, {report.scores} scores")
             for example in report.examples[:SHOWN]:
                 self.say(f"  differs: {example}")
         ends, done = self._parts().ends(), self._parts().proxy.done
@@ -231,7 +231,10 @@ class Chaos:
         untroubled = [kind for kind in PUTS if self.survived[kind] and not done[kind]]
         if untroubled:
             self.say(f"no request came while there was: {', '.join(untroubled)}")
-        self.good = not ends and not untroubled and all(report.differ == 0 for report in self.reports.values())
+        empty = [name for name, report in self.reports.items() if not report.checked]
+        if empty:
+            self.say(f"there was nothing to compare: {', '.join(empty)}")
+        self.good = not ends and not untroubled and not empty and all(report.differ == 0 for report in self.reports.values())
         return self.good
 
     def _parts(self) -> Parts:

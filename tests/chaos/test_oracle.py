@@ -1,4 +1,4 @@
-"""The oracle sees what is wrong: a record in a wrong class, a letter too few, too many, or not whole, a revision too many."""
+"""The oracle sees what is wrong: a record in a wrong class, a letter too few, too many, or not whole, a shard that nobody read."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def event(id: str, route: str = "card_id", **document: Any) -> bytes:
 
 STREAM = {
     LEFT: [
-        (1, event("a")),
-        (2, encode(Heartbeat(5))),
-        (3, event("a")),  # as a producer that was killed puts it again
-        (4, event("b", poison="type")),
-        (5, event("b", poison="type")),  # and so a letter each time
-        (6, event("c", "house_id", late=True)),
-        (7, event("c", "meter_id", late=True)),
+        (1, 0, event("a")),
+        (2, 0, encode(Heartbeat(5))),
+        (3, 0, event("a")),  # as a producer that was killed puts it again
+        (4, 0, event("b", poison="type")),
+        (4, 1, event("b", poison="type")),  # and so a letter each time
+        (6, 0, event("c", "house_id", late=True)),
+        (7, 0, event("c", "meter_id", late=True)),
     ],
-    RIGHT: [(8, BAD), (9, event("a")), (10, event("c", "house_id", late=True)), (11, event("d"))],
+    RIGHT: [(8, 0, BAD), (9, 0, event("a")), (9, 1, event("c", "house_id", late=True)), (9, 2, event("d"))],
 }
 CLASSES = {
     LEFT: {"counted": 2, "repeat": 1, "late": 1, "ignored": 0, "control": 1, "dead_letter": 2},
@@ -49,7 +49,7 @@ def test_each_record_is_in_one_class_and_each_poisoned_one_a_letter() -> None:
     found = right()
     assert found.classes == CLASSES
     assert {place: reason for place, (reason, _) in found.letters.items()} == {
-        (LEFT, 4): "type", (LEFT, 5): "type", (LEFT, 6): "late", (RIGHT, 8): "json",
+        (LEFT, 4, 0): "type", (LEFT, 4, 1): "type", (LEFT, 6, 0): "late", (RIGHT, 8, 0): "json",
     }  # fmt: skip
 
 
@@ -85,10 +85,10 @@ def test_a_shard_that_nobody_read_and_a_change_that_is_not_on_the_stream_differ(
 
 
 def letters() -> list[Document]:
-    found = ((shard, str(sequence), reason, data) for (shard, sequence), (reason, data) in right().letters.items())
+    found = ((dict(zip(("shard", "sequence", "sub"), at, strict=True)), *told) for at, told in right().letters.items())
     return [
-        {"_id": {"shard": shard, "sequence": n, "sub": 0}, "reason": reason, "why": "", "record": data.decode(), "binary": None}
-        for shard, n, reason, data in found
+        {"_id": {**id, "sequence": str(id["sequence"])}, "reason": reason, "why": "", "record": data.decode(), "binary": None}
+        for id, reason, data in found
     ]
 
 
@@ -106,6 +106,7 @@ WRONG: Mapping[str, Callable[[list[Document]], list[Document]]] = {
     "too few": lambda stored: stored[1:],
     "twice": lambda stored: [*stored, stored[0]],
     "of a good record": lambda stored: [*stored, change(stored[0], _id={"shard": LEFT, "sequence": "1", "sub": 0})],
+    "of another place in the aggregate": lambda stored: [*stored, change(stored[1], _id={**stored[1]["_id"], "sub": 2})],
     "of another reason": lambda stored: [change(stored[0], reason="time"), *stored[1:]],
     "not whole": lambda stored: [change(stored[0], record="{}"), *stored[1:]],
     "of a document": lambda stored: [*stored, change(stored[0], _id={"shard": LEFT, "sequence": "1", "sub": 0, "document": "x"})],
