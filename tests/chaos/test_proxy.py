@@ -15,7 +15,6 @@ from config.specs import Stream
 from contract.errors import Retryable
 from edge import aws as edge_aws
 from producer import kinesis
-from producer.changes import Record
 from sandbox import aws, state
 from sandbox.processes import stop
 from tests.chaos.plan import PUTS
@@ -96,14 +95,14 @@ def lies_there(port: int, mark: str) -> list[int]:
     return [int(text.partition(" ")[2]) for text in found if text.startswith(f"{mark} ")]
 
 
-def records(mark: str, n: int = 4) -> list[Record]:
-    return [Record(f"key-{i}", f"{mark} {i}".encode(), f"{i}", "t", "r") for i in range(n)]
+def records(mark: str, n: int = 4) -> list[tuple[str, bytes]]:
+    return [(f"key-{i}", f"{mark} {i}".encode()) for i in range(n)]
 
 
 def test_what_is_not_troubled_passes(proxy: Once, upstream: int) -> None:
     there = producers(proxy)
-    assert len(there.shards(0.0)) == 1
-    assert there.put(records("whole")) == {}
+    assert len(there.shards()) == 1
+    assert there.put(records("whole")).failed == {}
     assert lies_there(upstream, "whole") == [0, 1, 2, 3]
 
 
@@ -127,14 +126,14 @@ def test_a_request_is_throttled_whole(proxy: Once, upstream: int, code: str) -> 
 def test_records_that_fail_are_not_there_and_the_others_are(proxy: Once, upstream: int, failed: Mapping[int, str]) -> None:
     proxy.act = Act(failed=failed)
     mark = f"part-{len(failed)}"
-    assert producers(proxy).put(records(mark)) == failed
+    assert producers(proxy).put(records(mark)).failed == failed
     assert lies_there(upstream, mark) == [i for i in range(4) if i not in failed]
 
 
 def test_a_delay_comes_before_or_after(proxy: Once, upstream: int) -> None:
     for before in (True, False):
         proxy.act = Act(delay=2.5, before=before)
-        assert producers(proxy).put(records(f"late-{before}")) == {}
+        assert producers(proxy).put(records(f"late-{before}")).failed == {}
         assert proxy.waited == 2.5
         assert lies_there(upstream, f"late-{before}") == [0, 1, 2, 3]
 
