@@ -44,7 +44,7 @@ class Event(msgspec.Struct, frozen=True, tag_field="kind", tag="change", omit_de
 
 
 class Heartbeat(msgspec.Struct, frozen=True, tag_field="kind", tag="heartbeat", omit_defaults=True):
-    """Everything up to this cluster time (ms) is relayed, to this shard and to every other one."""
+    """Everything up to this cluster time (ms) is relayed to the shard that this lies on."""
 
     cluster: int
     v: int = VERSION

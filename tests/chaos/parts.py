@@ -152,12 +152,13 @@ class Parts:
 
     def children(self) -> Mapping[str, int]:
         """Shard -> pid of the child that reads it."""
-        words = [word for run in self._runs() for word in reports.read(run)]
+        words = self.words()
         return {w.shard: w.pid for w in words if w.state == "reading" and runs(w.pid)}
 
     def words(self) -> list[reports.Status]:
         """What the children last said of themselves."""
-        return [word for run in self._runs() for word in reports.read(run)]
+        starts = sorted(self.home.glob("run-*/*/shards/*"))  # a folder for each start of a KCL
+        return [word for start in starts for word in reports.read(start)]
 
     def _runs(self) -> list[Path]:
         return sorted(self.home.glob("run-*/*"))
