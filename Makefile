@@ -22,7 +22,7 @@ demo: setup ## the whole way on real parts for DEMO_SECONDS (90; 0: until Ctrl-C
 	@DEMO_SECONDS=$(DEMO_SECONDS) $(PY) -m sandbox demo
 
 test: setup ## the whole test suite, with ruff, mypy and the end-to-end test (TESTS="tests/windows -k late" for a part)
-	@$(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS)
+	@$(PY) -m pytest -n $$(( $$(nproc) + 1 )) --maxprocesses 5 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 soak: setup ## the longer forms: a million changes, thousands of drawn streams, three demos in a row
 	@EDDY_SOAK=1 $(PY) -m pytest tests/e2e

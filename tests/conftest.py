@@ -27,7 +27,15 @@ settings.load_profile("patient")
 READY_WITHIN = 60.0  # seconds
 Client = MongoClient[dict[str, Any]]
 # the longest first, in this order: else one processor runs on with them where the other has nothing left
-LONGEST = ("chaos/test_chaos", "e2e/test_complete", "e2e/test_demo", "consumer/host/test_whole", "e2e/", "windows/columnar/")
+LONGEST = (
+    "chaos/test_chaos",
+    "e2e/test_complete",
+    "e2e/test_demo",
+    "consumer/host/test_whole",
+    "e2e/",
+    "producer/test_producer",
+    "windows/columnar/",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

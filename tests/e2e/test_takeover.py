@@ -73,6 +73,7 @@ class Pair:
 
 
 @pytest.mark.timeout(5 * WITHIN)
+@pytest.mark.skipif("EDDY_SOAK" not in os.environ, reason="one of the longer tests: make soak")
 def test_one_that_ends_in_order_is_replaced_by_the_other(set_stage: SetUp) -> None:
     stage = set_stage(EVERYTHING)
     with MongoClient[dict[str, Any]](stage.running.uri) as client:
