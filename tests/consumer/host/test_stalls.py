@@ -141,7 +141,7 @@ def test_metrics() -> None:
 @pytest.mark.parametrize(
     ("board", "why"),
     [
-        (Board("shop", 60.0), "the consumer is starting"),
+        (Board("shop", 60.0, Clock()), "the consumer is starting"),
         (shown(running=False), "KCL is away"),
         (shown(), "no shard is held here"),
         (shown(Status("a", "ended", 1, 1)), "no shard is held here"),
