@@ -34,6 +34,7 @@ LONGEST = (
     "consumer/host/test_whole",
     "e2e/",
     "producer/test_producer",
+    "query/verify/test_verify",
     "windows/columnar/",
 )
 
