@@ -99,7 +99,9 @@ class World:
         self.changed, self.config = names, 0
         poison = [p.n for p in self.stream.tidy if r.random() < 0.15] if not changes and r.random() < 0.4 else []
         self.poison, self.closing = frozenset(poison), not changes and r.random() < 0.15
-        if "EDDY_REFRESH" in os.environ and not changes and not self.closing:  # where these are, what the view had before is what stays: the oracle writes all of it
+        if (
+            "EDDY_REFRESH" in os.environ and not changes and not self.closing
+        ):  # where these are, what the view had before is what stays: the oracle writes all of it
             seldom = Random(f"refresh {seed}").choice((0, 3_000, 10_000, 3_600_000))
             self.specs = [replace(spec, views=replace(spec.views, refresh=seldom)) for spec in self.specs]
         points = [POINTS[seed % len(POINTS)], *r.sample(POINTS, 3)]  # in any row of so many seeds each is wanted
