@@ -170,7 +170,7 @@ class Life:
                 return
             if self.cursor.snapshot == self.cursor.place:
                 return
-            self._refresh()
+            self._settle()
             self._snapshots.begin(self.cursor.place)
         self._save()
 
@@ -181,7 +181,7 @@ class Life:
             return
         while self._snapshots.begun:
             self._save()
-        self._refresh()
+        self._settle()
         if self._snapshots.changed or self.cursor.snapshot != self.cursor.place:
             self._snapshots.begin(self.cursor.place)
             while self._snapshots.begun:
@@ -328,6 +328,11 @@ class Life:
         if changes or states or self.cursor != before:
             last = Last(part.newest, part.change, self._now(), len(self.keys), self._size())
             self._put(Gathered(self.cursor, changes, states, rows, list(part.seen), last))
+
+    def _settle(self) -> None:
+        """What a snapshot that begins here has to find: keys that are forgotten by now are known as such, and nothing waits."""
+        self._load_due(self.cursor.watermark)
+        self._refresh()
 
     def _refresh(self) -> None:
         """What has waited is written, where the shard stands."""

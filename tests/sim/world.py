@@ -383,8 +383,8 @@ class World:
         self._take_away(process)
 
     def _finished(self, name: str) -> bool:
-        """Whether the shard was read to its end, for good, and by who owns it now: what waited when the one before him was let go he
-        writes once he has read what lies between snapshot and cursor."""
+        """Whether the shard was read to its end, for good, and by who owns it now: what waited when the one before was let go is
+        written once all between snapshot and cursor is read."""
         part, lease = self.stream.parts[name], self.leases[name]
         if part.closed is not None:
             return lease.ended
