@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from config.load import parse
 from config.specs import Pipeline
@@ -264,3 +265,48 @@ def feed(runner: Runner, records: Sequence[Raw], cuts: Sequence[int] = ()) -> No
     places = [0, *sorted(c for c in cuts if c < len(records)), len(records)]
     for begin, end in pairwise(places):
         runner.feed(records[begin:end])
+
+
+class Death(NamedTuple):
+    """At the n-th call of the store, before or after the call does its work. back: how many records in front of the snapshot come
+    again afterwards."""
+
+    at: int
+    after: bool
+    back: int
+
+
+class Survived(NamedTuple):
+    """died: whether anybody did, or there were fewer calls."""
+
+    died: bool
+    store: MemoryStore
+    result: Result
+
+
+def survived(
+    lines: Sequence[bytes],
+    way: Mapping[str, Any],
+    death: Death,
+    spec: Pipeline = SPEC,
+    end: Callable[[Runner], Cursor] = Runner.finish,
+) -> Survived:
+    """The first life dies; the second gets all records again from somewhere before the snapshot, and comes to the same end. way:
+    `cuts`, and the Runner's options and its limits."""
+    options = limited(**{name: value for name, value in way.items() if name != "cuts"})
+    store, all_raws = MemoryStore(spec), raws(lines)
+
+    def live(inner: Any, records: Callable[[Cursor], Sequence[Raw]]) -> Result:
+        runner = Runner(spec, inner, SHARD, **options)
+        with closing(runner):  # what is on its way gets there, or does not
+            feed(runner, records(runner.cursor), way["cuts"])
+            return result(store, end(runner))
+
+    def again(cursor: Cursor) -> Sequence[Raw]:
+        passed = sum(cursor.snapshot.passed(raw.sequence, raw.sub) for raw in all_raws)
+        return all_raws[max(0, passed - death.back) :]
+
+    try:
+        return Survived(False, store, live(Watched(store, death.at, death.after), lambda cursor: all_raws))
+    except Crash:
+        return Survived(True, store, live(store, again))

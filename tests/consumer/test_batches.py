@@ -12,24 +12,16 @@ from hypothesis import strategies as st
 
 from config.specs import Pipeline
 from consumer.intake.batch import Budget
-from consumer.runner import Runner
-from consumer.store.memory import MemoryStore
 from tests.consumer.stream import (
-    SHARD,
     SHARED,
     SMALL,
     SPEC,
-    Crash,
-    Result,
+    Death,
     S,
-    Watched,
     beat,
     change,
-    feed,
-    limited,
-    raws,
-    result,
     run,
+    survived,
     whole,
 )
 
@@ -120,30 +112,7 @@ def test_any_cut_gives_the_same(spec: Pipeline, lines: list[bytes], way: dict[st
 def test_any_death_gives_the_same(
     spec: Pipeline, lines: list[bytes], way: dict[str, Any], dies_at: int, after: bool, back: int
 ) -> None:
-    assert _with_a_death(lines, way, dies_at, after, back, spec) in (whole(lines, spec), None)
-
-
-def _with_a_death(
-    lines: list[bytes], way: dict[str, Any], dies_at: int, after: bool, back: int, spec: Pipeline = SPEC
-) -> Result | None:
-    """The first life dies at a call of its store; the second gets all records again from `back` before the snapshot. None: nobody
-    died, there were fewer calls."""
-    cuts = way["cuts"]
-    options = {name: value for name, value in way.items() if name != "cuts"}
-    inner, all_raws = MemoryStore(spec), raws(lines)
-    first = None
-    try:
-        first = Runner(spec, Watched(inner, dies_at, after), SHARD, **limited(**options))
-        feed(first, all_raws, cuts)
-        first.finish()
-    except Crash:
-        if first is not None:
-            first.close()  # what is on its way gets there, or does not
-        second = Runner(spec, inner, SHARD, **limited(**options))
-        passed = sum(second.cursor.snapshot.passed(raw.sequence, raw.sub) for raw in all_raws)
-        feed(second, all_raws[max(0, passed - back) :], cuts)
-        return result(inner, second.finish())
-    return None
+    assert survived(lines, way, Death(dies_at, after, back), spec).result == whole(lines, spec)
 
 
 LIFE = [
@@ -175,8 +144,8 @@ def test_a_death_at_every_call_of_the_store(cuts: Sequence[int], cap: int, inter
     #  open | load due | part commit | part commit | due ... commit | ...        dies at each |
     expected, deaths = whole(LIFE), 0
     way = {"cuts": cuts, "budget": Budget(2, 1, 1), "page": 2, "cap": cap, "interval": interval, "chunk": 1}
-    while (found := _with_a_death(LIFE, way, deaths, after, back=deaths)) is not None:
-        assert found == expected
+    while (found := survived(LIFE, way, Death(deaths, after, back=deaths))).died:
+        assert found.result == expected
         deaths += 1
     assert deaths > 20
 

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from consumer.runner import Runner
 from consumer.step.keys import LEAST, remembered
 from consumer.store.memory import MemoryStore
-from tests.consumer.stream import SHARD, SPEC, Crash, S, Watched, beat, change, feed, limited, raws, result, whole
+from tests.consumer.stream import SHARD, SPEC, Death, S, beat, change, feed, limited, raws, survived, whole
 from tests.consumer.test_batches import DRAWN, _record, drawn, ways
 
 DAY = 86_400 * S
 PAYMENT = change(1, "pay", "card", "a", 1 * S, amount=2, shop="x")
-KEY = ("card", "s:a")
 
 
 def test_a_key_is_known_for_a_day_and_then_goes() -> None:
@@ -90,18 +89,6 @@ def days(some: list[dict[str, Any]]) -> list[bytes]:
 def test_neither_cuts_nor_deaths_show(lines: list[bytes], way: dict[str, Any], dies_at: int, after: bool, back: int) -> None:
     """And in the end nothing is left of anybody."""
     lines = [*lines, beat(400 * DAY)]
-    inner, all_raws, cuts = MemoryStore(SPEC), raws(lines), way["cuts"]
-    options, runner = {name: value for name, value in way.items() if name != "cuts"}, None
-    try:
-        runner = Runner(SPEC, Watched(inner, dies_at, after), SHARD, **limited(**options))
-        feed(runner, all_raws, cuts)
-        runner.flush()
-    except Crash:
-        if runner is not None:
-            runner.close()
-        runner = Runner(SPEC, inner, SHARD, **limited(**options))
-        passed = sum(runner.cursor.snapshot.passed(raw.sequence, raw.sub) for raw in all_raws)
-        feed(runner, all_raws[max(0, passed - back) :], cuts)
-        runner.flush()
-    assert result(inner, runner.cursor) == whole(lines, end=False)
-    assert not inner._states
+    found = survived(lines, way, Death(dies_at, after, back), end=Runner.flush)
+    assert found.result == whole(lines, end=False)
+    assert not found.store._states

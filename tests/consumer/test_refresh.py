@@ -12,10 +12,26 @@ from hypothesis import strategies as st
 
 from config.load import parse
 from consumer.runner import Runner
+from consumer.step.documents import Changes
 from consumer.step.early import MOST, Early
 from consumer.store.contract import Effects
 from consumer.store.memory import MemoryStore
-from tests.consumer.stream import SHARD, SPEC, TOML, Crash, Result, S, Watched, beat, change, feed, limited, raws, result, whole
+from tests.consumer.stream import (
+    SHARD,
+    SPEC,
+    TOML,
+    Death,
+    S,
+    Watched,
+    beat,
+    change,
+    feed,
+    limited,
+    raws,
+    result,
+    survived,
+    whole,
+)
 from tests.consumer.test_batches import drawn, records, ways
 
 
@@ -95,25 +111,9 @@ def test_any_cut_gives_the_same_in_the_end(lines: list[bytes], way: dict[str, An
 def test_any_death_gives_the_same_in_the_end(
     lines: list[bytes], way: dict[str, Any], seconds: int, dies_at: int, after: bool, back: int
 ) -> None:
-    assert _with_a_death(lines, way, seconds, dies_at, after, back) in (whole(lines, end=False), None)
-
-
-def _with_a_death(lines: list[bytes], way: dict[str, Any], seconds: int, dies_at: int, after: bool, back: int) -> Result | None:
-    """As in test_batches; nothing ends here but by an orderly stop, so what was lost with the dead would be missed."""
-    spec, cuts, inner, all_raws = seldom(seconds), way["cuts"], MemoryStore(SPEC), raws(lines)
-    options, first = {name: value for name, value in way.items() if name != "cuts"}, None
-    try:
-        first = Runner(spec, Watched(inner, dies_at, after), SHARD, **limited(**options))
-        feed(first, all_raws, cuts)
-        first.flush()
-    except Crash:
-        if first is not None:
-            first.close()
-        second = Runner(spec, inner, SHARD, **limited(**options))
-        passed = sum(second.cursor.snapshot.passed(raw.sequence, raw.sub) for raw in all_raws)
-        feed(second, all_raws[max(0, passed - back) :], cuts)
-        return result(inner, second.flush())
-    return None
+    """Nothing ends here but by an orderly stop, so what was lost with the dead would be missed."""
+    found = survived(lines, way, Death(dies_at, after, back), seldom(seconds), Runner.flush)
+    assert found.result == whole(lines, end=False)
 
 
 def test_what_waited_when_a_process_died_is_written_by_the_next() -> None:
@@ -144,8 +144,6 @@ def test_more_documents_than_may_wait_do_not() -> None:
 
 
 def _many(numbers: Any) -> Any:
-    from consumer.step.documents import Changes
-
     changes = Changes()
     for _ in range(1_000):
         changes.put("recent", {"_id": next(numbers)}, early=True)
