@@ -2,7 +2,8 @@
 
 What memory knows of a key holds. So a saved due time matters only for keys that are not in memory, and everything that was due up
 to some (due, hash) has been loaded once: the next question goes on behind it. A key that leaves memory takes the question back to
-its own due time.
+its own due time, but not before the last page is told: all that is due until then has happened to it, and what is left is looked at
+once time is there (a key that is to be forgotten). So pages end, however few keys memory has room for.
 """
 
 from __future__ import annotations
@@ -33,9 +34,15 @@ class Dues:
         self._ask = ask
         self._after: tuple[int, int] = (NEVER, -1)
         self._next = NEVER
+        self._paging = False  # a page was told behind which there are others
+        self._left = FAR  # the first due time of those that left memory meanwhile
 
     def page(self, watermark: int) -> Page:
         """The keys that come due by a watermark and were not told before, or the first of them."""
+        if not self._paging:
+            self._back_to(self._left)
+            self._left = FAR
+        self._paging = False
         if watermark < self._next:
             return Page((), None)
         until = watermark + AHEAD
@@ -45,10 +52,17 @@ class Dues:
             return Page(found.keys, None)
         self._after = found.last
         self._next = found.last[0]
-        return Page(found.keys, self._next if self._next <= watermark else None)
+        self._paging = self._next <= watermark
+        return Page(found.keys, self._next if self._paging else None)
 
     def gone(self, dues: Iterable[int | None]) -> None:
         """Keys with these due times leave memory."""
         first = min((due for due in dues if due is not None), default=FAR)
-        self._next = min(self._next, first)
-        self._after = min(self._after, (first, -1))
+        if self._paging:
+            self._left = min(self._left, first)
+        else:
+            self._back_to(first)
+
+    def _back_to(self, due: int) -> None:
+        self._next = min(self._next, due)
+        self._after = min(self._after, (due, -1))

@@ -139,6 +139,7 @@ class Life:
             end = self._reach(work, begin, stop)
             if end == begin:
                 self._pass(int(work.watermarks[begin]), int(batch.columns.cause[begin]), batch.columns.keys)
+                end = begin + 1  # what is due now is what only this row's time, once it is the shard's, makes forgotten
             while begin < end:
                 part = self._pipeline.step(work, begin, end, self.cursor, self._budget)
                 rows, begin = part.done - begin, part.done
@@ -331,7 +332,8 @@ class Life:
 
     def _settle(self) -> None:
         """What a snapshot that begins here has to find: keys that are forgotten by now are known as such, and nothing waits."""
-        self._load_due(self.cursor.watermark)
+        while self._load_due(self.cursor.watermark) is not None:
+            self._forget(())
         self._refresh()
 
     def _refresh(self) -> None:

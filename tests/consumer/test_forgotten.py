@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.dues import Dues
 from consumer.runner import Runner
 from consumer.step.keys import LEAST, remembered
+from consumer.store.contract import Due
 from consumer.store.memory import MemoryStore
 from tests.consumer.stream import SHARD, SPEC, Death, S, beat, change, feed, limited, raws, survived, whole
 from tests.consumer.test_batches import DRAWN, _record, drawn, ways
@@ -92,3 +94,31 @@ def test_neither_cuts_nor_deaths_show(lines: list[bytes], way: dict[str, Any], d
     found = survived(lines, way, Death(dies_at, after, back), end=Runner.flush)
     assert found.result == whole(lines, end=False)
     assert not found.store._states
+
+
+@pytest.mark.parametrize("cap", [0, 1, 50_000])
+@pytest.mark.parametrize("beats", [[400], [1.05, 400], [1.2, 1.3]], ids=str)
+def test_one_heartbeat_behind_which_all_are_forgotten_is_come_to_an_end_with(cap: int, beats: list[float]) -> None:
+    #  a b c d   1 s apart        400 days: pages of one key, and memory for hardly any, in one record
+    lines = [change(n, "pay", "card", key, n * S, amount=2, shop="x") for n, key in enumerate("abcd", 1)]
+    for interval in (0.0, 1e9):
+        store = MemoryStore(SPEC)
+        runner = Runner(SPEC, store, SHARD, **limited(page=1, cap=cap, interval=interval, chunk=1))
+        feed(runner, raws([*lines, *(beat(int(days * DAY)) for days in beats)]), [4])
+        runner.flush()
+        assert not store._states
+
+
+def test_a_question_goes_back_only_once_all_pages_are_told() -> None:
+    dues = {"a": 10, "b": 20, "c": 30}
+
+    def ask(until: int, after: tuple[int, int]) -> Due:
+        found = sorted((due, 0, name) for name, due in dues.items() if after < (due, 0) and due <= until)
+        return Due([("card", name) for _, _, name in found[:1]], found[0][:2] if len(found) > 1 else None, None)
+
+    asked, told = Dues(ask), []
+    while (page := asked.page(100)).up_to is not None:
+        told += page.keys
+        asked.gone([dues[str(key[1])] for key in page.keys])  # saved as it was, and out of memory
+    assert [key[1] for key in [*told, *page.keys]] == ["a", "b", "c"]
+    assert [key[1] for key in asked.page(100).keys] == ["a"]
