@@ -13,7 +13,7 @@ from windows.kernels import tables
 from windows.kernels import words as w
 from windows.kernels.doors import codes_used, timers_new
 from windows.kernels.memory import arena
-from windows.plan.keep import spans_of
+from windows.plan.keep import revised_by, spans_of
 from windows.plan.plan import Plan, out_spares, out_widths
 
 FIRST_WORDS = 1 << 16
@@ -40,6 +40,8 @@ def memory(plan: Plan) -> Words:
     cells = sum(g.cells.words for g in plan.groups) + sum(plan.root_words)
     spans = sum(map(spans_of, plan.sets))
     words[arena.SLACK] = 4096 + 16 * cells + 64 * sum(len(g.cells.columns) + 4 for g in plan.groups) + 8 * w.SPAN_WORDS * spans
+    # a list of closed windows doubles several times where one late event revises many that were empty
+    words[arena.SLACK] += 8 * w.CLOSED_WORDS * sum(map(revised_by, plan.sets))
     # a rolling set that is asked for a stretch far from the one before (the first after a load, or after a `delay`) takes all its
     # events in within one row
     kept = [kind for g in plan.groups for each in g.cells.moving.values() for kind, *_ in each]
@@ -83,18 +85,27 @@ def forget_codes(engine: Memory) -> None:
 def first_out(plan: Plan) -> Words:
     """Room for results."""
     spares = out_spares(plan)
-    return _out([2 * words for words in spares], spares, None)
+    return out_of([2 * words for words in spares], spares, None)
 
 
 def with_out(plan: Plan, old: Words) -> Words:
     """The same with twice the room for kinds of rows that are short of it; what is written stays."""
     heads = old[: w.OUT_WORDS * len(out_widths(plan))].reshape(-1, w.OUT_WORDS)
     used, spares, caps = heads[:, N], heads[:, SPARE], heads[:, CAP]
+    ran_over(heads)
     more = np.maximum(2 * caps, used + 2 * spares)
-    return _out(np.where(used + spares > caps, more, caps).tolist(), spares.tolist(), old)
+    return out_of(np.where(used + spares > caps, more, caps).tolist(), spares.tolist(), old)
 
 
-def _out(caps: Sequence[int], spares: Sequence[int], old: Words | None) -> Words:
+def ran_over(heads: Words) -> None:
+    """Ends the process, loudly, if results were written behind their room: no memory of it can be trusted any more."""
+    used, caps = heads[:, N], heads[:, CAP]
+    if (used > caps).any():
+        raise SystemExit(f"results ran over their room: {used.tolist()} words of {caps.tolist()}")
+
+
+def out_of(caps: Sequence[int], spares: Sequence[int], old: Words | None) -> Words:
+    """Room for so many words of each kind, with the results that there are."""
     at = w.OUT_WORDS * len(caps)
     new = np.empty(at + sum(caps), np.int64)
     for head, cap, spare in zip(range(0, at, w.OUT_WORDS), caps, spares, strict=True):

@@ -107,7 +107,7 @@ NUMBER_WORDS = words_in(NUMBER)
 OUT = record("at cap n spare")
 out_at = at(OUT)
 OUT_WORDS = words_in(OUT)
-SPARE = 80  # rows of each kind that must be free, if no more
+SPARE = 144  # rows of each kind that must be free, if no more: one ring closes 64 windows, and freezes 64
 TOUCHED = -1
 
 # A row of a window; its measures stand behind it.

@@ -33,6 +33,11 @@ def spans_of(spec: WindowSet) -> int:
     return span_of(spec) if keeps(spec) and not isinstance(spec.kind, Session) else 0
 
 
+def revised_by(spec: WindowSet) -> int:
+    """The most closed windows that one late event of a set of slices revises."""
+    return 0 if keeps(spec) or isinstance(spec.kind, Rolling) else span_of(spec)
+
+
 def entity_words(spec: WindowSet, moving: int) -> int:
     """Words of the set's entity at a key. moving: how many things move along with a rolling set's window."""
     if keeps(spec):

@@ -16,7 +16,7 @@ from windows.law.expr import Expr
 from windows.law.spec import MOST_CONDITIONS, Rolling, Session, Sliding, Tumbling, WindowSet, check, conditions, streams
 from windows.plan.cells import Cells, Term
 from windows.plan.conditions import Columns, Machine
-from windows.plan.keep import alone, entity_words, keeps, more_columns, spans_of
+from windows.plan.keep import alone, entity_words, keeps, more_columns, revised_by, spans_of
 from windows.plan.kinds import Edges, every_of, hold_of, leaves_after, natural
 from windows.plan.zones import Zones
 
@@ -280,4 +280,5 @@ def out_spares(plan: Plan) -> list[int]:
     spares = [w.SPARE * width for width in out_widths(plan)]
     for i, spec in enumerate(plan.sets):
         spares[2 * i + 1] += 3 * 2 * spans_of(spec)  # a row takes a value out of windows, and puts one into as many
+        spares[-1] += 3 * revised_by(spec)
     return spares

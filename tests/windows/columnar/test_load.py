@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.windows.build import Driver, Folded, columns, drive, window_set
 from tests.windows.drawn import UNITS, stories, timelines, window_sets
-from tests.windows.guarded import Guards
+from tests.windows.guarded import Guards, least_room
 from tests.windows.law.test_properties import assert_same, plain
 from windows.columnar.engine import ColumnarEngine
 from windows.columnar.state import VERSION
@@ -42,9 +42,7 @@ DEEP = {"n": "count()", "s": "sum(f0)", "d": "distinct(f1)", "q": "quantile(f0, 
 @pytest.fixture(scope="module")
 def guards() -> Iterator[Guards]:
     """Every engine here has the least memory that it may have."""
-    guards = Guards()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("windows.columnar.engine.with_room", guards.least)
+    with least_room() as guards:
         yield guards
 
 

@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.windows.build import Factory, drive, window_set
+from tests.windows.build import Factory, beat, drive, window_set
 from tests.windows.drawn import window_sets
+from tests.windows.guarded import least_room
 from tests.windows.law.test_properties import assert_same, plain
 from windows.columnar.codes import Interner
+from windows.columnar.engine import ColumnarEngine
+from windows.columnar.room import CAP, N, first_out, with_out
 from windows.law.spec import DAY, LONGEST, MOST_CONDITIONS, Kind, Rolling, Session, Sliding, Tumbling, WindowSet, check, conditions
 from windows.naive.engine import NaiveEngine
 from windows.plan.plan import Plan
@@ -53,6 +56,43 @@ def test_sets_beside_each_other_may_ask_more_together(make: Factory) -> None:
 def test_a_set_that_asks_more_is_refused(kind: Kind) -> None:
     with pytest.raises(ValueError, match=r"w: its measures ask 64 different things .* make two sets"):
         Plan([wide("w", kind, range(MOST_CONDITIONS))], Interner().__getitem__)
+
+
+@pytest.mark.parametrize("retract", [False, True])
+@pytest.mark.parametrize("windows", [90, 700, 5_000])
+def test_a_late_event_revises_all_of_its_windows_however_many(windows: int, retract: bool) -> None:
+    #  .......|late, in `windows` of each set, of which most were empty|....| the watermark is far behind all of them
+    sets = [window_set(name, Sliding(2 * windows, 2), retain=DAY, retract=retract) for name in ("w", "v")]
+    late = [{"at": n * windows, "doc": n, "key": key} for n, key in enumerate("aabac")]
+    rows = [{"at": 0, "doc": 9}, beat(100 * windows), *late, beat(101 * windows)]
+    with least_room() as guards:
+        ours = plain(drive(ColumnarEngine, sets, rows, [4]))
+        assert guards.hold()
+    twin = plain(drive(NaiveEngine, sets, rows))
+    assert len(twin["windows"]["w"]) > windows
+    assert_same(ours, twin)
+
+
+def test_one_ring_closes_as_many_windows_as_it_freezes_of_those_revised_just_now() -> None:
+    #  0..200 | 100 windows are closed, all of them late | time passes by 200: they are frozen, and 100 more are closed, in one step
+    for first in range(60, 160, 7):
+        sets = [window_set("w", Tumbling(1), retain=200)]
+        before = [{"at": n, "mark": 0, "doc": n} for n in range(first)]
+        late = [{"at": n, "doc": 1_000 + n} for n in range(100)]
+        ahead = [{"at": 200 + n, "mark": 0, "doc": 2_000 + n} for n in range(100)]
+        rows = [*before, beat(190), *late, *ahead, beat(600)]
+        with least_room() as guards:
+            ours = plain(drive(ColumnarEngine, sets, rows))
+            assert guards.hold()
+        assert_same(ours, plain(drive(NaiveEngine, sets, rows)))
+
+
+def test_results_that_ran_over_their_room_are_a_fault() -> None:
+    plan = Plan([window_set("w", Sliding(40, 10))], Interner().__getitem__)
+    out = first_out(plan)
+    out[N] = out[CAP] + 1
+    with pytest.raises(SystemExit, match="ran over"):  # not an error that a record could be blamed for
+        with_out(plan, out)
 
 
 @given(st.sampled_from([1, 400]).flatmap(window_sets))
