@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import importlib.util
 import os
 import shutil
@@ -10,9 +11,10 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((n for n, part in enumerate(LONGEST) if item.nodeid.startswith(f"tests/{part}")), len(LONGEST))
 
     items.sort(key=rank)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test that goes on behind its timeout (hypothesis runs what failed again, and then nobody looks at the time) is shown and
+    ends its process; the rest of the suite goes on."""
+    marked = item.get_closest_marker("timeout")
+    limit = float(marked.args[0] if marked else item.config.getini("timeout"))
+    faulthandler.dump_traceback_later(2 * limit, exit=True, file=sys.__stderr__)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def mongod_binary() -> Path:
