@@ -49,6 +49,7 @@ from windows.plan.names import bit_names, cell_names, field_names
 from windows.plan.plan import Group
 
 VERSION = 5
+GONE_ALONE = 3 * 8  # bytes of a session set's own words that say of nothing but which session went last
 Words = npt.NDArray[np.int64]
 Named = dict[int, tuple[list[str], list[str]]]  # by group: what its parts and fields are called
 
@@ -159,9 +160,9 @@ def load_key(engine: Memory, key: Key, data: bytes, named: Named) -> None:
 
 
 def holds(data: bytes) -> bool:
-    """Whether a dump has anything in it but its floor."""
+    """Whether a dump has anything in it but its floor, and which sessions are gone."""
     saved = unseal(data)
-    return bool(saved.sections or saved.own)
+    return bool(saved.sections) or any(len(own) != GONE_ALONE for own in saved.own.values())
 
 
 def sound(holds: Any, what: str) -> None:
@@ -420,21 +421,25 @@ def write_spans(engine: Memory, i: int) -> tuple[list[tuple[WindowSet, Key, int]
 
 
 def dump_spans(engine: Memory, i: int, root: int) -> Words:
-    """A set's spans at a key: [0, 0, how many are not emptied, a row each]; nothing of none."""
+    """A set's spans at a key: [of the session that went last its first event, the ms behind its last one (the same: none went),
+    how many are not emptied, a row each]; nothing of none."""
     spans, emptied = (spans_dump(engine.arrays, engine.plan.set_at(i), root, which) for which in (w.SPANS, w.EMPTIED))
-    if not len(spans) and not len(emptied):
+    keeper = View(engine.M, root + engine.plan.entity[i], w.KEEPER)
+    gone = [keeper.gone_first, keeper.gone_end] if isinstance(engine.sets[i].kind, Session) else [0, 0]
+    if not len(spans) and not len(emptied) and gone[0] == gone[1]:
         return np.zeros(0, np.int64)
-    return np.concatenate([np.array([0, 0, len(spans)]), spans.ravel(), emptied.ravel()])
+    return np.concatenate([np.array([*gone, len(spans)]), spans.ravel(), emptied.ravel()])
 
 
 def check_spans(spec: WindowSet, words: Words | None, times: Words) -> None:
-    """Raises ValueError where these are no spans over events of these times: [_, _, how many are not emptied, a row each]."""
+    """Raises ValueError where these are no spans over events of these times, as dump_spans has them."""
     if words is None:
         sound(not len(times), "which sessions or windows events are in")
         return
     sound(len(words) >= 3 and (len(words) - 3) % w.SPAN_SAVED == 0, "a list of spans")
     rows = words[3:].reshape(-1, w.SPAN_SAVED)
     sound(0 <= words[2] <= len(rows), "how many spans are not emptied")
+    sound(near(words[:2]) and words[0] <= words[1], "which session went last")
     session = isinstance(spec.kind, Session)
     sound(session or words[2] == len(rows), "what a window's span is")
     far = dumps.FAR // (1 if session else every_of(spec))
@@ -457,6 +462,8 @@ def check_spans(spec: WindowSet, words: Words | None, times: Words) -> None:
 def load_spans(engine: Memory, i: int, root: int, words: Words) -> None:
     """Inverse of dump_spans, once the set's events are loaded."""
     rows = words[3:].reshape(-1, w.SPAN_SAVED)
+    keeper = View(engine.M, root + engine.plan.entity[i], w.KEEPER)
+    keeper.gone_first, keeper.gone_end = words[:2]
     for n in range(len(rows)):
         engine.make_room()
         spans_load(engine.arrays, engine.plan.set_at(i), root, w.SPANS if n < words[2] else w.EMPTIED, rows, n)

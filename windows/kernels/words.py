@@ -42,8 +42,9 @@ rolling_at = at(ROLLING)
 ROLLING_WORDS = words_in(ROLLING)
 
 # Entity of a set that keeps its events: its spans (sessions, or windows of a grid) and its emptied sessions, two lists of rows;
-# how many events came late.
-KEEPER = record("due block cap head n emptied emptied_cap emptied_head emptied_n lates")
+# how many events came late; of the last session that was frozen and let go [its first event, the ms behind its last one)
+# (empty: there was none).
+KEEPER = record("due block cap head n emptied emptied_cap emptied_head emptied_n lates gone_first gone_end")
 keeper_at = at(KEEPER)
 SPANS, EMPTIED = 1, 5  # where the lists stand in it
 

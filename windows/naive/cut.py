@@ -19,11 +19,13 @@ from windows.naive.event import Kept, Window, insert
 
 
 class Course:
-    """One key's sessions by rising start, the emptied ones by start, and (where the set retracts) its values by document."""
+    """One key's sessions by rising start, the emptied ones by start, and (where the set retracts) its values by document. gone: of
+    the last session that was let go, its first event and its last one."""
 
-    __slots__ = ("documents", "emptied", "sessions")
+    __slots__ = ("documents", "emptied", "gone", "sessions")
 
     def __init__(self) -> None:
+        self.gone: tuple[int, int] | None = None
         self.sessions: list[Window] = []
         self.emptied: dict[int, Window] = {}
         self.documents: dict[Hashable, list[Kept]] = {}
@@ -95,5 +97,9 @@ class Cutter:
         else:
             groups.append([event])
 
+    def joins(self, first: int, last: int, t: int) -> bool:
+        """Whether an event at t, not before `last`, is of the session [first, last]."""
+        return t - last < self._gap and (self._max is None or t + self._gap - first <= self._max)
+
     def _joins(self, group: Sequence[Kept], t: int) -> bool:
-        return t - group[-1].t < self._gap and (self._max is None or t + self._gap - group[0].t <= self._max)
+        return self.joins(group[0].t, group[-1].t, t)

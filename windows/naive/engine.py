@@ -35,7 +35,7 @@ from windows.naive.rolling import RollingSet
 from windows.naive.rows import Rows, Stream
 from windows.naive.session import SessionSet
 from windows.naive.sets import REFUSED, TOOK, NaiveSet
-from windows.naive.state import seal, unseal
+from windows.naive.state import nothing, seal, unseal
 from windows.naive.timers import Timers
 from windows.packing import Pack, Packer, Unpack
 
@@ -110,7 +110,7 @@ class NaiveEngine:
         return dumps
 
     def holds(self, data: bytes) -> bool:
-        return bool(unseal(data)[1])
+        return any(not nothing(section) for section in unseal(data)[1].values())
 
     def load(self, states: Mapping[Key, bytes]) -> None:
         read = {key: unseal(data) for key, data in states.items()}

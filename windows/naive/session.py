@@ -1,11 +1,15 @@
-"""Sessions: what changed between the cuts before and after a value says which documents are revised, joined, new or emptied."""
+"""Sessions: what changed between the cuts before and after a value says which documents are revised, joined, new or emptied.
+
+A frozen session is let go, and so are all before it, which ended sooner. A value that would be of it, or lies before its end, would
+change what is frozen; so of the last one that went its times are remembered.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
-from windows.engine import Key
+from windows.engine import END, Key
 from windows.law.spec import Session, WindowSet
 from windows.naive.cut import Course, Cut, Cutter
 from windows.naive.event import Kept, Window, which
@@ -16,7 +20,7 @@ from windows.packing import Packer
 
 
 class SessionSet(WindowedSet):
-    """One session set: key -> course. Frozen sessions are kept for as long as a late value could still reach them."""
+    """One session set: key -> course."""
 
     def __init__(self, number: int, spec: WindowSet, timers: Timers) -> None:
         super().__init__(number, spec, timers)
@@ -30,6 +34,10 @@ class SessionSet(WindowedSet):
 
     def put(self, key: Key, kept: Kept, wm: int, cause: str, row: int) -> int:
         course = self._courses.get(key) or Course()
+        if course.gone is not None and course.at(kept.t) < 0:
+            first, last = course.gone
+            if kept.t <= last or self._cutter.joins(first, last, kept.t):
+                return REFUSED
         cut = self._cutter.come(course.sessions, course.at(kept.t), kept)
         own = cut.groups[0] if len(cut.groups) == 1 else next(g for g in cut.groups if kept in g)
         breaks = (w.events not in cut.groups for w in course.sessions[cut.begin : cut.end] if self.lives.frozen(w.end, wm))
@@ -66,9 +74,7 @@ class SessionSet(WindowedSet):
             self.touched[key, w.start] = w
         freed = self._free(course, wm)
         due = self.due(key)
-        if due is None:
-            del self._courses[key]
-        else:
+        if due is not None:
             self.timers.put(due, self.token(key))
         return freed or bool(closing)
 
@@ -77,15 +83,18 @@ class SessionSet(WindowedSet):
         dues = [w.end + self.lives.lateness for w in course.sessions if not w.final]
         dues += [w.end + (self.lives.hold if w.final else self.lives.lateness) for w in course.emptied.values()]
         if course.sessions:
-            dues.append(self._useless_at(course.sessions))
+            dues.append(course.sessions[0].end + self.lives.hold)
         return min(dues, default=None)
 
     def dump(self, key: Key, packer: Packer) -> Any:
         course = self._courses.get(key)
-        return None if course is None else dump_windows([*course.sessions, *course.emptied.values()], packer)
+        if course is None or not (course.sessions or course.emptied or course.gone):
+            return None
+        return [*dump_windows([*course.sessions, *course.emptied.values()], packer), course.gone]
 
     def load(self, key: Key, section: Any, packer: Packer) -> None:
         course = self._courses[key] = Course()
+        course.gone = None if section[2] is None else (section[2][0], section[2][1])
         for w in load_windows(section, packer):
             if not w.events:
                 course.emptied[w.start] = w
@@ -94,7 +103,9 @@ class SessionSet(WindowedSet):
             if self.set.retract:
                 for kept in w.events:
                     course.note(kept)
-        self.timers.put(self.due(key) or 0, self.token(key))
+        due = self.due(key)
+        if due is not None:
+            self.timers.put(due, self.token(key))
 
     def forget(self, key: Key) -> None:
         if self._courses.pop(key, None) is not None:
@@ -159,10 +170,13 @@ class SessionSet(WindowedSet):
         return within or not self.lives.frozen(t + self.gap, wm)
 
     def _free(self, course: Course, wm: int) -> bool:
-        """Let go of what no late value can reach any more. Whether there was any."""
+        """Let go of what is frozen. Whether there was any."""
         useless = 0
-        while useless < len(course.sessions) and self._useless_at(course.sessions[useless : useless + 2]) <= wm:
+        while useless < len(course.sessions) and self.lives.frozen(course.sessions[useless].end, wm):
             useless += 1
+        if useless and wm < END:  # what only the end of a file has frozen judges no later value
+            last = course.sessions[useless - 1].events
+            course.gone = last[0].t, last[-1].t
         if self.set.retract:
             for w in course.sessions[:useless]:
                 for kept in w.events:
@@ -172,18 +186,3 @@ class SessionSet(WindowedSet):
         for start in frozen:
             del course.emptied[start]
         return bool(useless or frozen)
-
-    def _useless_at(self, sessions: Sequence[Window]) -> int:
-        """When the first of these sessions is of no use.
-
-        A value x that reaches back to it (x - last < gap) is late, as it would change what is frozen. Without the session x could
-        still be taken in together with a later value y (y - x < gap), if y's session is not frozen. So a session is kept until any
-        such y, alone, is frozen, and the next session too, if it starts where such a y may lie.
-
-            last       x       y
-            a====|.....|.......|....     y < last + 2 gap, alone it is frozen at y + gap + hold
-        """
-        useless = sessions[0].end + 2 * self.gap + self.lives.hold
-        if len(sessions) > 1 and sessions[1].start < sessions[0].end + self.gap:
-            return max(useless, sessions[1].end + self.lives.hold)
-        return useless

@@ -45,6 +45,11 @@ def dump_windows(windows: Iterable[Window], packer: Packer) -> Any:
     return [[[e.t, packer.plain(e.doc), *map(packer.plain, e.values)] for e in places], rows]
 
 
+def nothing(section: Any) -> bool:
+    """Whether a section has neither events nor windows in it."""
+    return bool(section[:2] == [[], []])
+
+
 def load_windows(section: Any, packer: Packer) -> list[Window]:
     """Inverse of dump_windows."""
     events = [Kept(t, tuple(packer.values(values)), packer.value(doc)) for t, doc, *values in section[0]]

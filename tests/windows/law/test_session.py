@@ -10,6 +10,8 @@ from tests.windows.build import Driver, Factory, Folded, beat, columns, drive, w
 from windows.engine import COUNTED, LATE_DROP, LATE_KEEP
 from windows.law.spec import Session
 
+K = ("k", "a")
+
 
 def at(*times: int, mark: int | None = None) -> list[dict[str, Any]]:
     return [{"at": t} if mark is None else {"at": t, "mark": mark} for t in times]
@@ -181,9 +183,29 @@ def test_a_frozen_session_is_felt_while_the_next_one_lives(make: Factory) -> Non
 def test_memory_of_frozen_sessions_ends(make: Factory) -> None:
     sets = [window_set("w", Session(5), late="drop")]
     engine = make(sets)
-    engine.step(columns(sets, [*at(0), beat(9)]))
-    held = len(engine.dump([("k", "a")])["k", "a"])
-    assert engine.due() == 15
-    assert engine.step(columns(sets, [beat(15)])).changed == {("k", "a")}
-    assert len(engine.dump([("k", "a")])["k", "a"]) < held
+    engine.step(columns(sets, [*at(0), beat(4)]))
+    held = engine.dump([K])[K]
+    assert engine.holds(held)
+    assert engine.due() == 5
+    assert engine.step(columns(sets, [beat(5)])).changed == {K}
+    left = engine.dump([K])[K]
+    assert len(left) < len(held)
+    assert not engine.holds(left)
     assert engine.due() is None
+
+
+@pytest.mark.parametrize("reload", [False, True])
+@pytest.mark.parametrize("longest", [None, 14])
+def test_what_would_be_of_a_frozen_session_is_late_also_once_it_is_gone(make: Factory, longest: int | None, reload: bool) -> None:
+    #  3   7   11  15  19  23
+    #      a===|       b===|   watermark 23: a is frozen and gone, b is open
+    #      a       15 =b===|   is of b
+    #  3   7   11              11 would be of a, 7 lies in it, and 3 before its end
+    #      a    12 = 15b===|   is of b
+    sets = [window_set("w", Session(5, longest), late="drop")]
+    engine = make(sets)
+    engine.step(columns(sets, [*at(7), beat(18), {"at": 19, "mark": 19}, beat(23)]))
+    if reload:
+        engine.load(engine.dump([K]))
+    rows = [{"at": t, "mark": 23} for t in (15, 11, 7, 3, 12)]
+    assert engine.step(columns(sets, rows)).outcome.tolist() == [COUNTED, LATE_DROP, LATE_DROP, LATE_DROP, COUNTED]

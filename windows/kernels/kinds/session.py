@@ -8,7 +8,7 @@ a session there is never a gap: where one is cut anew only `max` cuts it, but at
 
 from __future__ import annotations
 
-from compiled.kernel import kernel
+from compiled.kernel import inlined, kernel
 from windows.kernels import words as w
 from windows.kernels.history.events import came_at, event_of, event_take, first_at, last_before, last_place, place_of
 from windows.kernels.history.tree import data_of
@@ -137,6 +137,14 @@ def cut_anew(core, s, root, h, wm, at, first, until):
     return late, end
 
 
+@inlined
+def gone_holds(core, s, root, t):
+    """Whether a value that lies before all sessions there are would be of the last one that was let go, or lie before its end."""
+    gone = keeper_at(core.M, root + set_at(core.P, s).entity)
+    there = gone.gone_first < gone.gone_end
+    return there and (t < gone.gone_end or joins(core, s, gone.gone_first, gone.gone_end - 1, t))
+
+
 @kernel
 def put(core, rows, s, root, mask, t, i, wm):
     """A value comes: REFUSED where it would change a frozen session, or its own would be frozen at once."""
@@ -155,6 +163,8 @@ def put(core, rows, s, root, mask, t, i, wm):
             begin = at
             first = span_at(M, r).key
             until = max(t, span_at(M, r).last)
+    elif gone_holds(core, s, root, t):
+        return REFUSED
     end, _rest, _until = grown(core, s, chain_at(M, root + group_at(P, g).chain).head, j, first, until, at + 1)
     frozen = wm - spec.hold - spec.gap
     if end <= frozen:

@@ -106,34 +106,21 @@ def close_all(core, s, root, until, cause):
 
 
 @kernel
-def useless_at(core, s, j):
-    """When nobody can miss the first span: see naive/session.py, where it is proven for sessions."""
-    M, P = core.M, core.P
-    spec = set_at(P, s)
-    r = span(M, j, 0)
-    end = end_of(core, s, r)
-    if spec.kind != tables.SESSION:
-        return end + spec.hold
-    useless = end + 2 * spec.gap + spec.hold
-    if rowlist_at(M, j).n > 1:
-        r = span(M, j, 1)
-        if span_at(M, r).key < end + spec.gap:
-            return max(useless, end_of(core, s, r) + spec.hold)
-    return useless
-
-
-@kernel
 def spans_leave(core, s, root, until):
-    """Forget what nobody can miss any more, as much as one ring forgets; what has still to be written is written: how many."""
+    """Let go of what is frozen, as much as one ring forgets; what has still to be written is written: how many. The last one to go
+    is remembered by its times: no value may join it."""
     M, P = core.M, core.P
     spec = set_at(P, s)
     e = root + spec.entity
     chain = chain_at(M, root + group_at(P, spec.group).chain)
     gone = 0
     j = e + w.SPANS
-    while rowlist_at(M, j).n > 0 and gone < CLOSINGS and useless_at(core, s, j) <= until:
+    keeper = keeper_at(M, e)
+    while rowlist_at(M, j).n > 0 and gone < CLOSINGS and end_of(core, s, span(M, j, 0)) + spec.hold <= until:
         span_row(core, s, root, span(M, j, 0), 0)
-        keeper_at(M, e).lates -= span_at(M, span(M, j, 0)).late
+        keeper.lates -= span_at(M, span(M, j, 0)).late
+        keeper.gone_first = span_at(M, span(M, j, 0)).key
+        keeper.gone_end = span_at(M, span(M, j, 0)).last + 1
         spans_cut(M, j, 0, 1)
         gone += 1
     if chain.head != 0 and rowlist_at(M, j).n == 0:
@@ -163,11 +150,7 @@ def due(core, s, root):
         i = first_open(M, j)
         if i < rowlist_at(M, j).n:
             soonest = min(soonest, end_of(core, s, span(M, j, i)) + spec.lateness)
-        if rowlist_at(M, j).n == 0:
-            continue
-        if not emptied and spec.kind == tables.SESSION:
-            soonest = min(soonest, useless_at(core, s, j))
-        elif i > 0:
+        if i > 0:
             soonest = min(soonest, end_of(core, s, span(M, j, 0)) + spec.hold)
     return soonest
 
@@ -196,11 +179,14 @@ def finish(core, s, root, far, cause):
     e = root + set_at(P, s).entity
     entity_at(M, e).due = w.NONE
     closed = close_all(core, s, root, far, cause)
+    keeper = keeper_at(M, e)
+    first, end = keeper.gone_first, keeper.gone_end
     gone = spans_leave(core, s, root, w.NONE) if closed < CLOSINGS else 0
+    keeper.gone_first, keeper.gone_end = first, end  # what only the end of a file has frozen judges no later value either
     if gone or closed:
         floor = root_at(M, root).floor
         key_changed(core, root, far)
-        root_at(M, root).floor = floor  # the end of a file judges no later value
+        root_at(M, root).floor = floor
     return closed + gone > 0
 
 
