@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Everything runs in .venv, which `make setup` makes and every other target asks for.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak chaos bench bench-e2e bench-producer bench-recovery bench-peers lint run-producer run-consumer traffic query doctor sandbox-start sandbox-stop sandbox-clean
+.PHONY: help setup demo test soak chaos bench bench-e2e bench-producer bench-recovery bench-peers lint run-producer run-consumer traffic requeue query doctor sandbox-start sandbox-stop sandbox-clean
 
 PY := .venv/bin/python
 DEMO_SECONDS ?= 90
@@ -60,6 +60,9 @@ run-consumer: setup ## keep the views: Atlas and AWS as the environment says, el
 
 traffic: setup ## let the shop happen, ARGS="--rate 200" for more of it
 	@exec $(PY) -m sandbox exec -- python -m sandbox traffic $(ARGS)
+
+requeue: setup ## put dead letters into the stream again, each of which counts once (ARGS="--reason refused --dry-run")
+	@exec $(PY) -m sandbox exec -- python -m consumer requeue $(ARGS)
 
 query: setup ## read the views: ARGS="risks", ARGS="--help"
 	@exec $(PY) -m sandbox exec -- python -m query $(ARGS)

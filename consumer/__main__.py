@@ -1,5 +1,5 @@
 """`python -m consumer`: the supervisor; `… shard`: a child of KCL; `… nursery`: where such children are born grown up;
-`… replay`: a file alone.
+`… requeue`: dead letters, once more; `… replay`: a file alone.
 
 They load only what they need: a replay needs no boto3, a supervisor no numba.
 """
@@ -15,6 +15,7 @@ import platform
 import sys
 import tomllib
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -27,6 +28,7 @@ from contract.errors import Fatal, Misconfigured
 
 ROOT = Path(__file__).resolve().parents[1]
 USAGE = """python -m consumer [--config FILE] [--slot N] [--again]   keep the views: KCL and its children, until SIGTERM or Ctrl-C
+       python -m consumer requeue --help              dead letters into the stream again
        python -m consumer replay --help               the same pipeline on a file, without KCL and MongoDB"""
 NO_MONGODB = (
     "MONGODB_URI: not set. Set it to the connection string of a replica set or an Atlas cluster; or use `make run-consumer`, "
@@ -46,6 +48,8 @@ def main(argv: Sequence[str]) -> int:
 
             seldom_garbage()
             return replay.main(argv[1:])
+        if argv[:1] == ["requeue"]:
+            return put_again(argv[1:])
         return supervise(argv)
     except Fatal as error:
         print(error, file=sys.stderr, flush=True)
@@ -76,6 +80,24 @@ def supervise(argv: Sequence[str]) -> int:
         leases=partial(aws.dynamodb, env),
     )
     return start.main(start.Asking(spec, env, config, given.slot, given.again), services)
+
+
+def put_again(argv: Sequence[str]) -> int:
+    """Dead letters into the stream again."""
+    from consumer import requeue
+    from consumer.kinesis import put, record_limit
+    from consumer.store.mongo import MongoStore
+    from edge import aws, logs
+    from edge.mongo import connect
+
+    given = requeue.parser().parse_args(argv)
+    logs.configure()
+    env = _environment()
+    spec = load(given.config or env.config)
+    with closing(MongoStore(connect(_uri(env), "requeue"), spec)) as store:
+        client = aws.kinesis(env)
+        stream = spec.stream.name
+        return requeue.run(given, store.dead_letters, lambda: record_limit(client, stream), lambda some: put(client, stream, some))
 
 
 def shard(parent: int | None = None) -> NoReturn:

@@ -30,7 +30,20 @@ from consumer.snapshots import Snapshots
 from consumer.step.documents import Changes
 from consumer.step.early import Early
 from consumer.step.pipeline import Part, ShardPipeline
-from consumer.store.contract import BEFORE_ALL, EVERYTHING, Counters, Cursor, Due, HashRange, KeyState, Place, Position, ShardId
+from consumer.step.requeued import requeue
+from consumer.store.contract import (
+    BEFORE_ALL,
+    EVERYTHING,
+    Counters,
+    Cursor,
+    Doc,
+    Due,
+    HashRange,
+    KeyState,
+    Place,
+    Position,
+    ShardId,
+)
 from contract.errors import HistoryLost, Misconfigured, Rejected
 from contract.keys import bare_partition_key
 from windows.engine import BY_END, BY_HEARTBEAT, BY_IDLE, END, NEVER, Key, StateMismatch
@@ -70,6 +83,10 @@ class Saved(Protocol):
 
     def due(self, until: int, after: tuple[int, int]) -> Due:
         """Those that are due by a time."""
+        ...
+
+    def letters(self, ids: Sequence[Doc], events: Sequence[str]) -> Sequence[Doc]:
+        """The dead letters of these `_id`s, and those that were counted as these events."""
         ...
 
 
@@ -131,6 +148,8 @@ class Life:
         self._load(self._own(batch, self._saved.hashes) if self._bare and self._saved is not None else batch.columns.keys)
         self._catch_up(fresh.position(0))
         silent, stops = self._silence(batch, fresh) if self._silent else (0, ())
+        if batch.requeued:
+            requeue(batch, silent, self._shard, self._letters)
         if silent < batch.n:
             self._halving.mark(batch, silent)
         work, begin = self._pipeline.begin(batch), 0
@@ -284,6 +303,13 @@ class Life:
             self._load(keys)
             self._snapshots.touch(self._pipeline.book.moved_on(keys, watermark))
         return up_to
+
+    def _letters(self, ids: Sequence[Doc], events: Sequence[str]) -> Sequence[Doc]:
+        """What the store says, once it has what is on its way. A run that is not to be taken up again knows of no letters."""
+        if self._saved is None:
+            return ()
+        self._out.drain()
+        return self._saved.letters(ids, events)
 
     def _due(self, until: int, after: tuple[int, int]) -> Due:
         """What the store says, once it has what is on its way."""

@@ -26,7 +26,7 @@ from consumer.intake.records import Listed, Raw, Records
 from consumer.life import Life, Limits
 from consumer.measure import Last, Measure
 from consumer.step.pipeline import Seen, ShardPipeline
-from consumer.store.contract import EVERYTHING, Cursor, Due, Effects, HashRange, KeyState, Position, ShardId, Store
+from consumer.store.contract import EVERYTHING, Cursor, Doc, Due, Effects, HashRange, KeyState, Position, ShardId, Store
 from contract.errors import HistoryLost, Retryable, Unstorable
 from edge.patience import patiently
 from windows.columnar.engine import ColumnarEngine
@@ -275,6 +275,11 @@ class _Saved:
         """Their states."""
         states: Mapping[Key, KeyState] = self._patiently(lambda: self._store.load(keys))
         return states
+
+    def letters(self, ids: Sequence[Doc], events: Sequence[str]) -> Sequence[Doc]:
+        """Dead letters by `_id`, and by the event that they were counted as."""
+        found: Sequence[Doc] = self._patiently(lambda: self._store.letters(ids, events))
+        return found
 
     def due(self, until: int, after: tuple[int, int]) -> Due:
         """A page of those that are due."""

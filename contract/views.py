@@ -97,6 +97,16 @@ class SignalDoc(TypedDict):
     updated_at: datetime
 
 
+class Requeued(TypedDict):
+    """What became of a dead letter that was put into the stream again. outcome: its record's class: `counted` once and for ever,
+    `repeat` where the same change had counted, else it may be put in again. event: the change's id, None where it has none; by: the
+    place of that record."""
+
+    outcome: str
+    event: str | None
+    by: dict[str, Any]
+
+
 class DeadLetterDoc(TypedDict):
     """A record that could not be used, whole (`record`: its text; `binary`: its bytes where they are no text), and why."""
 
@@ -109,6 +119,7 @@ class DeadLetterDoc(TypedDict):
     binary: bytes | None
     partition_key: str | None
     arrived_at: datetime | None
+    requeued: NotRequired[Requeued]
     updated_at: datetime
 
 

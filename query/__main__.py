@@ -13,11 +13,12 @@ from rich.console import Console
 
 from config.environment import environment, shape
 from config.load import load
+from config.moments import moment
 from config.specs import Pipeline
 from contract.errors import Fatal, Misconfigured
 from contract.times import date_ms
 from edge.mongo import NO_RIGHTS, Client, connect
-from query.arguments import keys, moment, parser
+from query.arguments import keys, parser
 from query.tables import json_lines, show
 from query.verify import Question, Verification
 from query.verify.show import bar

@@ -6,18 +6,16 @@ import argparse
 import json
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
-from bson import DatetimeMS, ObjectId, Regex
+from bson import ObjectId, Regex
 
+from config.moments import shown
 from contract.errors import Misconfigured, Rejected
 from contract.extjson import unheld
-from contract.values import bson_value, date, time_ms
+from contract.values import bson_value
 from windows.law.shown import cut
-from windows.law.spec import duration
 
-MILLISECONDS = re.compile(r"[0-9]{9,20}")  # since 1970; fewer digits are a slip
 LIMIT = re.compile(r"[1-9][0-9]{0,8}")
 
 
@@ -84,35 +82,12 @@ def keys(text: str) -> Sequence[Any]:
     except ValueError:
         pass
     except RecursionError:
-        raise Misconfigured(f"{_said(text)}: nested too deeply for a key") from None
+        raise Misconfigured(f"{shown(text)}: nested too deeply for a key") from None
     except Rejected as error:
-        raise Misconfigured(f"{_said(text)}: {error.why}") from None
+        raise Misconfigured(f"{shown(text)}: {error.why}") from None
     if (why := unheld(meant)) is not None:
-        raise Misconfigured(f"{_said(text)}: {why}")
+        raise Misconfigured(f"{shown(text)}: {why}")
     return meant
-
-
-def moment(text: str | None, now: datetime) -> datetime | None:
-    """A time on the command line: ISO text, or a duration before now. Raises Misconfigured."""
-    if text is None:
-        return None
-    try:
-        return now - timedelta(milliseconds=duration(text))
-    except (ValueError, OverflowError):
-        pass
-    try:
-        ms = time_ms(int(text) if MILLISECONDS.fullmatch(text) else text)
-    except Rejected:
-        ms = None
-    at = None if ms is None else date(ms)
-    if at is None or isinstance(at, DatetimeMS):
-        raise Misconfigured(f'"{_said(text)}" is no time; write one as in 2026-11-23T16:00:00Z, or a duration ago, as in 10m')
-    return at
-
-
-def _said(text: str) -> str:
-    """An argument as messages show it: what is no Unicode, a terminal's bytes in another encoding, is spelled out."""
-    return cut(text.encode(errors="backslashreplace").decode())
 
 
 def _limit(text: str) -> int:

@@ -7,7 +7,7 @@ on what its key remembers, and whether it is late on the windows; the pipeline s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import nan
 from typing import Any
 
@@ -16,9 +16,9 @@ import numpy.typing as npt
 from msgspec import structs
 
 from config.specs import Pipeline, Trigger
-from consumer.intake.judge import asked, old_time
+from consumer.intake.judge import Again, asked, old_time
 from consumer.intake.one_by_one import Rows
-from consumer.intake.records import Opener, Raw
+from consumer.intake.records import Opener, Raw, is_requeued
 from consumer.store.contract import CLASSES
 from contract.errors import Rejected
 from contract.event import Event, Heartbeat
@@ -42,7 +42,7 @@ class Batch:
     """n rows. verdict: int8, a row's class where it has one by itself (its place in consumer.store.contract.CLASSES), NONE for a
     change that goes to the windows. pair: int16, which of `pairs` a change is of. tokens: of changes, "" where there is none.
     events: those that have been opened. rejected: why a row died. happenings: what models see, for the rows that they read. hashes:
-    of columns.keys."""
+    of columns.keys. requeued: rows that say that they were dead letters before; letters: what is known of those."""
 
     raws: Sequence[Raw]
     columns: Columns
@@ -55,6 +55,8 @@ class Batch:
     happenings: Mapping[int, Happening]
     hashes: Sequence[int]
     opener: Opener
+    requeued: Sequence[int] = ()
+    letters: Mapping[int, Again] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -151,6 +153,7 @@ class Reader:
                 rejected[row] = cause
                 verdicts.append(DEAD)
         pair, verdict = np.array(rows.pair, np.int16), np.array(verdicts, np.int8)
+        again = [row for row, raw in enumerate(raws) if is_requeued(raw)]
         return Batch(
             raws,
             rows.columns(),
@@ -163,6 +166,7 @@ class Reader:
             rows.happenings,
             rows.hashes,
             self.opener,
+            again,
         )
 
     def _heartbeat(self, rows: Rows, row: int, raw: Raw, message: Heartbeat) -> int:

@@ -219,6 +219,7 @@ def merge(whole: Batch, rows: Ints, part: Batch) -> None:
     into.doc = docs
     whole.events |= {at[i]: event for i, event in part.events.items()}
     whole.rejected = {at[i]: cause for i, cause in part.rejected.items()}
+    whole.requeued = [at[i] for i in part.requeued]
     whole.happenings = {**whole.happenings, **{at[i]: happening for i, happening in part.happenings.items()}}
 
 

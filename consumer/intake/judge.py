@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import NamedTuple
 
 from config.specs import Trigger
 from consumer.intake.records import Raw
@@ -44,6 +45,29 @@ def old_time(trigger: Trigger, event: Event) -> int:
     return event.cluster if at is None else at
 
 
+class Again(NamedTuple):
+    """A dead letter whose record has come again. by: the place where it came."""
+
+    letter: Doc
+    by: Doc
+
+    def came_to(self, outcome: str, event: Event | None, cause: Rejected | None = None) -> tuple[str, Doc]:
+        """The same letter, with the class of its record now: counted, or a repeat of one that was; of any other class, when it may
+        be put in once more. event: whose id tells other letters of the same change. cause: why it is dead again."""
+        letter = {name: field for name, field in self.letter.items() if name != "updated_at"}
+        if cause is not None:
+            letter |= {"reason": cause.reason, "why": cause.why}
+        if event is not None:
+            letter |= {"trigger": event.trigger, "route": event.route}
+        letter["requeued"] = {"outcome": outcome, "event": (event.id or None) if event is not None else None, "by": self.by}
+        return DEAD_LETTERS, letter
+
+
+def place(shard: ShardId, raw: Raw) -> Doc:
+    """Where a record lies: the `_id` of the letter that it would become."""
+    return {**shard_key(shard), "sequence": str(raw.sequence), "sub": raw.sub}
+
+
 def letter(shard: ShardId, raw: Raw, event: Event | None, cause: Rejected) -> tuple[str, Doc]:
     """The dead letter of a record: a contract.views.DeadLetterDoc but for updated_at, and its collection."""
     try:
@@ -51,7 +75,7 @@ def letter(shard: ShardId, raw: Raw, event: Event | None, cause: Rejected) -> tu
     except UnicodeDecodeError:
         text, binary = None, raw.data
     return DEAD_LETTERS, {
-        "_id": {**shard_key(shard), "sequence": str(raw.sequence), "sub": raw.sub},
+        "_id": place(shard, raw),
         "reason": cause.reason,
         "why": cause.why,
         "trigger": event.trigger if event else None,

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from config.specs import Pipeline, Trigger
+from contract import requeued
 from contract.codec import decode, decode_document
 from contract.errors import Rejected
 from contract.event import Event, Message
@@ -120,7 +121,7 @@ def joined(lines: Sequence[bytes]) -> tuple[bytes, Ints]:
 
 
 class Opener:
-    """Opens records by the stream's format."""
+    """Opens records by the stream's format; one that was put in again as what it was at first."""
 
     def __init__(self, spec: Pipeline) -> None:
         self._bare = spec.triggers[0] if spec.stream.format == "document" else None
@@ -131,9 +132,15 @@ class Opener:
             raise raw.message
         if raw.message is not None:
             return raw.message
+        data = requeued.decode(raw.data).record if is_requeued(raw) else raw.data
         if self._bare is None:
-            return decode(raw.data)
-        return bare(self._bare, self._bare.routes[0], decode_document(raw.data), str(raw.sequence))
+            return decode(data)
+        return bare(self._bare, self._bare.routes[0], decode_document(data), str(raw.sequence))
+
+
+def is_requeued(raw: Raw) -> bool:
+    """Whether it says that it was a dead letter before."""
+    return raw.data.startswith(requeued.BEGINS)
 
 
 def bare(trigger: Trigger, route: str, document: dict[str, Any], number: str | int) -> Event:

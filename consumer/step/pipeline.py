@@ -157,7 +157,13 @@ class ShardPipeline:
         for row in sorted([*(np.flatnonzero(late) + rows.start).tolist(), *rejected]):
             cause = batch.rejected.get(row, TOO_LATE)
             dead[cause.reason] += 1
-            changes.put(*letter(cursor.shard, batch.raws[row], batch.event(row), cause), how="new")
+            if row in batch.letters:
+                changes.put(*batch.letters[row].came_to("dead_letter", batch.event(row), cause))
+            else:
+                changes.put(*letter(cursor.shard, batch.raws[row], batch.event(row), cause), how="new")
+        for row in batch.letters.keys() & set(rows) - set(rejected):
+            if not late[row - rows.start]:
+                changes.put(*batch.letters[row].came_to(CLASSES[verdict[row - rows.start]], batch.event(row)))
         cursor = cursor.skipping([_skip(batch, row) for row in rejected if batch.rejected[row].reason in AFTER_READING])
         counters = cursor.counters.add({name: n for name, n in zip(CLASSES, found, strict=True) if n}, result.late, dead)
         if not rows:

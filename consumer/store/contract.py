@@ -221,6 +221,10 @@ class Store(Protocol):
         (due, hash) come together."""
         ...
 
+    def letters(self, ids: Sequence[Doc], events: Sequence[str]) -> Sequence[Doc]:
+        """The dead letters of these `_id`s, and those that were counted, when they came again, as events of these ids."""
+        ...
+
     def commit(self, effects: Effects) -> Cursor:
         """All or nothing; an unknown result is settled by reading the cursor again. Raises Unstorable, and has written nothing,
         where a document of it will never be taken."""

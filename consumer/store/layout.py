@@ -50,7 +50,7 @@ def views(spec: Pipeline) -> Mapping[str, tuple[Index, ...]]:
     if spec.abandonment is not None:
         found[spec.abandonment.view] = (_index("status", "-raised_at"), _index("key", "-since"))
         expires[spec.abandonment.view] = "raised_at"
-    found[DEAD_LETTERS] = (_index("reason", "-updated_at"),)
+    found[DEAD_LETTERS] = (_index("reason", "-updated_at"), _index("requeued.event", only_if="requeued.event"))
     expires[DEAD_LETTERS] = "updated_at"
     found[HEALTH] = ()
     return {name: _with_ttl(own, expires.get(name), spec.views.ttl.get(name)) for name, own in found.items()}

@@ -11,7 +11,7 @@ from bson import Code, DBRef, Decimal128, Regex
 
 from config.specs import Pipeline
 from consumer.store.contract import Cursor, Doc, Due, Effects, HashRange, KeyState, ShardId, heir
-from consumer.store.layout import HEALTH, health_doc, views
+from consumer.store.layout import DEAD_LETTERS, HEALTH, health_doc, views
 from contract.errors import Fenced
 from windows.engine import Key
 
@@ -63,6 +63,12 @@ class MemoryStore:
             return Due([key for _, _, key in found], None, later)
         last = found[limit - 1][:2]
         return Due([place[2] for place in found if place[:2] <= last], last, None)
+
+    def letters(self, ids: Sequence[Doc], events: Sequence[str]) -> Sequence[Doc]:
+        """By `_id`, and by the event that they were counted as."""
+        wanted = {hashable(id) for id in ids}
+        letters = self._collection(DEAD_LETTERS).items()
+        return [doc for id, doc in letters if id in wanted or (doc.get("requeued") or {}).get("event") in events]
 
     def commit(self, effects: Effects) -> Cursor:
         """Check the cursor, then change everything. A commit that is in already is not an error: somebody asked twice."""

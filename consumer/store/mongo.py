@@ -29,7 +29,7 @@ from pymongo.read_concern import ReadConcern
 from config.specs import Pipeline
 from consumer.store.configurations import admit
 from consumer.store.contract import CLASSES, Counters, Cursor, Doc, Due, Effects, HashRange, KeyState, Place, ShardId, heir
-from consumer.store.layout import CONFIGURATIONS, CURSORS, HEALTH, KEYS, health_doc, shard_key
+from consumer.store.layout import CONFIGURATIONS, CURSORS, DEAD_LETTERS, HEALTH, KEYS, health_doc, shard_key
 from consumer.store.memory import hashable, now
 from consumer.store.refusals import not_too_much
 from consumer.store.setup import check, prepare
@@ -134,6 +134,16 @@ class MongoStore:
     def _waiting(self, wanted: Doc, limit: int) -> list[Doc]:
         order = [("due", 1), ("hash", 1)]
         return list(self._db[KEYS].find(wanted, {"due": 1, "hash": 1}).sort(order).limit(limit))
+
+    def letters(self, ids: Sequence[Doc], events: Sequence[str]) -> Sequence[Doc]:
+        """By `_id`, and by the event that they were counted as."""
+        with in_our_words("looking for dead letters"):
+            return list(self._db[DEAD_LETTERS].find({"$or": [{"_id": {"$in": ids}}, {"requeued.event": {"$in": events}}]}))
+
+    def dead_letters(self, wanted: Doc) -> Iterator[Doc]:
+        """Those that a filter finds, shard by shard in the order of their records."""
+        with in_our_words("looking for dead letters"):
+            yield from self._db[DEAD_LETTERS].find(wanted).sort("_id", 1)
 
     def commit(self, effects: Effects) -> Cursor:
         """All or nothing."""

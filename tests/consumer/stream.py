@@ -206,6 +206,9 @@ class Watched:
     def due(self, hashes: HashRange, until: int, limit: int, after: tuple[int, int]) -> Due:
         return self._call(lambda: self.inner.due(hashes, until, limit, after))  # type: ignore[no-any-return]
 
+    def letters(self, ids: Sequence[Doc], events: Sequence[str]) -> Sequence[Doc]:
+        return self._call(lambda: self.inner.letters(ids, events))  # type: ignore[no-any-return]
+
     def commit(self, effects: Effects) -> Cursor:
         self.commits.append(effects)
         assert effects.cursor.snapshot.position >= effects.expected.snapshot.position, "KCL's checkpoint may be there already"

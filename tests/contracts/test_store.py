@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from consumer.store.contract import Cursor, Effects, HashRange, KeyState, Place, ShardId
+from consumer.store.contract import Cursor, Doc, Effects, HashRange, KeyState, Place, ShardId
 from contract.errors import Fenced, Rejected
 from contract.values import id_value
 from tests.contracts.conftest import AT, Stores
@@ -62,6 +62,22 @@ def test_a_second_open_fences_the_first(stores: Stores) -> None:
     assert second.load([("card", "zombie")]) == {}
     second.commit(put(new, "owner"))
     assert set(stores.docs("minutes")) == {"owner"}
+
+
+def test_letters_are_found_by_id_and_by_the_event_that_they_counted_as(stores: Stores) -> None:
+    store = stores.new()
+    cursor = store.open(A)
+    ids = [{"stream": "s", "created": 1, "shard": "0", "sequence": str(n), "sub": 0} for n in range(4)]
+    counted = {"outcome": "counted", "event": "t1/card", "by": ids[3]}
+    letters = [{"_id": id, "reason": "late", **({"requeued": counted} if n == 2 else {})} for n, id in enumerate(ids)]
+    store.commit(Effects(cursor, moved(cursor), puts=[("dead_letters", letter) for letter in letters]))
+
+    def found(ids: Sequence[Doc], events: Sequence[str]) -> list[str]:
+        return sorted(letter["_id"]["sequence"] for letter in store.letters(ids, events))
+
+    assert found(ids[:1], ["t1/card"]) == ["0", "2"]
+    assert found([{**ids[0], "sequence": "7"}, ids[1]], ["t1"]) == ["1"]
+    assert found([], []) == []
 
 
 def test_a_cursor_that_somebody_else_moved_is_not_moved_again(stores: Stores) -> None:

@@ -5,13 +5,17 @@ And MongoDB away for a while in the middle of it: producer, KCL and its children
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from bson import ObjectId
+from bson import ObjectId, json_util
 from pymongo import MongoClient
 
+from contract import requeued
+from contract.errors import Misconfigured
 from sandbox import aws, stack, state
 from sandbox.processes import find, stop
 from sandbox.stage import Stage
@@ -69,6 +73,8 @@ def test_bad_records_are_kept_and_the_shards_go_on(set_stage: SetUp) -> None:
         text = views["dead_letters"].find_one({"reason": "time"})
         assert text is not None
         assert '"soon"' in text["record"]
+        refused_and_requeued(stage, client, views)
+        wanted["refused"] = 1
         mongodb_goes_away(stage)
         more = [f"more-{i}" for i in range(20)]
         client["shop"]["transactions"].insert_many([payment(card_id=card) for card in more])
@@ -80,6 +86,33 @@ def test_bad_records_are_kept_and_the_shards_go_on(set_stage: SetUp) -> None:
         assert sum(d["repeat"] + d["counted"] + d["dead_letter"] + d["control"] for d in health) == sum(
             d["records"] for d in health
         )
+
+
+def refused_and_requeued(stage: Stage, client: MongoClient[Document], views: Any) -> None:
+    """A validator keeps one card out of a view; once it is gone the letter is put in again, twice, and counts once."""
+    views.command("collMod", "recent", validator={"_id": {"$ne": "kept out"}})
+    client["shop"]["transactions"].insert_one(payment(card_id="kept out"))
+    until("a letter", lambda: views["dead_letters"].count_documents({"reason": "refused"}) == 1, 100, stage)
+    views.command("collMod", "recent", validator={})
+    assert requeue(stage).returncode == Misconfigured.status
+    dry = requeue(stage, "--reason", "refused", "--dry-run")
+    assert [json_util.loads(line)["reason"] for line in dry.stdout.splitlines()] == ["refused"]
+    assert requeue(stage, "--reason", "refused", "--since", "1h").stdout.startswith("1 dead letters put")
+    counted = {"reason": "refused", "requeued.outcome": "counted"}
+    until("the letter to count", lambda: views["dead_letters"].count_documents(counted) == 1, 100, stage)
+    letter = views["dead_letters"].find_one(counted)
+    again = requeued.encode(letter["_id"], letter["record"], letter["binary"])  # as if it had been told twice at once
+    kinesis = aws.kinesis(stage.running.aws_port)
+    kinesis.put_record(StreamName=stage.spec.stream.name, Data=again, PartitionKey=letter["partition_key"])
+    until("its repeat", lambda: sum(d["repeat"] for d in views["health"].find()) == 1, 100, stage)
+    shown = views["recent"].find_one({"_id": "kept out"})
+    assert shown is not None
+    assert requeue(stage, "--reason", "refused").stdout.startswith("0 dead letters put")
+
+
+def requeue(stage: Stage, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "consumer", "requeue", *arguments]
+    return subprocess.run(command, env=stage.environment(), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
 
 def not_json(stage: Stage) -> None:

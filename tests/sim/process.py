@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NoReturn
 
 from amazon_kclpy.checkpoint_error import CheckpointError
@@ -11,7 +11,7 @@ from config.specs import Pipeline
 from consumer.host.reports import State
 from consumer.kcl.lifecycle import Shard
 from consumer.runner import Runner
-from consumer.store.contract import BEFORE_ALL, Cursor, Due, Effects, HashRange, KeyState, Position, ShardId
+from consumer.store.contract import BEFORE_ALL, Cursor, Doc, Due, Effects, HashRange, KeyState, Position, ShardId
 from contract.errors import Retryable, Unstorable
 from tests.consumer.stream import Crash
 from tests.sim.leases import Lease
@@ -140,6 +140,11 @@ class Connection:
         self._away("the store is away")
         found: Due = self.inner.due(hashes, until, limit, after)
         self._point(f"due: {IN}")
+        return found
+
+    def letters(self, ids: Sequence[Doc], events: Sequence[str]) -> Sequence[Doc]:
+        self._away("the store is away")
+        found: Sequence[Doc] = self.inner.letters(ids, events)
         return found
 
     def commit(self, effects: Effects) -> Cursor:
