@@ -41,7 +41,7 @@ from consumer.store.memory import MemoryStore
 from consumer.store.setup import prepare
 from contract.codec import encode
 from contract.event import Event, Heartbeat
-from contract.keys import partition_key
+from contract.keys import kinesis_hash, partition_key
 from sandbox import aws, mongod
 from sandbox.processes import Known, stop
 
@@ -264,6 +264,41 @@ def ours(at: Parts, load: Load, said: Sequence[bytes], name: str) -> dict[str, f
     return {"seconds": took, "commits": cursor["commits"], "documents": found, "snapshot": saved}
 
 
+def restarted(at: Parts, load: Load, name: str, keys: int) -> float:
+    """Seconds from a child's start to its first commit, of a line of records, with so many keys in the store: those of a load, each
+    of them many times under other names."""
+    said = lines(load)
+    more = lines(replace(load, events=load.events + 2 * LINE))[len(said)]  # it goes on where the load ends
+    ours(at, load, said, name)
+    with MongoClient[dict[str, Any]](at.uri) as client:
+        table = client[name]["_keys"]
+        own = list(table.find())
+        for n in range(1, -(-keys // len(own))):
+            table.insert_many((_renamed(doc, n) for doc in own), ordered=False)
+        there = table.estimated_document_count()
+        [cursor] = client[name]["_cursors"].find()
+    if there < keys:
+        raise RuntimeError(f"{there} keys, and {keys} were asked for")
+    began = time.perf_counter()
+    child = Child({**at.env, "EDDY_CONFIG": str(at.home / f"{name}.toml")}, at.home / f"{name}again.log")
+    start = {"action": "initialize", "shardId": SHARD, "sequenceNumber": cursor["sequence"], "subSequenceNumber": cursor["sub"]}
+    for line in (json.dumps(start).encode() + b"\n", more, NOTHING_MORE):
+        child.say(line)
+    took = time.perf_counter() - began
+    child.close()
+    with MongoClient[dict[str, Any]](at.uri) as client:
+        [after] = client[name]["_cursors"].find()
+    if after["sequence"] == cursor["sequence"]:
+        raise RuntimeError("nothing was committed")
+    return took
+
+
+def _renamed(doc: dict[str, Any], n: int) -> dict[str, Any]:
+    """A key's state under another name."""
+    route, value = doc["_id"]["r"], f"{doc['_id']['v']}/{n}"
+    return {**doc, "_id": {"r": route, "v": value}, "hash": f"{kinesis_hash(partition_key(route, value)):032x}"}
+
+
 class Recording(MemoryStore):
     """Keeps what is committed."""
 
@@ -402,11 +437,15 @@ def table(events: int) -> list[Line]:
         took = replayed(at.home, replace(load, events=5 * events))
         return took["engine"] / took["replay"]
 
+    def restart(at: Parts, name: str) -> float:
+        return restarted(at, replace(load, events=20_000), name, 1_000_000)
+
     return [
         Line("one shard, lines to views, against plain pymongo", 0.70, against_pymongo),
         Line("a rolling set of 30 days with 2,000 events a key, against one of 10 minutes", 0.90, long_windows),
         Line("a snapshot of all keys, as a share of 60 s", 0.10, snapshot, most=True),
         Line("replay of a file, against the engine alone", 0.08, replay),
+        Line("a restart with 1,000,000 keys in state: s to the first commit", 10.0, restart, most=True),
     ]
 
 
