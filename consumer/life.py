@@ -207,6 +207,12 @@ class Life:
             while self._snapshots.begun:
                 self._save()
 
+    def ended(self, at: int) -> None:
+        """The shard was read to its end, and all of it is saved. at: when, ms since 1970 UTC."""
+        if self.cursor.ended is None:
+            self.cursor = replace(self.cursor, ended=at)
+            self._put(Gathered(self.cursor, Changes()))
+
     def _skipped(self, fresh: Records) -> dict[int, str]:
         """Which rows were dead letters though they can be read, and why."""
         rows = {fresh.passed(*position) - 1: reason for position, reason in self._skips.items()}

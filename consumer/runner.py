@@ -87,7 +87,7 @@ class Runner:
         self._spec, self._store, self._shard, self._parents, self._hashes = spec, store, shard, parents, hashes
         self._engine, self._limits, self._now, self._most = engine, limits, now, kept
         self._saved = _Saved(store, hashes, limits.page, self._patiently) if durable else None
-        self._wait, self._told, self._observed = wait, told, observe is not None
+        self._wait, self._wall, self._told, self._observed = wait, wall, told, observe is not None
         self._halving = Halving(limits.budget)
         self._measure = Measure(owner, wall, now, spec.stream.format == "document")
         self._usable, self._trying = True, 0
@@ -130,14 +130,15 @@ class Runner:
         return self._whole(self._save, wait=True)
 
     def complete(self) -> Cursor:
-        """The shard's last record has been fed: as flush. Raises HistoryLost where records that the snapshot needs did not come."""
+        """The shard's last record has been fed: as flush, and the cursor says so. Raises HistoryLost where records that the
+        snapshot needs did not come."""
         cursor = self.flush()
         if self._life.silent:
             raise HistoryLost(
                 f"{self._shard.shard}: the shard has ended, and of the records between the snapshot of its window states, at "
                 f"{cursor.snapshot.sequence}, and its views, at {cursor.sequence}, not all have come again"
             )
-        return cursor
+        return self._whole(lambda: self._life.ended(self._wall()), wait=True)
 
     def idle(self, now_ms: int) -> Cursor:
         """A stream of bare documents has nothing to read: time follows the wall clock, less `settle`. A stream with heartbeats

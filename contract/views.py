@@ -173,8 +173,10 @@ class Health(TypedDict):
     """A shard's line, `_id` "stream/shard", written with every commit, and as of that commit, `updated_at`. Each record went into
     exactly one class, and the classes add up to `records`.
 
-    hashes: the first and the last 128-bit hash of the keys that the shard holds, in decimal as Kinesis writes them. since: of each
-    window set, by its fingerprint (a view's `config`), the time from which on it has seen every event, None for all there are.
+    hashes: the first and the last 128-bit hash of the keys that the shard holds, in decimal as Kinesis writes them. ended: there,
+    and true, once a split or a merge has closed the shard and all of it was read, at `ended_at`; its line stays as it was then.
+    since: of each window set, by its fingerprint (a view's `config`), the time from which on it has seen every event, None for all
+    there are.
     """
 
     _id: str
@@ -189,6 +191,8 @@ class Health(TypedDict):
     dead_letters_by_reason: dict[str, int]
     watermark: datetime | None
     hashes: NotRequired[list[str]]
+    ended: NotRequired[bool]
+    ended_at: NotRequired[datetime]
     since: dict[str, datetime | None]
     cursor: Spot
     snapshot: SnapshotSpot

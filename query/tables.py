@@ -93,7 +93,7 @@ def _health(f: Found) -> Mapping[str, str]:
     return {
         "shard": str(document["_id"]),
         "watermark": text(document.get("watermark")),
-        "behind": "-" if f.behind is None else spell(f.behind) + (", and stands" if f.stands else ""),
+        "behind": _behind(f),
         "records": f"{records:,}"
         if records == sum(classes.values())
         else f"{records:,} (classes add up to {sum(classes.values()):,})",
@@ -101,6 +101,12 @@ def _health(f: Found) -> Mapping[str, str]:
         "late by set": counts(document.get("late_by_set", {})),
         "dead letters": counts(document.get("dead_letters_by_reason", {})),
     }
+
+
+def _behind(f: Found) -> str:
+    if f.document.get("ended"):
+        return "ended"
+    return "-" if f.behind is None else spell(f.behind) + (", and stands" if f.stands else "")
 
 
 def _shard(document: Doc) -> Mapping[str, str]:

@@ -139,7 +139,7 @@ class Reader:
 
     def _shard(self, document: Doc) -> Found:
         reached, watermark, committed = self._reached(), document.get("watermark"), document.get("updated_at")
-        if reached.time is None or not isinstance(watermark, datetime):
+        if reached.time is None or not isinstance(watermark, datetime) or document.get("ended"):
             return Found(HEALTH, document)
         behind = max(reached.time - watermark, NONE)
         quiet = reached.pulse - committed if reached.pulse is not None and isinstance(committed, datetime) else NONE

@@ -57,7 +57,8 @@ class Observer:
             "relayed": self.tap.changes,
             "processed": sum(int(d["records"]) - int(d["control"]) for d in health),
         }
-        watermark = min((d["watermark"] for d in health), default=None) if all(d["watermark"] for d in health) else None
+        marks = [d["watermark"] for d in health if not d.get("ended")]
+        watermark = min(marks, default=None) if all(marks) else None
         if len(health) < len(self.tap.iterators):
             watermark = None
         return Seen(

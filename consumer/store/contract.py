@@ -93,7 +93,8 @@ class Cursor:
     jumps: where between snapshot and cursor the wall clock moved the watermark, and where to (bare documents; `records` is 0).
     since: of each window set that is kept, by fingerprint, the time from which on it has seen every event, NEVER for all; None
     before anybody has kept sets. skips: records between snapshot and cursor that can be read, and are dead letters all the same,
-    each with the reason: what nobody would see again by looking at the record.
+    each with the reason: what nobody would see again by looking at the record. ended: when the shard, which a split or a merge has
+    closed, was read to its end, ms; None while it goes on.
     """
 
     shard: ShardId
@@ -106,6 +107,7 @@ class Cursor:
     jumps: tuple[Place, ...] = ()
     since: Mapping[str, int] | None = None
     skips: tuple[tuple[Position, str], ...] = ()
+    ended: int | None = None
 
     @property
     def place(self) -> Place:

@@ -86,6 +86,7 @@ def health_doc(spec: Pipeline, cursor: Cursor, figures: Figures | None = None, h
         "dead_letters_by_reason": {name: int(n) for name, n in counters.dead_by_reason.items()},
         "watermark": _date(cursor.watermark),
         **({} if hashes is None else {"hashes": [str(hashes.low), str(hashes.high)]}),
+        **({} if cursor.ended is None else {"ended": True, "ended_at": _date(cursor.ended)}),
         "since": {name: _date(at) for name, at in (cursor.since or {}).items()},
         "cursor": _position(cursor.place),
         "snapshot": {**_position(snapshot), "behind": counters.records - snapshot.records, "made_at": made},

@@ -287,6 +287,7 @@ def _cursor_doc(cursor: Cursor) -> Doc:
         "jumps": [_place(jump) for jump in cursor.jumps],
         "skips": [{"sequence": str(at[0]), "sub": at[1], "reason": reason} for at, reason in cursor.skips],
         "since": None if cursor.since is None else {name: int(at) for name, at in cursor.since.items()},
+        "ended": None if cursor.ended is None else int(cursor.ended),
     }
 
 
@@ -300,7 +301,8 @@ def _cursor(shard: ShardId, doc: Mapping[str, Any]) -> Cursor:
         return changed(cursor, snapshot=cursor.place)
     jumps = tuple(_loaded(jump) for jump in doc["jumps"])
     skips = tuple(((int(skip["sequence"]), skip["sub"]), skip["reason"]) for skip in doc["skips"])
-    return changed(cursor, snapshot=_loaded(doc["snapshot"]), jumps=jumps, since=doc["since"], skips=skips)
+    snapshot, ended = _loaded(doc["snapshot"]), doc.get("ended")
+    return changed(cursor, snapshot=snapshot, jumps=jumps, since=doc["since"], skips=skips, ended=ended)
 
 
 def _loaded(doc: Mapping[str, Any]) -> Place:

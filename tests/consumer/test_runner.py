@@ -295,6 +295,22 @@ def test_a_shard_that_ends_before_all_has_come_again_is_lost_history() -> None:
     assert second.complete().snapshot.sequence == 40
 
 
+def test_a_shard_that_has_ended_says_so_from_then_on() -> None:
+    store = MemoryStore(SPEC)
+    first = Runner(SPEC, store, SHARD, wall=lambda: 90 * S)
+    feed(first, raws(PAYMENTS[:4]))
+    [line] = store.collections["health"].values()
+    assert "ended" not in line
+    assert first.complete().ended == 90 * S
+    [line] = store.collections["health"].values()
+    assert (line["ended"], line["ended_at"].timestamp(), line["records"]) == (True, 90, 4)
+    second = Runner(SPEC, store, SHARD, wall=lambda: 95 * S)  # KCL has not stored the end, and asks again
+    feed(second, raws(PAYMENTS[:4]))
+    assert second.complete().ended == 90 * S
+    child = Runner(SPEC, store, ShardId(SHARD.stream, SHARD.created, "child"), parents=[SHARD])
+    assert child.cursor.ended is None, "it goes on"
+
+
 def test_what_is_saved_with_one_commit_is_bounded_by_bytes() -> None:
     #  200 cards of 60 payments each, about a kilobyte a card
     lines = [change(n, "pay", "card", n % 200, n * 10, amount=n, shop="x") for n in range(12_000)]

@@ -336,3 +336,14 @@ def test_a_key_of_which_nothing_is_left_is_forgotten(stores: Stores) -> None:
     keys = [("card", name) for name in "abc"]
     assert set(store.load(keys)) == {("card", "b"), ("card", "c")}
     assert store.due(HashRange(), 10, 10, (NEVER, -1)).keys == [("card", "b"), ("card", "c")]
+
+
+def test_a_shard_that_has_ended_stays_so(stores: Stores) -> None:
+    store = stores.new()
+    first = store.open(A)
+    store.commit(Effects(first, replace(moved(first), ended=5_000)))
+    again = stores.new().open(A)
+    assert again.ended == 5_000
+    assert stores.new().open(C, [A]).ended is None, "who goes on where it ended has not"
+    health = stores.docs("health")["shop/shardId-000000000000"]
+    assert (health["ended"], health["ended_at"]) == (True, datetime(1970, 1, 1, 0, 0, 5, tzinfo=UTC))

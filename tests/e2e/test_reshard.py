@@ -210,6 +210,7 @@ def every_shard_was_read_whole(around: Around) -> None:
     assert len(lie) == 5
     assert {name: health[name]["counted"] for name in lie} == lie
     assert min(lie.values()) > 0
+    assert {name for name, line in health.items() if line.get("ended")} == {s.id.shard for s in around.shards() if not s.open}
     print("changes on each shard:", lie, "records:", {name: health[name]["records"] for name in lie})
 
 

@@ -235,6 +235,22 @@ def test_health_tells_how_far_a_shard_is_behind_what_is_relayed_and_whether_it_s
     assert [f["stands"] for f in lines(run, "health")[:2]] == [False, False], "the producer itself says nothing any more"
 
 
+def test_a_shard_that_has_ended_is_not_behind(run: Run, mongo: Client, database_name: str) -> None:
+    health = mongo[database_name].health
+    long_ago = {"watermark": ago(hours=9), "updated_at": ago(hours=9)}
+    health.update_one({"_id": "eddy/shard-0"}, {"$set": {**long_ago, "ended": True, "ended_at": ago(hours=9)}})
+    health.update_one({"_id": "eddy/shard-1"}, {"$set": long_ago})
+    relayed(mongo, database_name, NOW, said=NOW)
+    one, two, *_ = lines(run, "health")
+    assert "stands" not in one and "behind_seconds" not in one
+    assert one["document"]["ended"] is True and "ended_at" in one["document"]
+    assert two["stands"] is True
+    _, out, _ = run("health")
+    [row] = [line for line in out.splitlines() if "shard-0" in line and "16" in line]
+    assert " ended " in row
+    assert out.count("and stands") == 1
+
+
 def test_health_shows_the_hops(run: Run, mongo: Client, database_name: str) -> None:
     hops = {"of": "change", "inserted": ago(seconds=9), "arrived": 1500, "processed": 20, "sent": 0, "visible": None}
     more = {
