@@ -19,6 +19,7 @@ from contract.errors import Misconfigured
 from windows.law.shown import cut
 from windows.law.spec import WindowSet
 
+LEAST_LEASE = 1_000  # ms
 MOST_PORT = 65_000  # the next ones are for further consumers of a machine
 OURS = ("dead_letters", "health")  # collections that are always there
 FILES = ("features", "scored")  # files of a replay that are no view's
@@ -128,7 +129,9 @@ def _consumer(table: Table) -> Consumer:
 
 
 def _producer(table: Table) -> Producer:
-    result = Producer(_port(table), _address(table))
+    result = Producer(_port(table), _address(table), lease=table.duration("lease", 5_000))
+    if table.right("lease") and result.lease < LEAST_LEASE:
+        table.problem("lease", "is shorter than 1s: a lease must outlast a slow answer of MongoDB")
     table.finish()
     return result
 

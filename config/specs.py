@@ -116,10 +116,12 @@ class Consumer:
 
 @dataclass(frozen=True, slots=True)
 class Producer:
-    """How the producer works. port and address: where metrics are served; port 0: nowhere."""
+    """How the producer works. port and address: where metrics are served; port 0: nowhere. lease: how long the stream is a
+    producer's that does not say that it lives; after that one that stands by relays."""
 
     port: int = 0
     address: str = "127.0.0.1"
+    lease: int = 5_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,12 @@ import structlog
 from config.environment import Environment, environment
 from config.load import load
 from config.specs import Pipeline
-from contract.errors import Fatal, Misconfigured
+from contract.errors import Fatal, Fenced, Misconfigured, Retryable
 from edge import aws, logs
 from edge.http import Serving
 from edge.mongo import Client
 from edge.patience import patiently
-from producer import filters, images, kinesis, mongo
+from producer import filters, images, kinesis, lease, mongo
 from producer.board import Board
 from producer.bookmark import Bookmark, Bookmarks, first_positions
 from producer.pump import Pump
@@ -67,12 +67,16 @@ def run(spec: Pipeline, env: Environment, stop: threading.Event) -> None:
     serving = Serving("[producer] port", own.address, own.port, board.pages()) if own.port else None
     client = mongo.connect(env.mongodb_uri)
     target = kinesis.Kinesis(aws.kinesis(env, kinesis.ONE_TRY), spec.stream, env)
-    bookmarks = Bookmarks(client, spec.views.database, spec.stream.name)
+    name, term = spec.stream.name, own.lease / 1000
+    held = lease.Lease(client, spec.views.database, name, lease.law(spec), lease.ourselves(env.worker), term)
     try:
         wait = _shown(waiting(stop), board)
         shards = patiently("Kinesis", target.shards, wait, longest=SOON)
         most = patiently("Kinesis", lambda: limits(target), wait, longest=SOON)
         patiently("MongoDB", lambda: filters.check(client, spec.triggers), wait, longest=SOON)
+        alone(held, board, waiting(stop), wait)
+        held.keep(stop.set)
+        bookmarks = Bookmarks(client, spec.views.database, name, held.epoch)
         patiently("MongoDB", lambda: images.ensure(client, spec.triggers), wait, longest=SOON)
         marks, sources = patiently("MongoDB", lambda: begin(spec, client, bookmarks), wait, longest=SOON)
         log.info(
@@ -80,11 +84,42 @@ def run(spec: Pipeline, env: Environment, stop: threading.Event) -> None:
             watching={s.group.name: [f"{db}.{name}" for db, name in s.group.namespaces] for s in sources},
             since={name: moment(mark.position.cluster[0]) for name, mark in marks.items()},
         )  # fmt: skip
-        Pump(spec.stream, sources, target, bookmarks, marks, shards, stop, most, board).run()
+        Pump(spec.stream, sources, target, bookmarks, marks, shards, stop, most, board, held.held).run()
+    except Stopped:
+        if held.lost is None:
+            raise
+    except Fenced:
+        held.renew()  # says who has it
+        raise
     finally:
+        give_up(held)
         client.close()
         if serving is not None:
             serving.close()
+    if held.lost is not None:
+        raise held.lost
+
+
+def alone(held: lease.Lease, board: Board, pause: Callable[[float], None], wait: Callable[[float], None]) -> None:
+    """Stand by for as long as another one relays. Raises Misconfigured where that one has other triggers."""
+    before: lease.Owner | None = None
+    while (holder := patiently("MongoDB", held.take, wait, longest=SOON)) is not None:
+        board.standing_by(str(holder))
+        if holder != before:
+            log.info("standing by", holder=str(holder))
+            before = holder
+        pause(lease.LOOKS)
+    board.standing_by(None)
+    log.info("lease taken", epoch=held.epoch, owner=str(held.me), **({} if before is None else {"after": str(before)}))
+
+
+def give_up(held: lease.Lease) -> None:
+    """The lease, where it is ours; one that cannot be given up now runs out."""
+    if held.epoch and held.lost is None:
+        try:
+            held.release()
+        except (Retryable, Fatal) as error:
+            log.warning("lease not given up: it runs out", why=str(error))
 
 
 def _shown(wait: Callable[[float], None], board: Board) -> Callable[[float], None]:
@@ -109,12 +144,13 @@ def limits(target: kinesis.Kinesis) -> Limits:
 
 def begin(spec: Pipeline, client: Client, bookmarks: Bookmarks) -> tuple[dict[str, Bookmark], list[Source]]:
     """Open the streams where the bookmarks stand, the first time from now on, and save at once where that is."""
+    bookmarks.claim()
     found = bookmarks.load()
     watched = groups(spec.triggers)
     first = first_positions(found, [g.name for g in watched], lambda: now(client))
     sources = [Source(client, group, first[group.name].position) for group in watched]
     marks = {s.group.name: Bookmark(s.open(), first[s.group.name].captured, first[s.group.name].relayed) for s in sources}
-    bookmarks.save(marks)
+    bookmarks.begin(marks)
     for name in [name for name in marks if name not in found]:
         log.info("no bookmark yet", group=name, since=moment(marks[name].position.cluster[0]))
     bookmarks.drop([name for name in found if name not in marks])

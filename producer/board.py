@@ -39,11 +39,16 @@ class Board:
     def __init__(self, stream: str, steady: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
         self._stream, self._steady, self._wall = stream, steady, wall
         self._shown: Shown | None = None
+        self._holder: str | None = None
         self._at = steady()
 
     def alive_still(self) -> None:
         """The process is starting, and waits for something."""
         self._at = self._steady()
+
+    def standing_by(self, holder: str | None) -> None:
+        """Another one relays, or (None) no other does any more."""
+        self._holder, self._at = holder, self._steady()
 
     def show(self, shown: Shown) -> None:
         """The pump has gone round."""
@@ -65,6 +70,8 @@ class Board:
     def ready(self) -> Answer:
         """Whether changes are relayed, and how far is saved."""
         shown = self._shown
+        if self._holder is not None:
+            return Answer(503, f"standing by: {self._holder} relays\n")
         if shown is None:
             return Answer(503, "the producer is starting\n")
         if shown.relayed is None:

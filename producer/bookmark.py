@@ -10,13 +10,16 @@ from typing import Any
 from bson import Timestamp
 from pymongo import UpdateOne, WriteConcern
 from pymongo.database import Database
+from pymongo.errors import BulkWriteError
 
-from edge.mongo import Client
+from contract.errors import Fenced
+from edge.mongo import Client, code_of
 from producer.changes import Record
 from producer.mongo import Document, in_our_words
 from producer.relay import Position
 
 BOOKMARKS, DEAD_LETTERS = "_bookmarks", "dead_letters"
+EXISTS = 11000  # a document of that _id
 PART = 4_000_000  # characters of one dead letter, each up to four bytes: MongoDB takes 16 MB
 
 
@@ -33,11 +36,20 @@ class Bookmark:
 
 
 class Bookmarks:
-    """The bookmarks of one Kinesis stream's producer. Raises Retryable when MongoDB is away, Misconfigured without rights."""
+    """The bookmarks of one Kinesis stream's producer. Raises Retryable when MongoDB is away, Misconfigured without rights, Fenced.
 
-    def __init__(self, client: Client, database: str, stream: str) -> None:
+    epoch: of the lease that they are written under; None where nobody else can be there.
+    """
+
+    def __init__(self, client: Client, database: str, stream: str, epoch: int | None = None) -> None:
         self._db: Database[Document] = client.get_database(database, write_concern=WriteConcern("majority"))
-        self._stream = stream
+        self._stream, self._epoch = stream, epoch
+
+    def claim(self) -> None:
+        """Put our epoch on all there are: from here on no former owner moves one."""
+        with in_our_words(f"claiming {self._db.name}.{BOOKMARKS}"):
+            older = {"$or": [{"epoch": None}, {"epoch": {"$lte": self._epoch}}]}
+            self._db[BOOKMARKS].update_many({"stream": self._stream, **older}, {"$set": {"epoch": self._epoch}})
 
     def load(self) -> dict[str, Bookmark]:
         """Those there are, by the name of the group of triggers."""
@@ -53,7 +65,20 @@ class Bookmarks:
     def save(self, bookmarks: Mapping[str, Bookmark]) -> None:
         """Write them, safe against the loss of a server. On an idle replica set this is also what moves the cluster time on."""
         with in_our_words(f"writing {self._db.name}.{BOOKMARKS}"):
-            self._db[BOOKMARKS].bulk_write([self._change(g, b) for g, b in bookmarks.items()])
+            new = self._epoch is None
+            done = self._db[BOOKMARKS].bulk_write([self._change(g, b, new) for g, b in bookmarks.items()])
+            if not new and done.matched_count < len(bookmarks):
+                raise Fenced(f"{self._db.name}.{BOOKMARKS}: another producer has claimed the bookmarks")
+
+    def begin(self, bookmarks: Mapping[str, Bookmark]) -> None:
+        """Write them where there may be none yet."""
+        with in_our_words(f"writing {self._db.name}.{BOOKMARKS}"):
+            try:
+                self._db[BOOKMARKS].bulk_write([self._change(g, b, True) for g, b in bookmarks.items()])
+            except BulkWriteError as error:
+                if code_of(error) == EXISTS:  # under another epoch than ours
+                    raise Fenced(f"{self._db.name}.{BOOKMARKS}: another producer has claimed the bookmarks") from error
+                raise
 
     def drop(self, groups: Sequence[str]) -> None:
         """Forget groups that no trigger is in any more: a stale bookmark would later bring back long-gone changes."""
@@ -76,12 +101,12 @@ class Bookmarks:
                 self._db[DEAD_LETTERS].replace_one({"_id": key}, letter, upsert=True)
 
     def _id(self, group: str) -> dict[str, Any]:
-        return {"_id": f"{self._stream}/{group}"}
+        return {"_id": f"{self._stream}/{group}"} | ({} if self._epoch is None else {"epoch": self._epoch})
 
-    def _change(self, group: str, bookmark: Bookmark) -> UpdateOne:
+    def _change(self, group: str, bookmark: Bookmark, new: bool) -> UpdateOne:
         """The bookmark as it is now; the first one says where all of it began, for whoever compares views with their source."""
         begun = Timestamp(*bookmark.position.cluster)
-        return UpdateOne(self._id(group), {"$set": self._doc(group, bookmark), "$setOnInsert": {"begun": begun}}, True)
+        return UpdateOne(self._id(group), {"$set": self._doc(group, bookmark), "$setOnInsert": {"begun": begun}}, new)
 
     def _doc(self, group: str, bookmark: Bookmark) -> Document:
         token, cluster = bookmark.position.token, bookmark.position.cluster

@@ -36,6 +36,8 @@ ROOM = 64_000_000  # bytes between reading and acknowledgement, of all streams t
 FULL_FOR = 1.0  # seconds that reading may stand still before it is told
 BEHIND = 2  # seconds between shards from which on one counts as behind
 AT_ONCE = 2_000  # messages taken before requests are made again
+UNHELD = 0.1  # s between two looks whether we may put something again
+UNSURE = "the lease has run out, and is not renewed yet"
 END_WITHIN = 30.0  # seconds that an orderly end may take
 
 
@@ -75,7 +77,10 @@ class Figures:
 
 
 class Pump:
-    """Runs until `stop` is set. Raises Fatal where there is nothing to wait for; what was acknowledged by then is saved."""
+    """Runs until `stop` is set. Raises Fatal where there is nothing to wait for; what was acknowledged by then is saved.
+
+    held: whether the stream is ours to put something on, which is asked before each request.
+    """
 
     def __init__(
         self,
@@ -88,8 +93,9 @@ class Pump:
         stop: threading.Event,
         limits: Limits | None = None,
         board: Board | None = None,
+        held: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._board = board or Board(stream.name)
+        self._board, self._held = board or Board(stream.name), held
         self.stop, self.inbox = stop, SimpleQueue[Any]()
         self._stream, self._kinesis, self._bookmarks, self._before = stream, kinesis, bookmarks, before
         limits = limits or Limits()
@@ -126,7 +132,8 @@ class Pump:
     def _receive(self) -> None:
         """Wait for the next message or the next thing due, and take in what is there."""
         now = time.monotonic()
-        dues = (self._beat_at, self._save_at, self._tell_at, self._list_at, self._relay.wake_at())
+        relay = self._relay.wake_at() if self._held() else now + UNHELD
+        dues = (self._beat_at, self._save_at, self._tell_at, self._list_at, relay)
         wake = min(t for t in dues if t is not None)
         try:
             message = self.inbox.get(timeout=max(0.0, wake - now)) if wake > now else self.inbox.get_nowait()
@@ -201,7 +208,7 @@ class Pump:
 
     def _dispatch(self) -> None:
         now = time.monotonic()
-        while (request := self._relay.take(now)) is not None:
+        while self._held() and (request := self._relay.take(now)) is not None:
             self._puts.submit(self._put, request)
         if now >= self._list_at:
             self._list_at, self._listed = now + LIST_EVERY, now
@@ -221,6 +228,8 @@ class Pump:
 
     def _put(self, request: Request) -> None:
         try:
+            if not self._held():  # it waited for its thread, or the process was paused
+                raise Retryable(UNSURE)
             done = self._kinesis.put([(entry.key.name, entry.data) for entry in request.entries])
             answer = Answered(request, done.failed, done.shards, None)
         except BaseException as error:
@@ -229,7 +238,7 @@ class Pump:
 
     def _heartbeat(self) -> None:
         """Whole seconds, rounded down: changes of the second that is running may still come."""
-        if self._stream.format != "event":
+        if self._stream.format != "event" or not self._held():
             return
         promises = self._relay.promises()
         news = {shard: second for shard, second in promises.items() if self._told.get(shard) != second}
@@ -243,6 +252,8 @@ class Pump:
         one is behind the shards are looked at first, and nothing is promised if they are others than we thought."""
         if uneven and (now := self._kinesis.shards()) != shards:
             return Done("heartbeat", shards=now)
+        if not self._held():
+            raise Retryable(UNSURE)
         data = {second: encode(Heartbeat(second * 1000)) for second in set(news.values())}
         taken, found = self._kinesis.heartbeats({shard: (shards[shard][0], data[second]) for shard, second in news.items()})
         return Done("heartbeat", told={shard: news[shard] for shard in taken}, strange=not found <= shards.keys())

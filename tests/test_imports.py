@@ -53,6 +53,7 @@ EDGES: Mapping[str, tuple[str, ...]] = {
     "producer/images.py": ("pymongo",),
     "producer/filters.py": ("pymongo",),
     "producer/bookmark.py": ("pymongo",),
+    "producer/lease.py": ("pymongo",),
     "producer/kinesis.py": ("botocore",),
     "consumer/store/configurations.py": ("pymongo",),
     "consumer/store/mongo.py": ("pymongo",),
