@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from consumer.gaps import Mark
 from consumer.measure import Last
 from consumer.step.documents import Changes
 from consumer.step.pipeline import Seen
@@ -24,7 +25,8 @@ PATIENCE = 2.0  # s for a commit that is on its way when the shard is let go; th
 
 @dataclass(slots=True)
 class Gathered:
-    """One commit to be. rows: how many records are in it; seen: its events, for whoever observes; last: what is to be measured."""
+    """One commit to be. rows: how many records are in it; seen: its events, for whoever observes; last: what is to be measured.
+    marks: what of the views is not complete; nothing in front of it may be in here that is to be marked."""
 
     cursor: Cursor
     changes: Changes
@@ -32,6 +34,7 @@ class Gathered:
     rows: int = 0
     seen: list[Seen] = field(default_factory=list)
     last: Last | None = None
+    marks: list[Mark] = field(default_factory=list)
 
     def then(self, later: Gathered) -> None:
         """This, and what came behind it."""
@@ -40,13 +43,14 @@ class Gathered:
         self.states.update(later.states)
         self.rows += later.rows
         self.seen += later.seen
+        self.marks += later.marks
         self.last = later.last if self.last is None or later.last is None else self.last.then(later.last)
 
     def effects(self, expected: Cursor) -> Effects:
         """As the store takes it."""
         changes, states = self.changes, list(self.states.values())
         new, guarded = changes.puts("new"), changes.puts("unless_final")
-        return Effects(expected, self.cursor, changes.puts(), changes.removes(), states, new, guarded)
+        return Effects(expected, self.cursor, changes.puts(), changes.removes(), states, new, guarded, marks=self.marks)
 
     @property
     def full(self) -> bool:

@@ -150,10 +150,13 @@ class Life:
         silent, stops = self._silence(batch, fresh) if self._silent else (0, ())
         if batch.requeued:
             requeue(batch, silent, self._shard, self._letters)
+        stops = sorted({*stops, *batch.gaps, *(row + 1 for row in batch.gaps)})  # such a row is a part of its own
         if silent < batch.n:
             self._halving.mark(batch, silent)
         work, begin = self._pipeline.begin(batch), 0
         while begin < batch.n:
+            if begin in batch.gaps and begin >= silent:
+                self._all_in()
             stop = next((stop for stop in stops if stop > begin), batch.n)
             end = self._reach(work, begin, stop)
             if end == begin:
@@ -167,6 +170,11 @@ class Life:
                 self._catch_up(fresh.position(begin) if begin < batch.n else None)
                 self._pipeline.lift(work)
         self._forget(())
+
+    def _all_in(self) -> None:
+        """What comes now says of all that was written before that it is not complete: so it has to be there."""
+        self._refresh()
+        self._out.drain()
 
     def follow(self, watermark: int) -> None:
         """The wall clock moves time, where a stream of bare documents has nothing to read."""
@@ -360,7 +368,7 @@ class Life:
         states = self._chunk(changes) if self._snapshots.begun else {}
         if changes or states or self.cursor != before:
             last = Last(part.newest, part.change, self._now(), len(self.keys), self._size())
-            self._put(Gathered(self.cursor, changes, states, rows, list(part.seen), last))
+            self._put(Gathered(self.cursor, changes, states, rows, list(part.seen), last, list(part.marks)))
 
     def _settle(self) -> None:
         """What a snapshot that begins here has to find: keys that are forgotten by now are known as such, and nothing waits."""

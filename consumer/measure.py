@@ -15,7 +15,7 @@ from consumer.intake.records import Raw
 from consumer.store.contract import Cursor, Place
 from contract.codec import decode
 from contract.errors import Rejected
-from contract.event import Event, Message
+from contract.event import Event, Heartbeat
 
 
 class Last(NamedTuple):
@@ -90,11 +90,10 @@ class Measure:
         )
 
 
-def _opened(raw: Raw) -> Message | None:
-    """What is in a record, None where nothing can be read."""
-    if raw.message is not None:
-        return None if isinstance(raw.message, Rejected) else raw.message
+def _opened(raw: Raw) -> Event | Heartbeat | None:
+    """What is in a record, None where nothing can be read, or what has no time of its own."""
     try:
-        return decode(raw.data)
+        message = decode(raw.data) if raw.message is None else raw.message
     except Rejected:
         return None
+    return message if isinstance(message, (Event, Heartbeat)) else None

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from contract.errors import Rejected
-from contract.event import VERSION, Event, Heartbeat, Message, Op
+from contract.event import VERSION, Event, Gap, Heartbeat, Message, Op
 from contract.values import to_json
 
 # An escape, from left to right: a character that is written as two halves; one half, its other one missing and not merely cut off
@@ -49,8 +49,15 @@ class _Beat(msgspec.Struct, tag_field="kind", tag="heartbeat"):
     cluster: int
 
 
+class _Gap(msgspec.Struct, tag_field="kind", tag="gap"):
+    v: int
+    begin: int
+    end: int
+    triggers: tuple[str, ...]
+
+
 _json = msgspec.json.Encoder()
-_messages = msgspec.json.Decoder(Event | Heartbeat)
+_messages = msgspec.json.Decoder(Event | Heartbeat | Gap)
 _anything = msgspec.json.Decoder()
 
 
@@ -67,6 +74,8 @@ def encode(message: Message, document: Packed | None = None, before: Packed | No
     """
     if isinstance(message, Heartbeat):
         return _json.encode(_Beat(message.v, message.cluster))
+    if isinstance(message, Gap):
+        return _json.encode(_Gap(message.v, message.begin, message.end, message.triggers))
     if document is None and message.document is not None:
         document = pack(message.document)
     if before is None and message.before is not None:

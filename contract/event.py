@@ -1,4 +1,4 @@
-"""The event: one change for one route, as it crosses from the producer to the consumer, and the heartbeat beside it.
+"""The event: one change for one route, as it crosses from the producer to the consumer; beside it the heartbeat and the gap.
 
 On the wire an event is one JSON object (contract/codec.py). Values inside `document`, `before`, `doc_id` and `key` are relaxed
 Extended JSON, so that BSON's types survive the way.
@@ -50,4 +50,14 @@ class Heartbeat(msgspec.Struct, frozen=True, tag_field="kind", tag="heartbeat", 
     v: int = VERSION
 
 
-Message = Event | Heartbeat
+class Gap(msgspec.Struct, frozen=True, tag_field="kind", tag="gap", omit_defaults=True):
+    """Changes that these triggers would have seen in this cluster time, ms, both ends included, may never come. It lies on every
+    shard that was open, in front of whatever was changed later."""
+
+    begin: int
+    end: int
+    triggers: tuple[str, ...]
+    v: int = VERSION
+
+
+Message = Event | Heartbeat | Gap

@@ -21,7 +21,7 @@ from consumer.intake.one_by_one import Rows
 from consumer.intake.records import Opener, Raw, is_requeued
 from consumer.store.contract import CLASSES
 from contract.errors import Rejected
-from contract.event import Event, Heartbeat
+from contract.event import Event, Gap, Heartbeat
 from contract.keys import bare_partition_key, kinesis_hash, partition_key, typed, untyped
 from contract.times import MAX_MS, MIN_MS
 from contract.values import bson_value, flag, get, id_value, number, value
@@ -42,7 +42,8 @@ class Batch:
     """n rows. verdict: int8, a row's class where it has one by itself (its place in consumer.store.contract.CLASSES), NONE for a
     change that goes to the windows. pair: int16, which of `pairs` a change is of. tokens: of changes, "" where there is none.
     events: those that have been opened. rejected: why a row died. happenings: what models see, for the rows that they read. hashes:
-    of columns.keys. requeued: rows that say that they were dead letters before; letters: what is known of those."""
+    of columns.keys. requeued: rows that say that they were dead letters before; letters: what is known of those. gaps: the
+    rows that say what is missing."""
 
     raws: Sequence[Raw]
     columns: Columns
@@ -57,6 +58,7 @@ class Batch:
     opener: Opener
     requeued: Sequence[int] = ()
     letters: Mapping[int, Again] = field(default_factory=dict)
+    gaps: dict[int, Gap] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -141,11 +143,16 @@ class Reader:
         verdicts: list[int] = []
         events: dict[int, Event] = {}
         rejected: dict[int, Rejected] = {}
+        gaps: dict[int, Gap] = {}
         for row, raw in enumerate(raws):
             try:
                 message = self.opener.open(raw)
                 if isinstance(message, Heartbeat):
                     verdicts.append(self._heartbeat(rows, row, raw, message))
+                    continue
+                if isinstance(message, Gap):
+                    gaps[row] = _sound(message)
+                    verdicts.append(CONTROL)
                     continue
                 events[row] = message
                 verdicts.append(self._event(rows, row, raw, message))
@@ -167,6 +174,7 @@ class Reader:
             rows.hashes,
             self.opener,
             again,
+            gaps=gaps,
         )
 
     def _heartbeat(self, rows: Rows, row: int, raw: Raw, message: Heartbeat) -> int:
@@ -228,6 +236,12 @@ class Reader:
             slot = rows.keys[key] = len(rows.keys)
             rows.hashes.append(key_hash(key, self._stream.format == "document"))
         return slot
+
+
+def _sound(gap: Gap) -> Gap:
+    if not MIN_MS <= gap.begin <= gap.end <= MAX_MS:
+        raise Rejected("time", "a gap that ends before it begins, or outside the years 1 to 9999")
+    return gap
 
 
 def key_hash(key: Key, bare: bool) -> int:

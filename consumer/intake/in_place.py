@@ -217,6 +217,7 @@ def merge(whole: Batch, rows: Ints, part: Batch) -> None:
     for i, row in enumerate(at):
         docs[row], whole.tokens[row] = given.doc[i] if given.doc is not None else None, part.tokens[i]
     into.doc = docs
+    whole.gaps |= {at[i]: gap for i, gap in part.gaps.items()}
     whole.events |= {at[i]: event for i, event in part.events.items()}
     whole.rejected = {at[i]: cause for i, cause in part.rejected.items()}
     whole.requeued = [at[i] for i in part.requeued]

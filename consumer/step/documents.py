@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
+from consumer.gaps import Gaps, Span, reach, torn
 from consumer.step.rolling import Dates, RollingViews, measured
 from consumer.store.contract import Doc
 from contract.keys import untyped
@@ -13,7 +14,7 @@ from contract.times import date
 from contract.values import value
 from models.base import Signal
 from windows.engine import NEVER, FeatureBlock, Key, StepResult, WindowBlock
-from windows.law.spec import Kind, Rolling, Session, WindowSet
+from windows.law.spec import WindowSet
 
 Way = Literal["put", "new", "unless_final"]
 
@@ -32,11 +33,12 @@ class Changes:
     """Documents to put and to remove, one of each (collection, id): what is said last of a document is what holds.
 
     since: of each window set's fingerprint the time from which on it has seen every event; what began before is not complete.
+    gaps: nor is what overlaps one of these.
     """
 
-    def __init__(self, since: Mapping[str, int] | None = None) -> None:
+    def __init__(self, since: Mapping[str, int] | None = None, gaps: Gaps | None = None) -> None:
         self._found: dict[tuple[str, Hashable], Change] = {}
-        self._since = since or {}
+        self._since, self._gaps = since or {}, gaps or {}
 
     def __len__(self) -> int:
         return len(self._found)
@@ -103,7 +105,7 @@ class Changes:
             self.remove(spec.name, _window_id(untyped(key[1]), start), (key, start))
         for windows in result.windows:
             self._windows(windows)
-        for view, key, document in rolling.documents(result.rolling, self._whole_from):
+        for view, key, document in rolling.documents(result.rolling, self._whole_from, self._torn):
             self.put(view, document, key, early=True)
 
     def puts(self, how: Way = "put") -> list[tuple[str, Doc]]:
@@ -118,13 +120,16 @@ class Changes:
     def _whole_from(self, spec: WindowSet) -> int:
         """The first start, or the first time of a rolling value, of which no event can be missing."""
         since = self._since.get(spec.fingerprint, NEVER)
-        return since if since == NEVER else since + _reach(spec.kind)
+        return since if since == NEVER else since + reach(spec.kind)
+
+    def _torn(self, spec: WindowSet) -> Sequence[Span]:
+        return torn(spec, self._gaps) if self._gaps else ()
 
     def _windows(self, block: WindowBlock) -> None:
         name, config = block.set.name, block.set.fingerprint
         names, columns = measured(block.set, block)
         dates = Dates()
-        whole_from = self._whole_from(block.set)
+        whole_from, missing = self._whole_from(block.set), self._torn(block.set)
         rest = zip(block.events, block.revision, block.final, block.closed_by, block.late, strict=True)
         for key, start, end, measures, (events, revision, final, closed_by, late) in zip(
             block.key, block.start, block.end, columns, rest, strict=True
@@ -146,6 +151,8 @@ class Changes:
             how: Way = "new" if events == 1 and not final and revision == 0 else "put"
             if start < whole_from:
                 document["complete"], how = False, "unless_final"
+            elif missing and any(start <= high and end > low for low, high in missing):
+                document["complete"] = False
             self.put(name, document, (key, start), how, not final)
 
 
@@ -160,13 +167,6 @@ def _after(before: Change, change: Change) -> Change:
     if change.document is None or change.how == "unless_final":
         return change
     return change._replace(how="new" if before.how == "new" else "put")
-
-
-def _reach(kind: Kind) -> int:
-    """How far back from its time a rolling value looks; of a session, how near an event would have joined it; ms."""
-    if isinstance(kind, Session):
-        return kind.gap
-    return kind.size + kind.delay if isinstance(kind, Rolling) else 0
 
 
 def read(blocks: Iterable[FeatureBlock]) -> list[FeatureBlock]:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from config.specs import Pipeline
+from consumer.gaps import Gaps, Mark, marks, of
 from consumer.intake.batch import COUNTED, LATE, NONE, Batch, Budget, Work
 from consumer.intake.in_place import Reader
 from consumer.intake.judge import TOO_LATE, letter
@@ -24,6 +25,7 @@ from consumer.step.repeats import repeats
 from consumer.step.rolling import RollingViews
 from consumer.step.silences import Watching
 from consumer.store.contract import CLASSES, Cursor, Position
+from contract.event import Gap
 from contract.keys import untyped
 from models.abandonment import AbandonmentWatcher
 from models.base import Scorer
@@ -50,7 +52,8 @@ class Seen(NamedTuple):
 class Part:
     """What one step did. done: the first row that is not finished; of time alone, 1 once all that is due has happened, else 0.
     cursor: the value behind it; touched: the keys whose state is no longer what it was. newest: its last row with a change, where
-    there is none its last row, None where it has no rows; change: which of the two."""
+    there is none its last row, None where it has no rows; change: which of the two. marks: what
+    of the views is not complete after all."""
 
     done: int
     changes: Changes
@@ -59,13 +62,14 @@ class Part:
     seen: Sequence[Seen] = ()
     newest: Raw | None = None
     change: bool = False
+    marks: Sequence[Mark] = ()
 
 
 class ShardPipeline:
     """One shard's windows and models in memory, and their steps. observed=True gives the events of each part, with features."""
 
     def __init__(self, spec: Pipeline, engine: Engine, observed: bool = False) -> None:
-        self._engine, self._observed = engine, observed
+        self._spec, self._engine, self._observed = spec, engine, observed
         self._rolling = RollingViews(spec.windows, engine)
         self._scorers: list[Scorer] = [RuleScorer(spec.fraud)] if spec.fraud is not None else []
         self._watching = Watching([AbandonmentWatcher(spec.abandonment)] if spec.abandonment is not None else [])
@@ -95,22 +99,24 @@ class ShardPipeline:
         """Takes rows from `begin` on, at most to `end`, as far as the budget goes. All keys due on the way are in memory."""
         end = self._room(work, begin, min(end, begin + budget.rows), budget.judged)
         if end == begin:
-            changes = Changes(cursor.since)
+            changes = Changes(cursor.since, cursor.gaps)
             changes.signals(self._watching.time(int(work.watermarks[begin]), budget.judged))
             return Part(begin, changes, cursor, self._touched(set()))
         result = self._engine.step(work.upto(end), begin, budget.windows)
         rows = range(begin, result.done)
-        changes, touched = Changes(cursor.since), set(result.changed)
+        changes, touched = Changes(cursor.since, cursor.gaps), set(result.changed)
         changes.windows(result, self._rolling)
         seen = self._model(work, rows, result, changes)
         moved = self._count(work, rows, result, changes, cursor)
         touched |= self._remember(work, rows)
-        return Part(result.done, changes, moved, self._touched(touched), seen, *_newest(work.batch, rows))
+        missing = [self._missing(gap) for row, gap in work.batch.gaps.items() if row in rows]
+        found = [mark for gaps in missing for mark in marks(self._spec.windows, gaps)]
+        return Part(result.done, changes, moved, self._touched(touched), seen, *_newest(work.batch, rows), found)
 
     def pass_time(self, watermark: int, cause: int, cursor: Cursor, moved: Cursor, budget: Budget) -> Part:
         """What silence brings up to a watermark, for the keys in memory; cause is windows.engine's. Once all of it has happened the
         cursor is `moved`. With END every window closes and every silence is judged."""
-        changes = Changes(cursor.since)
+        changes = Changes(cursor.since, cursor.gaps)
         result = self._engine.advance(watermark, cause, budget.windows)
         changes.windows(result, self._rolling)
         done = bool(result.done)
@@ -165,11 +171,16 @@ class ShardPipeline:
             if not late[row - rows.start]:
                 changes.put(*batch.letters[row].came_to(CLASSES[verdict[row - rows.start]], batch.event(row)))
         cursor = cursor.skipping([_skip(batch, row) for row in rejected if batch.rejected[row].reason in AFTER_READING])
+        for gap in (gap for row, gap in batch.gaps.items() if row in rows):
+            cursor = cursor.torn(self._missing(gap))
         counters = cursor.counters.add({name: n for name, n in zip(CLASSES, found, strict=True) if n}, result.late, dead)
         if not rows:
             return cursor.moved(cursor.sequence, cursor.sub, cursor.watermark, counters)
         last = batch.raws[rows.stop - 1]
         return cursor.moved(last.sequence, last.sub, int(work.watermarks[rows.stop - 1]), counters)
+
+    def _missing(self, gap: Gap) -> Gaps:
+        return of(gap, self._spec.stream.settle, [trigger.name for trigger in self._spec.triggers])
 
     def _model(self, work: Work, rows: range, result: StepResult, changes: Changes) -> list[Seen]:
         """Scores and watches these rows, in their order."""

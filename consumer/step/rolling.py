@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Any, NamedTuple
 
+from consumer.gaps import Span
 from consumer.store.contract import Doc
 from contract.keys import untyped
 from contract.times import date
@@ -19,6 +20,7 @@ from windows.engine import NEVER, Engine, Key, RollingBlock, WindowBlock
 from windows.law.spec import WindowSet
 
 WholeFrom = Callable[[WindowSet], int]  # the first time of a value of a set of which no event can be missing
+Torn = Callable[[WindowSet], Sequence[Span]]  # for what times values of a set are not complete
 
 
 class Dates(dict[int, Any]):
@@ -47,20 +49,20 @@ class RollingViews:
             if spec.view is not None:
                 self._sharing.setdefault(spec.view, []).append(spec)
 
-    def documents(self, blocks: Iterable[RollingBlock], whole_from: WholeFrom) -> Iterator[tuple[str, Key, Doc]]:
+    def documents(self, blocks: Iterable[RollingBlock], whole_from: WholeFrom, torn: Torn) -> Iterator[tuple[str, Key, Doc]]:
         """(view, key, document) of all keys in these blocks, which must be those of the engine's last step."""
         shared: dict[str, dict[str, RollingBlock]] = {}
         for block in blocks:
             if block.set.view is None:
-                yield from _alone(block, whole_from(block.set))
+                yield from _alone(block, whole_from(block.set), torn(block.set))
             else:
                 shared.setdefault(block.set.view, {})[block.set.name] = block
         for view, changed in shared.items():
             sets = self._sharing[view]
-            first = [whole_from(spec) for spec in sets]
+            first, missing = [whole_from(spec) for spec in sets], [span for spec in sets for span in torn(spec)]
             dates = Dates()
             for key, values in self._together(sets, changed).items():
-                yield view, key, _document(key, sets, values, first, dates)
+                yield view, key, _document(key, sets, values, first, missing, dates)
 
     def _together(self, sets: Sequence[WindowSet], changed: dict[str, RollingBlock]) -> dict[Key, list[Value]]:
         """Of each key that has changed the values of all sets, as of one time."""
@@ -102,7 +104,7 @@ def _values(block: RollingBlock) -> Iterator[tuple[Key, Value]]:
         yield key, Value(as_of, expires, dict(zip(names, measures, strict=True)))
 
 
-def _alone(block: RollingBlock, whole_from: int) -> Iterator[tuple[str, Key, Doc]]:
+def _alone(block: RollingBlock, whole_from: int, missing: Sequence[Span]) -> Iterator[tuple[str, Key, Doc]]:
     """The documents of a set that has a view of its own."""
     names, columns = measured(block.set, block)
     config, dates = block.set.fingerprint, Dates()
@@ -111,18 +113,20 @@ def _alone(block: RollingBlock, whole_from: int) -> Iterator[tuple[str, Key, Doc
         document: Doc = {"_id": id, "key": id, "as_of": dates[as_of], **dict(zip(names, measures, strict=True))}
         document["expires_at"] = None if expires is None else dates[expires]
         document["config"] = config
-        if as_of < whole_from:
+        if as_of < whole_from or any(low <= as_of <= high for low, high in missing):
             document["complete"] = False
         yield block.set.name, key, document
 
 
-def _document(key: Key, sets: Sequence[WindowSet], values: Sequence[Value], whole_from: Sequence[int], dates: Dates) -> Doc:
+def _document(
+    key: Key, sets: Sequence[WindowSet], values: Sequence[Value], whole_from: Sequence[int], missing: Sequence[Span], dates: Dates
+) -> Doc:
     """One document of several sets. It expires with the first of them, and is complete if all are."""
     id, as_of = untyped(key[1]), max(value.as_of for value in values)
     expires = min((value.expires_at for value in values if value.expires_at is not None), default=None)
     document: Doc = {"_id": id, "key": id, "as_of": dates[as_of], "expires_at": None if expires is None else dates[expires]}
     for spec, value in zip(sets, values, strict=True):
         document[spec.name] = {**value.measures, "config": spec.fingerprint}
-    if any(as_of < first for first in whole_from):
+    if any(as_of < first for first in whole_from) or any(low <= as_of <= high for low, high in missing):
         document["complete"] = False
     return document

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 from consumer.figures import Figures
+from consumer.gaps import Gaps, Mark, joined
 from windows.engine import NEVER, Key
 
 CLASSES = ("counted", "repeat", "late", "ignored", "control", "dead_letter")
@@ -94,7 +95,7 @@ class Cursor:
     since: of each window set that is kept, by fingerprint, the time from which on it has seen every event, NEVER for all; None
     before anybody has kept sets. skips: records between snapshot and cursor that can be read, and are dead letters all the same,
     each with the reason: what nobody would see again by looking at the record. ended: when the shard, which a split or a merge has
-    closed, was read to its end, ms; None while it goes on.
+    closed, was read to its end, ms; None while it goes on. gaps: times of which changes are missing.
     """
 
     shard: ShardId
@@ -108,6 +109,7 @@ class Cursor:
     since: Mapping[str, int] | None = None
     skips: tuple[tuple[Position, str], ...] = ()
     ended: int | None = None
+    gaps: Gaps = field(default_factory=dict)
 
     @property
     def place(self) -> Place:
@@ -121,6 +123,10 @@ class Cursor:
     def skipping(self, skips: Sequence[tuple[Position, str]]) -> Cursor:
         """The cursor once these records are dead letters."""
         return replace(self, skips=(*self.skips, *skips)) if skips else self
+
+    def torn(self, gaps: Gaps) -> Cursor:
+        """The cursor behind the record of a gap."""
+        return replace(self, gaps=joined(self.gaps, gaps))
 
     def jumped(self, watermark: int) -> Cursor:
         """The cursor once the wall clock has moved time on, where the shard stands."""
@@ -140,12 +146,15 @@ class Cursor:
 
 def heir(shard: ShardId, parents: Sequence[Cursor]) -> Cursor:
     """The cursor of a shard that nobody has read, which goes on where its parents have ended: at the lowest watermark, with the
-    window sets that all of them have kept."""
+    window sets that all of them have kept, and the gaps of any."""
     watermark = min((parent.watermark for parent in parents), default=NEVER)
     books = [parent.since for parent in parents if parent.since is not None]
     shared = set(books[0]).intersection(*books) if books else set()
     since = {name: max(book[name] for book in books) for name in sorted(shared)} if books else None
-    return Cursor(shard, epoch=0, watermark=watermark, snapshot=Place(watermark=watermark), since=since)
+    gaps: Gaps = {}
+    for parent in parents:
+        gaps = joined(gaps, parent.gaps)
+    return Cursor(shard, epoch=0, watermark=watermark, snapshot=Place(watermark=watermark), since=since, gaps=gaps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +178,7 @@ class KeyState:
 class Effects:
     """All that one commit changes. Inert: no client, no clock.
 
+    marks say first of all of documents that are there already that they are not complete; whoever does that twice does no harm.
     removes (collection, _id) happen before puts. puts are (collection, document): replaced whole by `_id`, made if missing; the
     store sets `updated_at`. Those in `new` are thought not to be there yet. Those in `unless_final` do not take the place of a
     final document whose `config` is another. A (collection, _id) is in all of them together once. cursor is the value after;
@@ -186,6 +196,7 @@ class Effects:
     unless_final: Sequence[tuple[str, Doc]] = ()
     hashes: HashRange | None = None
     figures: Figures | None = None
+    marks: Sequence[Mark] = ()
 
     @property
     def documents(self) -> Iterable[tuple[str, Doc]]:

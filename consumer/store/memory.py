@@ -10,9 +10,11 @@ from typing import Any
 from bson import Code, DBRef, Decimal128, Regex
 
 from config.specs import Pipeline
+from consumer.gaps import Mark
 from consumer.store.contract import Cursor, Doc, Due, Effects, HashRange, KeyState, ShardId, heir
 from consumer.store.layout import DEAD_LETTERS, HEALTH, health_doc, views
 from contract.errors import Fenced
+from contract.times import time_ms
 from windows.engine import Key
 
 
@@ -82,6 +84,8 @@ class MemoryStore:
 
     def _write(self, effects: Effects) -> None:
         at = self._clock()
+        for mark in effects.marks:
+            self._mark(mark)
         for name, id in effects.removes:
             self._collection(name).pop(hashable(id), None)
         kept = [(name, document) for name, document in effects.unless_final if not self._stays(name, document)]
@@ -96,6 +100,12 @@ class MemoryStore:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+    def _mark(self, mark: Mark) -> None:
+        for document in self._collection(mark.collection).values():
+            first, last = time_ms(document.get(mark.first)), time_ms(document.get(mark.last))
+            if first is not None and last is not None and first <= mark.end and last > mark.begin:
+                document["complete"] = False
 
     def _stays(self, name: str, document: Doc) -> bool:
         """Whether what is there is final, and of another definition."""

@@ -1,6 +1,7 @@
 """The store in MongoDB: one transaction a commit, which moves the cursor from exactly the value that this owner left it at.
 
-A commit, in this order: (1) the cursor, filtered on epoch, session and position, so that a fenced owner writes nothing at all;
+A commit, in this order: (0) outside of the transaction, as it may be much and may be done twice: what of the views is not complete
+after all; (1) the cursor, filtered on epoch, session and position, so that a fenced owner writes nothing at all;
 (2) removes; (3) what is new, inserted; (4) puts, replaced; (5) key states; (6) health. A round trip for each collection in each of
 them, and one to commit. If something that is new is there all the same, the commit is done again and replaces it.
 
@@ -27,6 +28,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from config.specs import Pipeline
+from consumer.gaps import Mark
 from consumer.store.configurations import admit
 from consumer.store.contract import CLASSES, Counters, Cursor, Doc, Due, Effects, HashRange, KeyState, Place, ShardId, heir
 from consumer.store.layout import CONFIGURATIONS, CURSORS, DEAD_LETTERS, HEALTH, KEYS, health_doc, shard_key
@@ -36,6 +38,7 @@ from consumer.store.setup import check, prepare
 from consumer.store.writes import NotNew, insert, replace
 from contract.errors import Fenced
 from contract.keys import dump_key, load_key
+from contract.times import date
 from edge.mongo import in_our_words, worth_again
 from windows.engine import Key
 
@@ -172,6 +175,8 @@ class MongoStore:
                 replace(self._db[name], _that_may(self._db[name], docs, session), session)
 
         with in_our_words("committing"), not_too_much():
+            for mark in effects.marks:
+                self._mark(mark)
             try:
                 self._in_transaction(self._session(effects.expected), work)
             except NotNew as there:
@@ -179,6 +184,14 @@ class MongoStore:
                 return self.commit(effects)
         self._not_new = {name: left - 1 for name, left in self._not_new.items() if left > 1}
         return effects.cursor
+
+    def _mark(self, mark: Mark) -> None:
+        whole = {"complete": {"$ne": False}}
+        if mark.first == mark.last:
+            wanted: Doc = {mark.first: {"$gt": date(mark.begin), "$lte": date(mark.end)}, **whole}
+        else:
+            wanted = {mark.first: {"$lte": date(mark.end)}, mark.last: {"$gt": date(mark.begin)}, **whole}
+        self._db[mark.collection].update_many(wanted, {"$set": {"complete": False}})
 
     def _move(self, effects: Effects, session: ClientSession) -> bool:
         """Move the cursor; False if it stands where it is to go already. Raises Fenced if it is another's."""
@@ -288,6 +301,7 @@ def _cursor_doc(cursor: Cursor) -> Doc:
         "skips": [{"sequence": str(at[0]), "sub": at[1], "reason": reason} for at, reason in cursor.skips],
         "since": None if cursor.since is None else {name: int(at) for name, at in cursor.since.items()},
         "ended": None if cursor.ended is None else int(cursor.ended),
+        "gaps": {name: [[int(low), int(high)] for low, high in spans] for name, spans in cursor.gaps.items()},
     }
 
 
@@ -302,7 +316,8 @@ def _cursor(shard: ShardId, doc: Mapping[str, Any]) -> Cursor:
     jumps = tuple(_loaded(jump) for jump in doc["jumps"])
     skips = tuple(((int(skip["sequence"]), skip["sub"]), skip["reason"]) for skip in doc["skips"])
     snapshot, ended = _loaded(doc["snapshot"]), doc.get("ended")
-    return changed(cursor, snapshot=snapshot, jumps=jumps, since=doc["since"], skips=skips, ended=ended)
+    gaps = {name: tuple((low, high) for low, high in spans) for name, spans in doc.get("gaps", {}).items()}
+    return changed(cursor, snapshot=snapshot, jumps=jumps, since=doc["since"], skips=skips, ended=ended, gaps=gaps)
 
 
 def _loaded(doc: Mapping[str, Any]) -> Place:

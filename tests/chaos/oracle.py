@@ -14,7 +14,7 @@ from pymongo import MongoClient
 from config.specs import Pipeline
 from consumer.store.contract import CLASSES
 from contract.codec import decode
-from contract.event import Heartbeat
+from contract.event import Gap, Heartbeat
 from contract.keys import typed
 from contract.times import date_ms
 from contract.values import get
@@ -78,7 +78,7 @@ def judged(data: bytes, unreadable: Mapping[bytes, str], seen: set[str]) -> tupl
     if data in unreadable:
         return "dead_letter", unreadable[data]
     message = decode(data)
-    if isinstance(message, Heartbeat):
+    if isinstance(message, (Heartbeat, Gap)):
         return "control", None
     document = message.document or {}
     if "poison" in document:

@@ -8,7 +8,7 @@ from typing import Any
 
 from bson import Binary, Code, DatetimeMS, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
 
-from contract.event import Event, Heartbeat, Message
+from contract.event import Event, Gap, Heartbeat, Message
 
 OID = ObjectId("65a1b2c3d4e5f60718293a4b")
 AT = 1_700_000_000_123
@@ -56,4 +56,5 @@ SHAPES: dict[str, Message] = {
     "backfill": _event("insert", document=PAYMENT, origin="backfill"),
     "every_type": _event("insert", document=EVERY_TYPE),
     "heartbeat": Heartbeat(cluster=AT),
+    "gap": Gap(AT, AT + 60_000, ("transactions", "carts")),
 }

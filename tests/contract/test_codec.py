@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from contract.codec import decode, decode_document, encode, pack
 from contract.errors import Rejected
-from contract.event import Event, Heartbeat, Message
+from contract.event import Event, Gap, Heartbeat, Message
 from contract.values import bson_value, to_json
 from tests.contract.drawn import documents
 from tests.contract.shapes import EVERY_TYPE, PAYMENT, SHAPES
@@ -24,7 +24,7 @@ GOLDEN = Path(__file__).parent.parent / "golden"
 
 def plain(message: Message) -> Message:
     """The message as it comes off the wire: documents as plain JSON."""
-    if isinstance(message, Heartbeat):
+    if isinstance(message, (Heartbeat, Gap)):
         return message
     as_json = {name: to_json(getattr(message, name)) for name in ("key", "doc_id", "document", "before")}
     return msgspec.structs.replace(message, **as_json)

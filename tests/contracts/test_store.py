@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from consumer.gaps import Mark
 from consumer.store.contract import Cursor, Doc, Effects, HashRange, KeyState, Place, ShardId
 from contract.errors import Fenced, Rejected
+from contract.times import date
 from contract.values import id_value
 from tests.contracts.conftest import AT, Stores
 from windows.engine import NEVER
@@ -347,3 +349,22 @@ def test_a_shard_that_has_ended_stays_so(stores: Stores) -> None:
     assert stores.new().open(C, [A]).ended is None, "who goes on where it ended has not"
     health = stores.docs("health")["shop/shardId-000000000000"]
     assert (health["ended"], health["ended_at"]) == (True, datetime(1970, 1, 1, 0, 0, 5, tzinfo=UTC))
+
+
+def test_marks_reach_what_is_there_already_and_nothing_else(stores: Stores) -> None:
+    #  gap              [====]
+    #  a, b, c   |-a-|-b-|-c-|-d-|      a ends where the gap begins, d starts behind its end
+    store = stores.new()
+    cursor = store.open(A)
+    windows = {"a": (0, 10), "b": (10, 20), "c": (20, 30), "d": (31, 40)}
+    shown = [("minutes", {"_id": id, "start": date(s * 1000), "end": date(e * 1000)}) for id, (s, e) in windows.items()]
+    values = [("recent", {"_id": id, "as_of": date(at * 1000)}) for id, at in {"x": 10, "y": 11, "z": 31}.items()]
+    after = store.commit(Effects(cursor, moved(cursor), puts=[*shown, *values]))
+    late = ("minutes", {"_id": "late", "start": date(12_000), "end": date(13_000), "complete": False})
+    marks = [Mark("minutes", "start", "end", 10_000, 30_000), Mark("recent", "as_of", "as_of", 10_000, 30_000)]
+    gaps = {"pay": ((10_000, 30_000),)}
+    torn = store.commit(Effects(after, replace(moved(after, BIG + 1), gaps=gaps), puts=[late], marks=marks))
+    assert {id for id, d in stores.docs("minutes").items() if d.get("complete") is False} == {"b", "c", "late"}
+    assert {id for id, d in stores.docs("recent").items() if d.get("complete") is False} == {"y"}
+    assert stores.new().open(A) == replace(torn, epoch=2)
+    assert stores.new().open(B, [A]).gaps == gaps

@@ -221,6 +221,29 @@ def miscounted(found: Views, stream: Stream, poison: frozenset[int], changed: bo
             yield f"fraud_scores {n}: is {d}"
 
 
+# trigger, and how far in front of its start (its time) a window (a value) of each view looks, s; of shared views that of each set
+LOOKS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "minute": ("pay", (0,)), "load": ("pay", (0,)), "visits": ("carts", (6,)), "moves": ("stock", (0,)),
+    "recent": ("pay", (10,)), "habit": ("pay", (20,)), "cards": ("pay", (10, 20, 6)),
+}  # fmt: skip
+
+
+def unsaid(found: Views, stream: Stream) -> Iterator[str]:
+    """Which documents do not say, or say without reason, that the relay has lost history in their time."""
+    for name, (trigger, reaches) in LOOKS.items():
+        gaps = [(gap.begin - 2 * S, gap.end) for gap in stream.gaps if trigger in gap.triggers]
+        for id, d in found.get(name, {}).items():
+            last = _ms(d["as_of"]) + 1 if "as_of" in d else _ms(d["end"])
+            first = last - 1 if "as_of" in d else _ms(d["start"])
+            torn = any(first - reach * S <= high and last > low for low, high in gaps for reach in reaches)
+            if (d.get("complete", True) is False) != torn:
+                yield f"{name} {id}: {'does not say' if torn else 'says'} that it is not complete: {d}"
+
+
+def _ms(at: Any) -> int:
+    return round(at.timestamp() * 1000)
+
+
 def of_cursor(cursor: Cursor) -> Cursor:
     """What of a cursor must be equal."""
     counters = cursor.counters
@@ -234,7 +257,8 @@ def of_cursor(cursor: Cursor) -> Cursor:
         cursor.watermark,
         replace(counters, classes=classes, late_by_set=late),
         since=cursor.since,
+        gaps=cursor.gaps,
     )
 
 
-__all__ = ["Turn", "Twin", "differences", "hashable", "miscounted", "of_cursor", "views"]
+__all__ = ["Turn", "Twin", "differences", "hashable", "miscounted", "of_cursor", "unsaid", "views"]

@@ -13,7 +13,7 @@ from typing import Any
 from consumer.intake.records import Raw
 from consumer.store.contract import HashRange, ShardId
 from contract.codec import encode
-from contract.event import Heartbeat, Op
+from contract.event import Gap, Heartbeat, Op
 from contract.keys import kinesis_hash, partition_key
 from tests.consumer.stream import S, change
 from tests.consumer.test_batches import bad
@@ -60,14 +60,16 @@ class Payment:
 
 
 class Stream:
-    """All records there will be, by chance. ahead: whether some clocks run ahead."""
+    """All records there will be, by chance. ahead: whether some clocks run ahead; tears: when the relay loses its history."""
 
-    def __init__(self, random: Random, ahead: bool) -> None:
+    def __init__(self, random: Random, ahead: bool, tears: Random) -> None:
         self.parts: dict[str, Part] = {}
         self.tidy: list[Payment] = []
         self.arrivals = 0
         self._random, self._ahead, self._now = random, ahead, 0
         self._put: list[tuple[bytes, str]] = []
+        self.gaps: list[Gap] = []
+        torn = tears.random() < 0.4
         many = random.choice((1, 2, 2, 3))
         for i in range(many):
             self._open(HashRange(i * (WHOLE + 1) // many, (i + 1) * (WHOLE + 1) // many - 1), ())
@@ -78,6 +80,8 @@ class Stream:
                 self._reshard()
             self._now += random.choice((0, 0, 200, 500, 1 * S, 2 * S, 5 * S))
             self._one(n)
+            if torn and tears.random() < 0.05:
+                self._tear(tears)
         for pause in (3, 12, 40, 60):
             self._now += pause * S
             self._beats()
@@ -106,9 +110,17 @@ class Stream:
         for part in self.open():
             self._append(part, encode(Heartbeat(self._now + 2 * S)), "heartbeat")
 
-    def _append(self, part: Part, data: bytes, key: str) -> None:
+    def _tear(self, tears: Random) -> None:
+        """The relay says on every shard that something is missing up to now."""
+        triggers = tears.choice((("pay",), ("pay", "carts", "stock"), ("carts", "elsewhere"), ("stock",)))
+        gap = Gap(max(0, self._now - tears.choice((0, 3, 20)) * S), self._now, triggers)
+        self.gaps.append(gap)
+        for part in self.open():
+            self._append(part, encode(gap), "gap", alone=True)
+
+    def _append(self, part: Part, data: bytes, key: str, alone: bool = False) -> None:
         last = part.raws[-1] if part.raws else None
-        if last is not None and self._random.random() < 0.2:  # one more of an aggregated record
+        if last is not None and not alone and self._random.random() < 0.2:  # one more of an aggregated record
             sequence, sub = last.sequence, last.sub + 1
         else:
             sequence, sub = FIRST_NUMBER + 10 * self.arrivals, 0

@@ -86,7 +86,7 @@ class World:
             hurry=r.choice((500, 2_000, 6_000)),
         )
         changes = r.random() < 0.35
-        self.stream = Stream(Random(f"stream {seed}"), ahead=not changes)
+        self.stream = Stream(Random(f"stream {seed}"), ahead=not changes, tears=Random(f"gaps {seed}"))
         names = tuple(r.sample(sorted(OTHERS), r.choice((1, 1, 2)))) if changes else ()
         shares = Random(f"views {seed}").random() < 0.5  # by a dice of its own: whether rolling sets share a view
         first = toml = sharing() if shares else TOML
@@ -437,6 +437,7 @@ class World:
         found = oracle.views(self.store)
         wrong = list(oracle.differences(found, twin, self.changed, last, self.refuses))
         wrong += oracle.miscounted(found, self.stream, self.poison, bool(self.changed), self.refuses)
+        wrong += oracle.unsaid(found, self.stream) if not self.changed else ()
         for name, part in self.stream.parts.items():
             cursor = self._cursor(name)
             if sum(cursor.counters.classes.values()) != len(part.raws):
