@@ -89,7 +89,7 @@ def _pipeline(root: Table) -> Pipeline:
     scores, carts = _signals(root, triggers, sets)
     views = _views(root.table("views"), [*(s.shown_in for s in sets), *(m.view for m in (scores, carts) if m is not None)])
     _clashes(root, set_tables, views.database)
-    consumer, producer = _consumer(root.table("consumer")), _producer(root.table("producer"))
+    consumer, producer = _consumer(root.table("consumer")), _producer(root.table("producer"), into)
     root.finish()
     return Pipeline(into, tuple(triggers), tuple(sets), scores, carts, views, consumer, producer)
 
@@ -128,8 +128,16 @@ def _consumer(table: Table) -> Consumer:
     return result
 
 
-def _producer(table: Table) -> Producer:
-    result = Producer(_port(table), _address(table), lease=table.duration("lease", 5_000))
+def _producer(table: Table, into: Stream) -> Producer:
+    result = Producer(
+        port=_port(table),
+        address=_address(table),
+        lease=table.duration("lease", 5_000),
+        on_history_lost=table.choice("on_history_lost", ("stop", "gap_and_continue"), "stop"),
+        headroom=table.duration("headroom", 21_600_000),
+    )
+    if into.format == "document" and result.on_history_lost != "stop":
+        table.problem("on_history_lost", 'must be "stop" with [stream] format = "document": bare documents have no record of a gap')
     if table.right("lease") and result.lease < LEAST_LEASE:
         table.problem("lease", "is shorter than 1s: a lease must outlast a slow answer of MongoDB")
     table.finish()

@@ -117,11 +117,14 @@ class Consumer:
 @dataclass(frozen=True, slots=True)
 class Producer:
     """How the producer works. port and address: where metrics are served; port 0: nowhere. lease: how long the stream is a
-    producer's that does not say that it lives; after that one that stands by relays."""
+    producer's that does not say that it lives; after that one that stands by relays. on_history_lost: what to do where MongoDB
+    no longer has the next changes. headroom: ms of history that the oplog should have in front of us; with less it is said."""
 
     port: int = 0
     address: str = "127.0.0.1"
     lease: int = 5_000
+    on_history_lost: Literal["stop", "gap_and_continue"] = "stop"
+    headroom: int = 21_600_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -18,18 +19,19 @@ import structlog
 from config.environment import Environment, environment
 from config.load import load
 from config.specs import Pipeline
-from contract.errors import Fatal, Fenced, Misconfigured, Retryable
+from contract.errors import Fatal, Fenced, HistoryLost, Misconfigured, Retryable
+from contract.event import Gap
 from edge import aws, logs
 from edge.http import Serving
 from edge.mongo import Client
 from edge.patience import patiently
-from producer import filters, images, kinesis, lease, mongo
+from producer import filters, images, kinesis, lease, mongo, skips
 from producer.board import Board
 from producer.bookmark import Bookmark, Bookmarks, first_positions
 from producer.pump import Pump
 from producer.reader import SOON, Stopped, waiting
 from producer.relay import Limits
-from producer.source import Source, groups, now
+from producer.source import Lost, Source, groups, now
 
 log = structlog.get_logger("producer")
 OLD_REQUEST = 5_000_000  # bytes
@@ -52,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Stopped:
         log.info("ended", why="told to stop before the start was over")
     except Fatal as error:
-        log.error("stopped", error=type(error).__name__, what=str(error), status=error.status)
+        kind = HistoryLost if isinstance(error, HistoryLost) else type(error)
+        log.error("stopped", error=kind.__name__, what=str(error), status=error.status)
         if sys.stderr.isatty():
             print(error, file=sys.stderr)
         return error.status
@@ -77,14 +80,17 @@ def run(spec: Pipeline, env: Environment, stop: threading.Event) -> None:
         alone(held, board, waiting(stop), wait)
         held.keep(stop.set)
         bookmarks = Bookmarks(client, spec.views.database, name, held.epoch)
-        patiently("MongoDB", lambda: images.ensure(client, spec.triggers), wait, longest=SOON)
-        marks, sources = patiently("MongoDB", lambda: begin(spec, client, bookmarks), wait, longest=SOON)
-        log.info(
-            "ready", stream=spec.stream.name, shards=len(shards), mongodb=env.mongodb, kinesis=env.kinesis_endpoint or env.region,
-            watching={s.group.name: [f"{db}.{name}" for db, name in s.group.namespaces] for s in sources},
-            since={name: moment(mark.position.cluster[0]) for name, mark in marks.items()},
-        )  # fmt: skip
-        Pump(spec.stream, sources, target, bookmarks, marks, shards, stop, most, board, held.held).run()
+        lost: dict[str, str] = {}
+        while True:
+            marks, sources = ready(spec, env, client, target, bookmarks, lost, wait)
+            try:
+                Pump(spec.stream, sources, target, bookmarks, marks, shards, stop, most, board, held.held).run()
+                break
+            except Lost as error:
+                if own.on_history_lost == "stop" or stop.is_set():
+                    raise
+                lost = {error.group: str(error)}
+                shards = patiently("Kinesis", target.shards, wait, longest=SOON)
     except Stopped:
         if held.lost is None:
             raise
@@ -98,6 +104,35 @@ def run(spec: Pipeline, env: Environment, stop: threading.Event) -> None:
             serving.close()
     if held.lost is not None:
         raise held.lost
+
+
+def ready(
+    spec: Pipeline,
+    env: Environment,
+    client: Client,
+    target: kinesis.Kinesis,
+    bookmarks: Bookmarks,
+    lost: dict[str, str],
+    wait: Callable[[float], None],
+) -> tuple[dict[str, Bookmark], list[Source]]:
+    """The streams, open where the bookmarks stand. Groups that are lost, and why, begin anew; what was skipped is told before."""
+    patiently("MongoDB", lambda: images.ensure(client, spec.triggers), wait, longest=SOON)
+    begun, sources, gaps = patiently("MongoDB", lambda: begin(spec, client, bookmarks, lost), wait, longest=SOON)
+    skips.tell(gaps, spec.stream, target, wait)
+    marks = skips.closed(begun)
+    patiently("MongoDB", lambda: settle(bookmarks, marks), wait, longest=SOON)
+    log.info(
+        "ready", stream=spec.stream.name, mongodb=env.mongodb, kinesis=env.kinesis_endpoint or env.region,
+        watching={s.group.name: [f"{db}.{name}" for db, name in s.group.namespaces] for s in sources},
+        since={name: moment(mark.position.cluster[0]) for name, mark in marks.items()},
+    )  # fmt: skip
+    return marks, sources
+
+
+def settle(bookmarks: Bookmarks, marks: Mapping[str, Bookmark]) -> None:
+    """Gaps are told; groups that no trigger is in any more are forgotten: a stale bookmark would bring back long-gone changes."""
+    bookmarks.save(marks)
+    bookmarks.drop([name for name in bookmarks.load() if name not in marks])
 
 
 def alone(held: lease.Lease, board: Board, pause: Callable[[float], None], wait: Callable[[float], None]) -> None:
@@ -142,19 +177,37 @@ def limits(target: kinesis.Kinesis) -> Limits:
     return Limits(request=OLD_REQUEST) if record is None else Limits(record=record)
 
 
-def begin(spec: Pipeline, client: Client, bookmarks: Bookmarks) -> tuple[dict[str, Bookmark], list[Source]]:
-    """Open the streams where the bookmarks stand, the first time from now on, and save at once where that is."""
+def begin(
+    spec: Pipeline, client: Client, bookmarks: Bookmarks, lost: dict[str, str]
+) -> tuple[dict[str, Bookmark], list[Source], list[Gap]]:
+    """Open the streams where the bookmarks stand, the first time from now on, and save at once where that is; and what is to be
+    told as skipped. lost: why a group cannot go on, which is found out here, too, where that is no reason to stop."""
     bookmarks.claim()
     found = bookmarks.load()
     watched = groups(spec.triggers)
-    first = first_positions(found, [g.name for g in watched], lambda: now(client))
-    sources = [Source(client, group, first[group.name].position) for group in watched]
-    marks = {s.group.name: Bookmark(s.open(), first[s.group.name].captured, first[s.group.name].relayed) for s in sources}
+    marks = first_positions(found, [g.name for g in watched], lambda: now(client))
+    for group in watched:
+        if group.name == "images" and group.name not in found and found:
+            oldest = min(found.values(), key=lambda mark: mark.position.cluster)
+            names = [trigger.name for trigger in group.triggers]
+            marks["images"] = Bookmark(oldest.position).skipping(marks["images"].position, names)
+            log.warning("triggers are new to before = true: what they saw before is not told", **skips.told(marks["images"].gap))
+    skips.without(lost, watched, marks, lambda: now(client))
+    sources = [Source(client, group, marks[group.name].position) for group in watched]
+    for source in sources:
+        try:
+            position = source.open()
+        except Lost as error:
+            if spec.producer.on_history_lost == "stop" or error.group in lost:
+                raise
+            lost[error.group] = str(error)
+            return begin(spec, client, bookmarks, lost)
+        marks[source.group.name] = replace(marks[source.group.name], position=position)
     bookmarks.begin(marks)
     for name in [name for name in marks if name not in found]:
         log.info("no bookmark yet", group=name, since=moment(marks[name].position.cluster[0]))
-    bookmarks.drop([name for name in found if name not in marks])
-    return marks, sources
+    gone = [mark for name, mark in found.items() if name not in marks]
+    return marks, sources, skips.open_gaps([*marks.values(), *gone])
 
 
 def moment(seconds: int) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from bson import Timestamp
+from bson import Int64, Timestamp
 from pymongo import UpdateOne, WriteConcern
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
 from contract.errors import Fenced
+from contract.event import Gap
 from edge.mongo import Client, code_of
 from producer.changes import Record
 from producer.mongo import Document, in_our_words
@@ -27,12 +28,24 @@ PART = 4_000_000  # characters of one dead letter, each up to four bytes: MongoD
 class Bookmark:
     """A stream's position, everything before which is acknowledged, and its counts: changes captured, records acknowledged.
 
-    The counts go on over restarts; what a crash repeats is counted again.
+    The counts go on over restarts; what a crash repeats is counted again. gap: what was skipped in front of the position, and is
+    to be told on the stream before anything else.
     """
 
     position: Position
     captured: int = 0
     relayed: int = 0
+    gap: Gap | None = None
+
+    def skipping(self, to: Position, triggers: Sequence[str]) -> Bookmark:
+        """Going on from another position. Where that lies further on, what is between, and what was to be told before, is a gap."""
+        if to.cluster <= self.position.cluster:
+            return replace(self, position=to)
+        begin, end, names = self.position.cluster[0] * 1000, to.cluster[0] * 1000 + 999, tuple(triggers)
+        if self.gap is not None:
+            begin, names = min(begin, self.gap.begin), tuple(dict.fromkeys([*self.gap.triggers, *triggers]))
+            end = max(end, self.gap.end)
+        return replace(self, position=to, gap=Gap(begin, end, names))
 
 
 class Bookmarks:
@@ -57,7 +70,10 @@ class Bookmarks:
             found = list(self._db[BOOKMARKS].find({"stream": self._stream}))
         return {
             d["group"]: Bookmark(
-                Position(d["token"], (d["cluster"].time, d["cluster"].inc)), int(d.get("captured", 0)), int(d.get("relayed", 0))
+                Position(d["token"], (d["cluster"].time, d["cluster"].inc)),
+                int(d.get("captured", 0)),
+                int(d.get("relayed", 0)),
+                Gap(d["gap"]["begin"], d["gap"]["end"], tuple(d["gap"]["triggers"])) if d.get("gap") else None,
             )
             for d in found
         }
@@ -109,10 +125,11 @@ class Bookmarks:
         return UpdateOne(self._id(group), {"$set": self._doc(group, bookmark), "$setOnInsert": {"begun": begun}}, new)
 
     def _doc(self, group: str, bookmark: Bookmark) -> Document:
-        token, cluster = bookmark.position.token, bookmark.position.cluster
+        token, cluster, gap = bookmark.position.token, bookmark.position.cluster, bookmark.gap
+        skipped = None if gap is None else {"begin": Int64(gap.begin), "end": Int64(gap.end), "triggers": list(gap.triggers)}
         return {
             "stream": self._stream, "group": group, "token": None if token is None else dict(token), "cluster": Timestamp(*cluster),
-            "captured": bookmark.captured, "relayed": bookmark.relayed, "updated_at": datetime.now(UTC),
+            "captured": bookmark.captured, "relayed": bookmark.relayed, "gap": skipped, "updated_at": datetime.now(UTC),
         }  # fmt: skip
 
 

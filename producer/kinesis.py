@@ -60,6 +60,15 @@ class Kinesis:
             taken |= {name for place, name in enumerate(names[start : start + PER_REQUEST]) if place not in answer.failed}
         return taken, found
 
+    def everywhere(self, data: bytes, done: set[str]) -> bool:
+        """Put a record on each open shard but those in `done`, which whoever takes it joins. True if no open shard is left; a shard
+        that begins while it is put may not have it."""
+        open_ = self.shards()
+        beats = {shard: (hashes[0], data) for shard, hashes in open_.items() if shard not in done}
+        if beats:
+            done |= self.heartbeats(beats)[0]
+        return not beats
+
     def shards(self) -> Shards:
         """The open shards, each with the hashes that it holds, both ends included. Retryable where there are none: a stream that is
         being made, or unmade."""

@@ -14,8 +14,9 @@ from edge.mongo import Client
 Document = dict[str, Any]
 HISTORY_LOST, NO_IMAGE, TOO_LARGE = 286, 47, 10334
 GO_ON = (
-    "To go on from now, with a gap in the views: delete this producer's documents in _bookmarks of the views database, and start"
-    " again. A larger oplog, or a longer time that it is kept, prevents it"
+    "To go on behind it, with a gap of which the views say complete: false: run `python -m producer restart --from now`"
+    ' (make restart-producer ARGS="--from now") and start again; or set on_history_lost = "gap_and_continue" in [producer], which'
+    " does so by itself. A larger oplog, or a longer time that it is kept, prevents it"
 )
 
 

@@ -97,13 +97,14 @@ class Pump:
     ) -> None:
         self._board, self._held = board or Board(stream.name), held
         self.stop, self.inbox = stop, SimpleQueue[Any]()
+        self._over = threading.Event()  # for the readers: also where we end by ourselves
         self._stream, self._kinesis, self._bookmarks, self._before = stream, kinesis, bookmarks, before
         limits = limits or Limits()
         self._relay = Relay([s.group.name for s in sources], limits, stream.aggregate and stream.format == "event")
         self._relay.reshard(shards)
         self._shards = dict(shards)
         self._rooms = {s.group.name: Room(ROOM // len(sources)) for s in sources}
-        self._readers = [Reader(s, bookmarks, limits.record, self._rooms[s.group.name], self.inbox, stop) for s in sources]
+        self._readers = [Reader(s, bookmarks, limits.record, self._rooms[s.group.name], self.inbox, self._over) for s in sources]
         self._figures = Figures(captured={s.group.name: 0 for s in sources})
         self._puts = ThreadPoolExecutor(limits.flying, "put")
         self._side = ThreadPoolExecutor(3, "side")
@@ -351,7 +352,7 @@ class Pump:
 
     def _end(self) -> None:
         """No more is read or put; what is flying lands, and what it moved is saved."""
-        self.stop.set()
+        self._over.set()
         deadline = time.monotonic() + END_WITHIN
         while (self._relay.flying or self._busy) and time.monotonic() < deadline:
             try:

@@ -15,11 +15,11 @@ from pymongo.change_stream import ChangeStream
 from pymongo.errors import OperationFailure, PyMongoError
 
 from config.specs import Trigger
-from contract.errors import Fatal, Misconfigured, Retryable
+from contract.errors import Fatal, HistoryLost, Misconfigured, Retryable
 from edge.mongo import NO_RIGHTS, STANDALONE, Client
 from producer.changes import Change
 from producer.match import stages, under, unsure
-from producer.mongo import HISTORY_LOST, Document, in_our_words, reaction
+from producer.mongo import GO_ON, HISTORY_LOST, Document, in_our_words, reaction
 from producer.relay import Position
 
 log = structlog.get_logger("producer")
@@ -49,6 +49,14 @@ class Group:
     def namespaces(self) -> list[tuple[str, str]]:
         """Databases and collections, without repeats."""
         return sorted({(t.database, t.collection) for t in self.triggers})
+
+
+class Lost(HistoryLost):
+    """A group's stream cannot go on where it was."""
+
+    def __init__(self, what: str, group: str) -> None:
+        super().__init__(what)
+        self.group = group
 
 
 class Captured(NamedTuple):
@@ -113,7 +121,7 @@ class Source:
         try:
             self._stream = self._watch(start_after=self.position.token) if self.position.token else self._watch_at()
         except OperationFailure as error:
-            told = reaction(error, doing)
+            told = self._reaction(error, doing)
             if isinstance(told, Retryable) or error.code in (HISTORY_LOST, *STANDALONE, *NO_RIGHTS):
                 raise told from error
             if self.position.token is None:
@@ -121,7 +129,7 @@ class Source:
             self._drop_token(error)
             return self.open()
         except PyMongoError as error:
-            raise reaction(error, doing) from error
+            raise self._reaction(error, doing) from error
         self._move(self._stream.resume_token, None)
         return self.position
 
@@ -142,7 +150,7 @@ class Source:
             if isinstance(error, OperationFailure) and error.code == FATAL_STREAM and self.position.token is not None:
                 self._drop_token(error)
                 return Captured(None, (), self.position)
-            raise reaction(error, f"reading changes of {self._named()}") from error
+            raise self._reaction(error, f"reading changes of {self._named()}") from error
         self._move(change["_id"], change.get("clusterTime"))
         if change["operationType"] in DATA:
             return Captured(change, concerned, self.position)
@@ -163,6 +171,10 @@ class Source:
                 stream.close()
         except PyMongoError:
             pass  # the server is away, and its cursor times out
+
+    def _reaction(self, error: PyMongoError, doing: str) -> Retryable | Fatal:
+        told = reaction(error, doing)
+        return Lost(str(told), self.group.name) if isinstance(told, HistoryLost) else told
 
     def _watch_at(self) -> ChangeStream[Document]:
         return self._watch(start_at_operation_time=Timestamp(*self.position.cluster))
@@ -204,7 +216,8 @@ class Source:
     def _drop_token(self, error: OperationFailure) -> None:
         """The server does not take the token (triggers changed, a restored backup): its cluster time says the same, and repeats."""
         if self._without_token == self.position.cluster:
-            raise Fatal(f"watching {self._named()}: code {error.code}, with the resume token and with its cluster time alike")
+            told = f"watching {self._named()}: code {error.code}, with the resume token and with its cluster time alike"
+            raise Lost(f"{told}. {GO_ON}", self.group.name) if error.code == FATAL_STREAM else Fatal(told)
         self._without_token = self.position.cluster
         log.warning("resume token refused, going on from its cluster time", code=error.code, group=self.group.name)
         self.position = Position(None, self.position.cluster)

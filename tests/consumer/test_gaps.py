@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,7 +27,7 @@ def test_joined_holds_each_time_that_one_of_them_holds(some: list[tuple[int, int
     assert {t for low, high in held for t in range(low, high + 1)} == {
         t for low, high in [*some, *others] for t in range(low, high + 1)
     }
-    assert all(a[1] + 1 < b[0] for a, b in zip(held, held[1:], strict=False))
+    assert all(a[1] + 1 < b[0] for a, b in pairwise(held))
 
 
 def test_there_are_never_many_and_none_is_forgotten() -> None:

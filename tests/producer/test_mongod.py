@@ -12,12 +12,13 @@ from pymongo import MongoClient
 
 from config.specs import Trigger
 from contract.errors import HistoryLost, Misconfigured
+from contract.event import Event, Gap
 from producer import images
 from producer.mongo import connect
 from producer.source import Source, groups, now
 from tests.conftest import Client, die_with_parent, free_port, initiate, mongod_binary, start_mongod, stop, until
-from tests.producer.conftest import Start, Stream, soon
-from tests.producer.test_producer import orders, write
+from tests.producer.conftest import Start, Stream, pipeline, soon
+from tests.producer.test_producer import joined, orders, write
 
 BEFORE = Trigger("pay", "shop", "payments", ("card",), before=True)
 
@@ -79,7 +80,7 @@ def test_a_mongod_that_is_killed_loses_nothing_and_one_that_lost_its_history_say
     late = start(MONGODB_URI=own.uri)
     assert late.end(None) == HistoryLost.status == 76
     said = late.said("stopped", error="HistoryLost")
-    assert said and "oplog" in said["what"] and "_bookmarks" in said["what"]
+    assert said and "oplog" in said["what"] and "restart --from now" in said["what"]
 
 
 def standalone_without_history(own: Own, start: Start) -> None:
@@ -135,3 +136,54 @@ def test_rights_that_are_missing_are_named(guarded: str) -> None:
     with connect(uri("stranger")) as client, pytest.raises(Misconfigured) as raised:
         Source(client, group, now(client)).open()
     assert "changeStream" in str(raised.value) and "shop.payments" in str(raised.value)
+
+
+def test_history_that_is_lost_is_a_gap_in_front_of_all_that_comes_behind_it_where_the_pipeline_says_so(
+    own: Own, start: Start, stream: Stream, database_name: str
+) -> None:
+    running = start(MONGODB_URI=own.uri).ready()
+    client: Client = MongoClient(own.uri, serverSelectionTimeoutMS=500)
+    write(client, database_name, 0, 200)
+    soon(lambda: len(stream.events()) == 200)
+    assert running.end() == 0
+    [stood] = client[database_name]["_bookmarks"].find()
+    write(client, database_name, 200, 200)
+    own.down()
+    standalone_without_history(own, start)
+    client = own.up()
+    going_on = pipeline(stream.name, database_name, '[producer]\non_history_lost = "gap_and_continue"')
+    running = start(going_on, MONGODB_URI=own.uri).ready()
+    assert (said := running.said("history lost, going on behind it")) and "oplog" in said["why"]
+    wanted = write(client, database_name, 400, 50)
+    soon(lambda: len({e.id for _, e in stream.events()}) == 250)
+    assert running.end() == 0
+    behind: dict[str, Gap] = {}
+    for shard, _, message in stream.messages():
+        if isinstance(message, Gap):
+            assert shard not in behind
+            behind[shard] = message
+        elif isinstance(message, Event) and message.document is not None:
+            assert (message.document["n"] >= 400) == (shard in behind)
+    assert len(behind) == 2 and len({*behind.values()}) == 1
+    gap = next(iter(behind.values()))
+    assert gap.triggers == ("pay",) and gap.begin == stood["cluster"].time * 1000
+    assert gap.end >= client.admin.command("ping")["operationTime"].time * 1000 - 60_000
+    assert orders([(key, e) for key, e in stream.events() if (e.document or {})["n"] >= 400]) == wanted
+    [mark] = client[database_name]["_bookmarks"].find()
+    assert mark["gap"] is None
+
+
+def test_a_primary_that_steps_down_while_changes_are_relayed_costs_nothing(
+    own: Own, start: Start, stream: Stream, database_name: str
+) -> None:
+    running = start(MONGODB_URI=own.uri).ready()
+    client: Client = MongoClient(own.uri, serverSelectionTimeoutMS=500)
+    wanted = [write(client, database_name, 0, 300)]
+    soon(stream.events)
+    client.admin.command({"replSetStepDown": 60, "force": True})
+    client.admin.command({"replSetFreeze": 0})
+    until(lambda: client.admin.command("hello")["isWritablePrimary"])
+    wanted.append(write(client, database_name, 300, 300))
+    soon(lambda: len({e.id for _, e in stream.events()}) == 600, 60)
+    assert orders(stream.events()) == joined(*wanted)
+    assert running.end() == 0
