@@ -61,8 +61,29 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Feature:
+    """A number, by name, that a model may use: an expression over the event's fields, rolling values and its time (`event.hour`)."""
+
+    name: str
+    expr: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Rolling sets of another entity, which is named by the event's field `key`: read from the view that shows them. delay: of the
+    sets, the longest."""
+
+    view: str
+    key: str
+    sets: tuple[str, ...]
+    shared: bool
+    delay: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Fraud:
-    """Scores each event of a trigger's route. score = 1 - product of (1 - weight); at `review`, at `block` the decision changes."""
+    """Scores each event of a trigger's route. score = 1 - product of (1 - weight); at `review`, at `block` the decision changes.
+    features: what a model may use, and lookups: where those of other entities lie. entities: fields of the event that name such."""
 
     trigger: str
     key: str
@@ -70,6 +91,9 @@ class Fraud:
     view: str = "fraud_scores"
     review: float = 0.5
     block: float = 0.8
+    features: tuple[Feature, ...] = ()
+    lookups: tuple[Lookup, ...] = ()
+    entities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

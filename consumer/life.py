@@ -15,9 +15,9 @@ only what it does not hold. So a crash between any two steps loses nothing and r
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from config.specs import Pipeline
 from consumer.commits import Commits, Gathered
@@ -55,6 +55,7 @@ CHUNK, CHUNK_BYTES = 1_000, 4 << 20
 AT_ONCE = 2_000  # documents that have waited, in one commit
 FEW = 50  # keys whose states are made before it is asked how large they are
 AS_BEFORE = "as before"  # why, of what is done in silence
+LookUp = Callable[[str, Mapping[Hashable, Any]], Mapping[Hashable, Doc]]
 INTERVAL = 60.0  # s between two snapshots: about as much is read again after a crash
 
 
@@ -90,8 +91,14 @@ class Saved(Protocol):
         ...
 
 
+def _nothing(view: str, ids: Mapping[Hashable, Any]) -> Mapping[Hashable, Doc]:
+    return {}
+
+
 class Life:
-    """saved=None: key states are neither loaded nor saved, and keys never forgotten, for a run that is not to be taken up again.
+    """look_up: what the store says of other entities, `_id`s by their hashable form.
+
+    saved=None: key states are neither loaded nor saved, and keys never forgotten, for a run that is not to be taken up again.
     now: a clock in s, of which only differences count."""
 
     def __init__(
@@ -104,8 +111,10 @@ class Life:
         halving: Halving,
         limits: Limits,
         now: Callable[[], float],
+        look_up: LookUp = _nothing,
     ) -> None:
         self._pipeline, self._shard, self._out, self._saved, self._halving = pipeline, shard, out, saved, halving
+        self._look_up = look_up
         self._limits, self._now, self._bare = limits, now, spec.stream.format == "document"
         self._used: dict[Key, None] = {}  # in order of use
         self._snapshots = Snapshots(limits.interval, now())
@@ -154,6 +163,12 @@ class Life:
         if silent < batch.n:
             self._halving.mark(batch, silent)
         work, begin = self._pipeline.begin(batch), 0
+        if silent < batch.n:
+            work.looked = {
+                (view, name): document
+                for view, ids in self._pipeline.wanted(batch).items()
+                for name, document in self._look_up(view, ids).items()
+            }
         while begin < batch.n:
             if begin in batch.gaps and begin >= silent:
                 self._all_in()

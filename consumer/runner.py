@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ from consumer.measure import Last, Measure
 from consumer.step.pipeline import Seen, ShardPipeline
 from consumer.store.contract import EVERYTHING, Cursor, Doc, Due, Effects, HashRange, KeyState, Position, ShardId, Store
 from contract.errors import HistoryLost, Retryable, Unstorable
+from contract.values import value
 from edge.patience import patiently
 from windows.columnar.engine import ColumnarEngine
 from windows.engine import Engine, Key
@@ -252,7 +253,12 @@ class Runner:
     def _new_life(self) -> Life:
         pipeline = ShardPipeline(self._spec, self._engine(self._spec), self._observed)
         out, saved, halving = self._commits, self._saved, self._halving
-        return Life(self._spec, pipeline, self._shard, out, saved, halving, self._limits, self._now)
+        return Life(self._spec, pipeline, self._shard, out, saved, halving, self._limits, self._now, self._look_up)
+
+    def _look_up(self, view: str, ids: Mapping[Hashable, Any]) -> Mapping[Hashable, Doc]:
+        """What a view says of other entities, by the hashable form of their `_id`."""
+        found: Sequence[Doc] = self._patiently(lambda: self._store.look_up(view, list(ids.values())))
+        return {value(document["_id"]): document for document in found}
 
     def _patiently(self, ask: Callable[[], T]) -> T:
         """What the store says, once it is there."""

@@ -36,7 +36,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "windows": ("compiled", "numpy", "msgspec"),
     "config": ("contract", "msgspec", *SPECS),
     "edge": ("contract", "structlog"),
-    "models": ("contract", "config", "msgspec", "pandas", "river", *SPECS),
+    "models": ("compiled", "contract", "config", "msgspec", "numpy", "pandas", "river", *SPECS),
     "producer": ("contract", "config", "edge", "msgspec", "structlog", "bson"),
     "consumer": ("compiled", "contract", "config", "edge", "reading", "windows", "models", "msgspec", "structlog", "numpy", "bson"),
     "query": ("contract", "config", "edge", "pymongo", "bson", "rich", *SPECS),

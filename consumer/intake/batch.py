@@ -26,6 +26,7 @@ from contract.keys import bare_partition_key, kinesis_hash, partition_key, typed
 from contract.times import MAX_MS, MIN_MS
 from contract.values import bson_value, flag, get, id_value, number, value
 from models.base import Happening
+from models.inputs import Looked
 from windows.engine import BY_HEARTBEAT, CHANGE, NEVER, TIME, VOID, Columns, Ints, Key
 from windows.law.expr import FieldKind, merge_fields
 from windows.law.lives import event_mark, heartbeat_mark
@@ -291,12 +292,13 @@ NO_LIMIT = Budget(1 << 40, 1 << 40, 1 << 40)
 @dataclass(slots=True)
 class Work:
     """A batch whose repeats are found. keys: of its columns. watermarks[i] is the watermark once row i is in. anew: rows at which a
-    key begins anew, as it had been forgotten."""
+    key begins anew, as it had been forgotten. looked: what other entities' views say, for the rows that are scored."""
 
     batch: Batch
     keys: Sequence[Key]
     watermarks: Ints
     anew: Sequence[int] = ()
+    looked: Looked = field(default_factory=dict)
 
     def put_in(self, rows: range) -> list[int]:
         """Those of the rows whose document goes in."""

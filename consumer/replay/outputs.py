@@ -39,6 +39,13 @@ def write_features(file: BinaryIO, seen: Sequence[Seen]) -> None:
         file.write(_line({"id": s.id, "trigger": s.trigger, "key": s.key, "at": s.at, **features}))
 
 
+def write_scored(file: BinaryIO, seen: Sequence[Seen]) -> None:
+    """A line for each scored event: {"id", "key", "at", "features": {name: value}}, with all that a model may use."""
+    for s in seen:
+        if s.inputs is not None:
+            file.write(_line({"id": s.doc_id, "key": s.key, "at": s.at, "features": s.inputs}))
+
+
 def order(id: Any) -> tuple[Any, ...]:
     """Where an `_id` of any type stands: by type as BSON sorts them (null, numbers, texts, documents, arrays, UUIDs, ObjectIds,
     booleans, dates, all else), then by value; documents field by field.

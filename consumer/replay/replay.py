@@ -15,24 +15,29 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
 from config.load import load
+from config.signals import usual
 from config.specs import Pipeline, Trigger
 from consumer.intake.batch import NO_LIMIT
 from consumer.intake.files import documents, holds_envelopes, relayed
 from consumer.intake.records import Raw
 from consumer.life import Limits
-from consumer.replay.outputs import summary, write, write_features
+from consumer.replay.outputs import summary, write, write_features, write_scored
 from consumer.runner import Runner
+from consumer.step.pipeline import Seen
 from consumer.store.contract import Cursor, Effects, ShardId
 from consumer.store.memory import MemoryStore
 from contract.errors import Misconfigured
 from contract.times import EPOCH, date
 
 BATCH = 5_000  # records
+FEW = 500  # where other entities are looked up, whose views are as of the batch before
+FEATURES = ("features.jsonl", "scored.jsonl")
 SHARD = "replay"
 TRIGGER = (
     "all lines are bare documents of this trigger, whatever they look like; without it, and where stream.format is not "
@@ -78,7 +83,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def replay(spec: Pipeline, lines: Iterable[bytes], out: Path, trigger: Trigger | None, features: bool) -> Cursor:
     """Replays lines into a folder. trigger: whose bare documents the lines are; None: they are events as relayed."""
     with ExitStack() as open_files:
-        found = open_files.enter_context((out / "features.jsonl").open("wb")) if features else None
+        files = [open_files.enter_context((out / name).open("wb")) for name in FEATURES] if features else []
+        if features:
+            spec = with_features(spec)
+
+        def observed(seen: Sequence[Seen]) -> None:
+            write_features(files[0], seen)
+            write_scored(files[1], seen)
+
+        size = FEW if features and spec.fraud is not None and spec.fraud.lookups else BATCH
         store = EventTimeStore(spec)
         runner = Runner(
             spec,
@@ -86,18 +99,26 @@ def replay(spec: Pipeline, lines: Iterable[bytes], out: Path, trigger: Trigger |
             ShardId(spec.stream.name, 0, SHARD),
             limits=Limits(budget=NO_LIMIT),
             durable=False,
-            observe=None if found is None else lambda seen: write_features(found, seen),
+            observe=observed if features else None,
         )
-        for batch in relayed(lines, BATCH) if trigger is None else _batches(documents(lines, trigger)):
+        for batch in relayed(lines, size) if trigger is None else _batches(documents(lines, trigger), size):
             runner.feed(batch)
         cursor = runner.finish()
     write(out, spec, store, cursor)
     return cursor
 
 
-def _batches(raws: Iterable[Raw]) -> Iterator[list[Raw]]:
+def with_features(spec: Pipeline) -> Pipeline:
+    """With the features that follow from the window sets, where `[fraud.features]` names none."""
+    trigger = None if spec.fraud is None else spec.trigger(spec.fraud.trigger)
+    if spec.fraud is None or trigger is None:
+        return spec
+    return replace(spec, fraud=usual(spec.fraud, trigger, spec.windows))
+
+
+def _batches(raws: Iterable[Raw], size: int) -> Iterator[list[Raw]]:
     rest = iter(raws)
-    while batch := list(islice(rest, BATCH)):
+    while batch := list(islice(rest, size)):
         yield batch
 
 
@@ -132,5 +153,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--events", type=Path, required=True, help="JSON lines: events as relayed, or bare documents")
     parser.add_argument("--out", type=Path, required=True, help="the folder that gets the views, made if it is missing")
     parser.add_argument("--trigger", metavar="NAME", help=TRIGGER)
-    parser.add_argument("--features", action="store_true", help="write features.jsonl: the rolling values of each event")
+    parser.add_argument(
+        "--features",
+        action="store_true",
+        help="write features.jsonl, the rolling values of each event, and scored.jsonl, what a model may use of each scored one",
+    )
     return parser

@@ -7,7 +7,7 @@ it; what time alone brings at a row may take several parts, and the cursor stand
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -28,9 +28,10 @@ from consumer.store.contract import CLASSES, Cursor, Position
 from contract.event import Gap
 from contract.keys import untyped
 from models.abandonment import AbandonmentWatcher
-from models.base import Scorer
+from models.base import Happening, Scorer
 from models.features import by_row
 from models.fraud import RuleScorer
+from models.inputs import Inputs
 from windows import engine as law
 from windows.engine import Engine, Key, StepResult
 
@@ -39,13 +40,16 @@ NO_FEATURES: Mapping[str, Mapping[str, Any]] = {}
 
 
 class Seen(NamedTuple):
-    """An event that was put in, and its features: of every rolling set of its (trigger, route)."""
+    """An event that was put in, and its features: of every rolling set of its (trigger, route). Of one that is scored, the id of
+    its document and all that a model may use."""
 
     id: Any
     trigger: str
     key: Any
     at: int
     features: Mapping[str, Mapping[str, Any]]
+    doc_id: Any = None
+    inputs: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class ShardPipeline:
         self._spec, self._engine, self._observed = spec, engine, observed
         self._rolling = RollingViews(spec.windows, engine)
         self._scorers: list[Scorer] = [RuleScorer(spec.fraud)] if spec.fraud is not None else []
+        self._inputs = Inputs(spec.fraud, spec.windows) if spec.fraud is not None and spec.fraud.features and observed else None
         self._watching = Watching([AbandonmentWatcher(spec.abandonment)] if spec.abandonment is not None else [])
         self.book = KeyBook(engine, self._watching, remembered(spec))
         self.reader = Reader(spec, [*((s.trigger, s.route) for s in self._scorers), *self._watching.pairs])
@@ -82,6 +87,12 @@ class ShardPipeline:
         columns, keys = batch.columns, list(batch.columns.keys)
         anew = repeats(batch, keys, self.book, self._engine.watermark)
         return Work(batch, keys, np.maximum.accumulate(np.maximum(columns.mark, self._engine.watermark)), anew)
+
+    def wanted(self, batch: Batch) -> Mapping[str, Mapping[Hashable, Any]]:
+        """What a batch's scored rows need to know of other entities: view -> an entity's `_id`, by its hashable form."""
+        if self._inputs is None:
+            return {}
+        return self._inputs.wanted(h for h in batch.happenings.values() if self._scored(h))
 
     def begin_at(self, watermark: int) -> None:
         """Time stands there. To be said before anything else."""
@@ -194,7 +205,19 @@ class ShardPipeline:
                     changes.put(s.view, s.score(happening, features.get(row, NO_FEATURES)), how="new")
         if self._watching.pairs:
             self._watch(work, rows, frozenset(shown), changes)
-        return [_seen(work, row, features.get(row, NO_FEATURES)) for row in shown] if self._observed else []
+        if not self._observed:
+            return []
+        seen = {row: _seen(work, row, features.get(row, NO_FEATURES)) for row in shown}
+        if self._inputs is not None:
+            scored = [row for row in shown if row in happenings and self._scored(happenings[row])]
+            own = [happenings[row] for row in scored]
+            inputs = self._inputs.shown(own, [features.get(row, NO_FEATURES) for row in scored], work.looked)
+            for row, happening, given in zip(scored, own, inputs, strict=True):
+                seen[row] = seen[row]._replace(doc_id=happening.doc_id, inputs=given)
+        return list(seen.values())
+
+    def _scored(self, happening: Happening) -> bool:
+        return any((happening.trigger, happening.route) == (s.trigger, s.route) for s in self._scorers)
 
     def _watch(self, work: Work, rows: range, shown: Collection[int], changes: Changes) -> None:
         """Lets watchers see these rows and the time that passes on the way."""

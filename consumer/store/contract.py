@@ -238,6 +238,10 @@ class Store(Protocol):
         """The dead letters of these `_id`s, and those that were counted, when they came again, as events of these ids."""
         ...
 
+    def look_up(self, view: str, ids: Collection[Any]) -> Sequence[Doc]:
+        """The documents of a view that have these `_id`s, as they are committed."""
+        ...
+
     def commit(self, effects: Effects) -> Cursor:
         """All or nothing; an unknown result is settled by reading the cursor again. Raises Unstorable, and has written nothing,
         where a document of it will never be taken."""

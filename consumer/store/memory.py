@@ -72,6 +72,11 @@ class MemoryStore:
         letters = self._collection(DEAD_LETTERS).items()
         return [doc for id, doc in letters if id in wanted or (doc.get("requeued") or {}).get("event") in events]
 
+    def look_up(self, view: str, ids: Collection[Any]) -> Sequence[Doc]:
+        """The documents of a view that have these `_id`s."""
+        table = self._collection(view)
+        return [table[name] for name in map(hashable, ids) if name in table]
+
     def commit(self, effects: Effects) -> Cursor:
         """Check the cursor, then change everything. A commit that is in already is not an error: somebody asked twice."""
         found, wanted = self._cursors.get(effects.expected.shard), effects.cursor

@@ -119,6 +119,12 @@ class MongoStore:
                     found[key] = _state(key, doc)
             return found
 
+    def look_up(self, view: str, ids: Collection[Any]) -> Sequence[Doc]:
+        """The documents of a view that have these `_id`s, as a majority has them."""
+        table = self._db[view].with_options(read_concern=ReadConcern("majority"))
+        with in_our_words(f"looking up {view}"):
+            return [doc for some in _chunks(ids, CHUNK) for doc in table.find({"_id": {"$in": some}})]
+
     def due(self, hashes: HashRange, until: int, limit: int, after: tuple[int, int]) -> Due:
         """Keys in the range with after < (due, hash) and due <= until."""
         due, hash = after[0], _hex(after[1])
