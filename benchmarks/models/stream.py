@@ -32,7 +32,9 @@ def write(made: Payments, events: Path, labels: Path) -> None:
             at, card, terminal, amount = rows[i]
             same = {"number": number, "at": at, "cluster": arrives}
             if known:
-                document = f'{{"_id":"x{i}","payment":"p{i}","terminal_id":"t{terminal}","at":{{"$date":{{"$numberLong":"{at}"}}}}}}'
+                document = (
+                    f'{{"_id":"x{i}","payment":"p{i}","terminal_id":"t{terminal}","at":{{"$date":{{"$numberLong":"{at}"}}}}}}'
+                )
                 said = {"id": f"x{i}", "trigger": "chargebacks", "document": document, **same}
                 file.write(CHANGE.format(route="terminal_id", key=f"t{terminal}", **said))
                 continue

@@ -18,11 +18,12 @@ from windows.columnar.codes import Interner
 from windows.columnar.inputs import Inputs, time_row
 from windows.columnar.outputs import N, Outputs
 from windows.columnar.room import first_out, forget_codes, memory, with_out, with_room
-from windows.columnar.state import Named, dump_key, holds, load_key
+from windows.columnar.saved import Dumps
+from windows.columnar.state import Named, holds, load_key
 from windows.engine import BY_IDLE, COUNTED, END, LATE_DROP, LATE_KEEP, NEVER, Columns, Key, RollingBlock, StepResult
 from windows.kernels import words as w
 from windows.kernels.core import Arrays
-from windows.kernels.doors import finish, key_due, key_free, key_wipe, root_new, run, timers_renew
+from windows.kernels.doors import finish, key_free, key_wipe, keys_due, root_new, run, timers_renew
 from windows.kernels.memory import arena
 from windows.kernels.results import KEPT, REFUSED
 from windows.kernels.run import FULL, GROW, LAST
@@ -62,6 +63,7 @@ class ColumnarEngine:
         self.zones = self.plan.zones
         self._memory()
         self.outputs = Outputs(self)
+        self._dumps = Dumps(self, self._named)
         self._ended = False
 
     def _memory(self) -> None:
@@ -114,13 +116,8 @@ class ColumnarEngine:
         return self.outputs.first_due()
 
     def dues(self, keys: Collection[Key]) -> Mapping[Key, int | None]:
-        dues: dict[Key, int | None] = {}
-        for key in keys:
-            slot = self.slots.get(key)
-            known = slot is not None and self.roots[slot] != 0
-            due = w.NONE if not known else int(key_due(self.arrays, int(self.roots[slot])))
-            dues[key] = None if due == w.NONE else due
-        return dues
+        dues = keys_due(self.arrays, self.roots_of(keys)).tolist()
+        return {key: None if due == w.NONE else due for key, due in zip(keys, dues, strict=True)}
 
     def current(self, key: Key, as_of: int) -> list[RollingBlock]:
         mine = [i for i, spec in enumerate(self.sets) if isinstance(spec.kind, Rolling) and spec.key == key[0]]
@@ -130,7 +127,7 @@ class ColumnarEngine:
         return self.outputs.values(self._index[spec.name], keys, as_of, own=True)
 
     def dump(self, keys: Collection[Key]) -> Mapping[Key, bytes]:
-        return {key: dump_key(self, key, self._named) for key in keys}
+        return self._dumps.of(keys)
 
     def holds(self, data: bytes) -> bool:
         return holds(data)
@@ -171,6 +168,12 @@ class ColumnarEngine:
             self.make_room()
             self.roots[slot] = root_new(self.arrays, slot, self.plan.routes.index(key[0]))
         return int(self.roots[slot])
+
+    def roots_of(self, keys: Collection[Key]) -> Words:
+        """(n,) the places of keys' states, 0 where there is none."""
+        slots = [self.slots.get(key, -1) for key in keys]
+        found: Words = np.where(np.array(slots, np.int64) < 0, 0, self.roots[slots])
+        return found
 
     def make_room(self, more: int = 0) -> None:
         """Memory for the next thing that a kernel does and so many words more, room for results, and stamps for all codes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 import numpy as np
@@ -50,4 +51,8 @@ class Memory(Protocol):
 
     def root(self, key: Key) -> int:
         """The place of a key's state, made empty where there is none."""
+        ...
+
+    def roots_of(self, keys: Collection[Key]) -> Words:
+        """(n,) the places of keys' states, 0 where there is none."""
         ...

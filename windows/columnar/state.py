@@ -20,29 +20,22 @@ import numpy as np
 import numpy.typing as npt
 
 from compiled.records import View
-from windows.columnar.codes import normal
 from windows.columnar.memory import Memory
 from windows.engine import CAUSES, END, NEVER, Key, StateMismatch
 from windows.kernels import dumps, tables
 from windows.kernels import words as w
 from windows.kernels.doors import (
     emit_spans,
-    history_dump,
     history_load,
     history_new,
     record_put,
-    records_dump,
     set_watch,
     slices_check,
-    slices_dump,
     slices_load,
-    slices_masks,
-    spans_dump,
     spans_load,
 )
 from windows.kernels.memory import arena
-from windows.kernels.memory.arena import EMPTY
-from windows.kernels.slots import ALIKE, ANYHOW
+from windows.kernels.slots import ALIKE
 from windows.law.spec import MOST_CONDITIONS, Session, Sliding, Tumbling, WindowSet
 from windows.plan.kinds import every_of
 from windows.plan.names import bit_names, cell_names, field_names
@@ -52,54 +45,6 @@ VERSION = 5
 GONE_ALONE = 3 * 8  # bytes of a session set's own words that say of nothing but which session went last
 Words = npt.NDArray[np.int64]
 Named = dict[int, tuple[list[str], list[str]]]  # by group: what its parts and fields are called
-
-
-class Values:
-    """The values that a dump names. Equal states give equal bytes: values stand in the order of their texts, and where only
-    equality counts, in the one spelling for all that are equal, whichever this process met first."""
-
-    def __init__(self, engine: Memory) -> None:
-        self._engine = engine
-        self._parts: list[tuple[Any, str, Words, Words, Words]] = []
-
-    def later(self, section: dict[str, Any], name: str, words: Words, coded: Words) -> None:
-        """Put words into a section once all values are known. coded: which set of values each is a code of, -1 none."""
-        section[name], which = _bytes(words), np.flatnonzero((coded >= 0) & (words >= 0))
-        self._parts += [(section, name, words, which, coded)] if len(which) else []
-
-    def done(self) -> list[Any]:
-        """Put all words in their sections: the values, as msgpack knows them."""
-        value, plain = self._engine.codes.value, self._engine.packer.plain
-        used = {code for *_, words, which, _ in self._parts for code in words[which].tolist()}
-        named = {code: plain(normal(value(code - ANYHOW)) if code >= ANYHOW else value(code)) for code in used}
-        texts = {code: repr(name) for code, name in named.items()}
-        names, places, text = list[Any](), dict[int, int](), None
-        for code in sorted(texts, key=texts.__getitem__):
-            if texts[code] != text:
-                text = texts[code]
-                names.append(named[code])
-            places[code] = len(names) - 1
-        for section, name, words, which, coded in self._parts:
-            own = np.array([places[code] for code in words[which].tolist()], np.int64)
-            words[which] = own[np.lexsort((own, coded[which]))]
-            section[name] = _bytes(words)
-        return names
-
-
-def dump_key(engine: Memory, key: Key, named: Named) -> bytes:
-    """The bytes of a key. named: names of parts that are known from other keys of one dump."""
-    slot = engine.slots.get(key)
-    values, floor = Values(engine), NEVER
-    sections, own = list[Any](), dict[str, bytes]()
-    root = 0 if slot is None else int(engine.roots[slot])
-    if root:
-        floor = int(View(engine.M, root, w.ROOT).floor)
-        for group in _groups(engine, key):
-            new = (_dump_slices if group.grid else _dump_histories)(engine, group, root, values, named)
-            own |= {engine.sets[i].fingerprint: words for i in group.sets if (words := _dump_set(engine, i, root, bool(new)))}
-            sections += new
-    body = msgspec.msgpack.encode([floor, values.done(), sections, own])
-    return bytes([VERSION]) + zlib.crc32(body).to_bytes(4, "big") + body
 
 
 class Section(msgspec.Struct):
@@ -137,8 +82,8 @@ class Found:
 
 
 def load_key(engine: Memory, key: Key, data: bytes, named: Named) -> None:
-    """Inverse of dump_key, for a key that is not loaded. Raises StateMismatch, before anything of the key is taken up, for bytes
-    that no engine has written: all that kernels rely on is looked at first."""
+    """Take up a dump (windows/columnar/saved.py), for a key that is not loaded. Raises StateMismatch, before anything of the key is
+    taken up, for bytes that no engine has written: all that kernels rely on is looked at first."""
     saved = unseal(data)
     try:
         values = engine.packer.values(saved.values)
@@ -196,68 +141,16 @@ def _full(group: Group) -> int:
     return (1 << len(group.sets)) - 1
 
 
-def _names(engine: Memory, group: Group, mask: int) -> list[str]:
-    return [engine.sets[i].fingerprint for j, i in enumerate(group.sets) if mask >> j & 1]
-
-
-def _bytes(words: Words) -> bytes:
-    return words.astype("<i8").tobytes()
-
-
 def _words(data: bytes) -> Words:
     return np.frombuffer(data, "<i8").astype(np.int64)
 
 
-def _parts(engine: Memory, group: Group, named: Named) -> tuple[list[str], list[str]]:
+def named_parts(engine: Memory, group: Group, named: Named) -> tuple[list[str], list[str]]:
     """(a section's parts, a history's fields)."""
     if group.at not in named:
         parts = (bit_names if group.grid is None else cell_names)(engine.plan, group)
         named[group.at] = parts, field_names(engine.plan, group) if group.grid is None else []
     return named[group.at]
-
-
-def _dump_slices(engine: Memory, group: Group, root: int, values: Values, named: Named) -> list[Any]:
-    sections = []
-    for mask in slices_masks(engine.arrays, group.at, root).tolist():
-        words, coded = slices_dump(engine.arrays, group.at, root, mask)
-        if not len(words):
-            continue
-        sections.append({"kind": "slices", "sets": _names(engine, group, mask), "parts": _parts(engine, group, named)[0]})
-        values.later(sections[-1], "words", words, coded)
-    return sections
-
-
-def _dump_histories(engine: Memory, group: Group, root: int, values: Values, named: Named) -> list[Any]:
-    sections = []
-    h = chain_of(engine, group, root).head
-    while h != 0:
-        rows = history_dump(engine.arrays, group.at, h)
-        if len(rows):
-            coded = np.full(rows.shape, -1, np.int64)
-            own = np.array([column < 0 for column in group.cells.columns], np.bool_)
-            coded[:, w.FIELDS :][:, own] = np.arange(rows[:, w.FIELDS :][:, own].size).reshape(len(rows), -1)
-            for c in set(np.flatnonzero(own).tolist()) - group.cells.shown:
-                column = rows[:, w.FIELDS + c]
-                column[column >= 0] |= ANYHOW
-            bits, fields = _parts(engine, group, named)
-            sets = _names(engine, group, int(View(engine.M, h, w.HISTORY).mask))
-            sections.append({"kind": "history", "sets": sets, "parts": bits, "fields": fields})
-            values.later(sections[-1], "words", rows.ravel(), coded.ravel())
-        h = View(engine.M, h, w.HISTORY).next
-    return sections
-
-
-def _dump_set(engine: Memory, i: int, root: int, slices: bool) -> bytes:
-    at = root + engine.plan.entity[i]
-    if engine.plan.group_of[i].kept:
-        return _bytes(dump_spans(engine, i, root))
-    if engine.plan.is_rolling(i):
-        mine = View(engine.M, at, w.ROLLING)
-        return _bytes(np.array([mine.last, mine.as_of])) if mine.last != EMPTY else b""
-    records = records_dump(engine.arrays, engine.plan.set_at(i), root)
-    if not len(records) and not slices:
-        return b""
-    return _bytes(np.concatenate([[View(engine.M, at, w.GRID).open], records.ravel()]))
 
 
 def _found(engine: Memory, group: Group, saved: Saved, codes: Words, ncodes: int, named: Named) -> Found:
@@ -291,7 +184,7 @@ def _found(engine: Memory, group: Group, saved: Saved, codes: Words, ncodes: int
 
 def _slices(engine: Memory, group: Group, mask: int, section: Section, ncodes: int, named: Named) -> Slices:
     """A section of slices: its words, and what its cells are and where they stand here."""
-    here = {name: n for n, name in enumerate(_parts(engine, group, named)[0])}
+    here = {name: n for n, name in enumerate(named_parts(engine, group, named)[0])}
     at = list(group.cells.cells.values())
     places = np.array([at[here[name]] if name in here else -1 for name in section.parts], np.int64)
     kinds = np.array([int(name.partition(" ")[0]) for name in section.parts], np.int64)
@@ -303,7 +196,7 @@ def _slices(engine: Memory, group: Group, mask: int, section: Section, ncodes: i
 
 def _rows(engine: Memory, group: Group, section: Section, codes: Words, ncodes: int, named: Named) -> Words:
     """The events of a section's history, as this engine's histories hold them."""
-    bits, fields = _parts(engine, group, named)
+    bits, fields = named_parts(engine, group, named)
     sound(len(section.parts) <= MOST_CONDITIONS, "how many conditions there are")
     theirs = _words(section.words).reshape(-1, w.FIELDS + len(section.fields))
     times, masks = theirs[:, w.TIMES], theirs[:, w.MASKS]
@@ -420,19 +313,9 @@ def write_spans(engine: Memory, i: int) -> tuple[list[tuple[WindowSet, Key, int]
     return [(engine.sets[i], key, start) for slot, start in gone if (key := engine.keys[slot]) is not None], gone
 
 
-def dump_spans(engine: Memory, i: int, root: int) -> Words:
-    """A set's spans at a key: [of the session that went last its first event, the ms behind its last one (the same: none went),
-    how many are not emptied, a row each]; nothing of none."""
-    spans, emptied = (spans_dump(engine.arrays, engine.plan.set_at(i), root, which) for which in (w.SPANS, w.EMPTIED))
-    keeper = View(engine.M, root + engine.plan.entity[i], w.KEEPER)
-    gone = [keeper.gone_first, keeper.gone_end] if isinstance(engine.sets[i].kind, Session) else [0, 0]
-    if not len(spans) and not len(emptied) and gone[0] == gone[1]:
-        return np.zeros(0, np.int64)
-    return np.concatenate([np.array([*gone, len(spans)]), spans.ravel(), emptied.ravel()])
-
-
 def check_spans(spec: WindowSet, words: Words | None, times: Words) -> None:
-    """Raises ValueError where these are no spans over events of these times, as dump_spans has them."""
+    """Raises ValueError where these are no spans over events of these times: [of the session that went last its first event, the ms
+    behind its last one (the same: none went), how many are not emptied, a row each]."""
     if words is None:
         sound(not len(times), "which sessions or windows events are in")
         return
@@ -460,7 +343,7 @@ def check_spans(spec: WindowSet, words: Words | None, times: Words) -> None:
 
 
 def load_spans(engine: Memory, i: int, root: int, words: Words) -> None:
-    """Inverse of dump_spans, once the set's events are loaded."""
+    """Take up a set's spans, once the set's events are loaded."""
     rows = words[3:].reshape(-1, w.SPAN_SAVED)
     keeper = View(engine.M, root + engine.plan.entity[i], w.KEEPER)
     keeper.gone_first, keeper.gone_end = words[:2]

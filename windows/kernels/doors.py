@@ -14,17 +14,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from compiled.kernel import kernel
+from compiled.kernel import inlined, kernel
 from compiled.pointers import bytes_of, floats, words
-from windows.kernels import codes, dumps, keys
+from windows.kernels import codes, dumps, keys, saved
 from windows.kernels import run as passing
 from windows.kernels import words as w
 from windows.kernels.core import Arrays, Bytes, Floats, RowArrays, Words, core_of, rows_of
 from windows.kernels.history import tree
 from windows.kernels.kinds import grid, rolling, spans
 from windows.kernels.memory import rowlist, timers
-from windows.kernels.tables import group_at, set_at
-from windows.kernels.words import history_at, rowlist_at
+from windows.kernels.tables import set_at
 
 timers_new_, timers_renew_ = timers.timers_new, keys.timers_renew
 first_due_, key_due_ = keys.first_due, keys.key_due
@@ -32,12 +31,14 @@ run_, finish_ = passing.run, passing.finish
 emit_windows_, emit_revised_, open_windows_ = grid.emit, grid.emit_revised, grid.open_windows
 emit_views_, emit_spans_ = rolling.emit, spans.emit
 root_new_, key_free_, key_wipe_, set_watch_ = keys.root_new, keys.key_free, keys.key_wipe, keys.set_watch
-slices_dump_, slices_size_, slices_masks_ = dumps.slices_dump, dumps.slices_size, dumps.slices_masks
+keys_dump_, values_met_, states_laid_, states_written_ = saved.keys_dump, saved.values_met, saved.states_laid, saved.states_written
+Book, Said = saved.Book, saved.Said
 slices_load_, slices_check_ = dumps.slices_load, dumps.slices_check
 Slices = dumps.Slices
-rows_dump_, row_put_, spans_load_ = rowlist.rows_dump, rowlist.row_put, dumps.spans_load
-history_new_, history_dump_, history_load_ = tree.history_new, dumps.history_dump, dumps.history_load
+row_put_, spans_load_ = rowlist.row_put, dumps.spans_load
+history_new_, history_load_ = tree.history_new, dumps.history_load
 codes_used_ = codes.codes_used
+Dumped = tuple[Words, Words, Words, Words]  # words, which set of values each is a code of, pieces (n, 5), how many of each are used
 
 
 # --- a pass over rows
@@ -129,9 +130,12 @@ def timers_renew(arrays: Arrays, nroots: int) -> None:
 
 
 @kernel
-def key_due(arrays: Arrays, root: int) -> int:
-    """The watermark at which something happens next for a key, NONE for never."""
-    return key_due_(core_of(arrays), root)
+def keys_due(arrays: Arrays, roots: Words) -> Words:
+    """(n,) the watermark at which something happens next for each key, NONE for never, and where a root is 0."""
+    dues = np.empty(roots.size, np.int64)
+    for i in range(roots.size):
+        dues[i] = w.NONE if roots[i] == 0 else key_due_(core_of(arrays), roots[i])
+    return dues
 
 
 @kernel
@@ -150,25 +154,54 @@ def set_watch(arrays: Arrays, s: int, root: int) -> None:
 
 
 @kernel
-def slices_masks(arrays: Arrays, g: int, root: int) -> Words:
-    """The different masks of a key's slices (at most 64)."""
-    masks = np.empty(64, np.int64)
-    return masks[: slices_masks_(core_of(arrays), g, root, words(masks), masks.size)]
+def keys_dump(arrays: Arrays, roots: Words, begin: int, book: Dumped, states: Words, masks: Words) -> int:
+    """The keys of these roots (n,), 0 for one that nothing is known of, from the begin-th on, while there is room in the book: the
+    first one that is not in. states: (n, 7). masks: (64,), lent."""
+    most = book[0].size, book[2].shape[0]
+    return keys_dump_(core_of(arrays), words(roots), roots.size, begin, words(masks), book_of(book, states), most[0], most[1])
 
 
 @kernel
-def slices_dump(arrays: Arrays, g: int, root: int, mask: int) -> tuple[Words, Words]:
-    """(words of the slices with this mask, which set of values each word is a code of or -1)."""
-    n = slices_size_(core_of(arrays), g, root, mask)
-    out = np.empty(n, np.int64)
-    coded = np.empty(n, np.int64)
-    slices_dump_(core_of(arrays), g, root, mask, words(out), words(coded))
-    return out, coded
+def values_met(dumped: Words, coded: Words, n: int, ncodes: int, others: Words, ranks: Words, met: Words) -> tuple[int, int]:
+    """Of n words those that are codes become places among all values (2 * ncodes + others,), of which those that are named go to
+    `met`: (how many these are, how many words are codes). others: rising codes of other spellings. ranks: -1, by place."""
+    return values_met_(words(dumped), words(coded), n, ncodes, words(others), others.size, words(ranks), words(met))
+
+
+@kernel
+def states_laid(book: Dumped, states: Words, ranks: Words, lengths: Words, values: Words, texts: Words) -> int:
+    """Have states (n, 7) name their values, of which the ranks go to `values`: all bytes that they take. ranks: by place among all
+    values; lengths: bytes of a value, by rank; texts: (m, 4). Where a piece has no text, -1 less that piece, and nothing is
+    changed."""
+    seen = np.zeros(lengths.size, np.int64)
+    places = np.empty(lengths.size, np.int64)
+    return states_laid_(
+        book_of(book, states), states.shape[0], words(ranks), words(lengths), words(seen), words(places), words(values),
+        words(texts), texts.shape[0],
+    )  # fmt: skip
+
+
+@kernel
+def states_written(
+    book: Dumped, states: Words, raw: Bytes, values: Words, texts: Words, text_bytes: Bytes, value_bytes: Bytes, starts: Words,
+    out: Bytes,
+) -> None:  # fmt: skip
+    """Write states as msgpack. raw: the book's words as bytes; text_bytes, value_bytes: what Python has written; starts: of a
+    value, by rank, and one more."""
+    said = Said(words(texts), bytes_of(text_bytes), bytes_of(value_bytes), words(starts))
+    states_written_(book_of(book, states), bytes_of(raw), states.shape[0], words(values), said, bytes_of(out))
+
+
+@inlined
+def book_of(book: Dumped, states: Words) -> Book:
+    """From the arrays, which the caller keeps alive."""
+    dumped, coded, pieces, used = book
+    return Book(words(dumped), words(coded), words(pieces), words(states), words(used))
 
 
 @kernel
 def slices_check(dumped: Words, kinds: Words, ncodes: int) -> bool:
-    """Whether these are words of slices_dump, of cells of these types, that name values below ncodes."""
+    """Whether these are words of dumped slices, of cells of these types, that name values below ncodes."""
     return slices_check_(floats(dumped), words(dumped), dumped.size, words(kinds), kinds.size, ncodes)
 
 
@@ -176,31 +209,11 @@ def slices_check(dumped: Words, kinds: Words, ncodes: int) -> bool:
 def slices_load(
     arrays: Arrays, g: int, root: int, mask: int, dumped: Words, kinds: Words, places: Words, codes: Words, begin: int
 ) -> tuple[int, int]:
-    """Inverse of slices_dump, from the begin-th word on until memory is short: (where to go on, how many words of memory are asked
+    """Take up dumped slices, from the begin-th word on until memory is short: (where to go on, how many words of memory are asked
     for there). kinds, places: of the cells in the dump, their types and where they stand here, -1 for nowhere; codes: here, of the
     values there."""
     dump = Slices(words(dumped), dumped.size, words(kinds), words(places), kinds.size, words(codes))
     return slices_load_(core_of(arrays), g, root, dump, mask, begin)
-
-
-@kernel
-def records_dump(arrays: Arrays, s: int, root: int) -> Words:
-    """(n, 4): number, revision, late and cause of a set's closed windows."""
-    return rows_saved(arrays[0], root + set_at(words(arrays[1]), s).entity + w.GRID_RECORDS, w.CLOSED_WORDS, w.CLOSED_SAVED)
-
-
-@kernel
-def spans_dump(arrays: Arrays, s: int, root: int, which: int) -> Words:
-    """(n, 6): a set's spans at a key, or its emptied ones: which is SPANS or EMPTIED of words.py."""
-    return rows_saved(arrays[0], root + set_at(words(arrays[1]), s).entity + which, w.SPAN_WORDS, w.SPAN_SAVED)
-
-
-@kernel
-def rows_saved(M: Words, j: int, width: int, saved: int) -> Words:
-    """The first words of each row of a list."""
-    rows = np.empty((rowlist_at(words(M), j).n, saved), np.int64)
-    rows_dump_(words(M), j, width, saved, words(rows))
-    return rows
 
 
 @kernel
@@ -212,7 +225,7 @@ def record_put(arrays: Arrays, s: int, root: int, i: int, number: int) -> int:
 
 @kernel
 def spans_load(arrays: Arrays, s: int, root: int, which: int, rows: Words, i: int) -> None:
-    """Put row i of spans_dump behind those that are there."""
+    """Put row i of dumped spans behind those that are there."""
     spans_load_(core_of(arrays), s, root, which, words(rows), i)
 
 
@@ -220,15 +233,6 @@ def spans_load(arrays: Arrays, s: int, root: int, which: int, rows: Words, i: in
 def history_new(arrays: Arrays, g: int, mask: int) -> int:
     """The place of a new history, which no chain holds yet."""
     return history_new_(core_of(arrays), g, mask)
-
-
-@kernel
-def history_dump(arrays: Arrays, g: int, h: int) -> Words:
-    """(events, columns) of a history."""
-    M, P = words(arrays[0]), words(arrays[1])
-    rows = np.empty((history_at(M, h).n, group_at(P, g).ncolumns), np.int64)
-    history_dump_(core_of(arrays), g, h, words(rows))
-    return rows
 
 
 @kernel

@@ -20,7 +20,7 @@ from windows.kernels.memory.codesets import value_at, values_add, values_count, 
 from windows.kernels.results import judge
 from windows.kernels.slots import ANYHOW, alike
 from windows.kernels.tables import CELL_WORDS, cell_at, group_at, set_at
-from windows.kernels.words import chain_at, history_at, keeper_at, memo_at, node_at, rowlist_at, slice_at, span_at
+from windows.kernels.words import chain_at, keeper_at, memo_at, node_at, rowlist_at, slice_at, span_at
 
 FAR = 1 << 60  # no saved time is further from 1970, ms
 
@@ -85,28 +85,26 @@ def cell_dump(M, kind, at, to, coded, n):
 
 
 @kernel
-def slices_size(core, g, root, mask):
-    """How many words the dump of a key's slices takes that just these sets may read."""
+def slices_size(core, g, root):
+    """How many words the dump of a key's slices takes, at most."""
     M, P = core.M, core.P
     group = group_at(P, g)
     n = 0
-    wm = judge(M, root, M[WATERMARK])
     node = chain_at(M, root + group.chain).tail
     while node != 0:
-        if slice_at(M, node).mask == mask and needed(core, g, root, node, wm):
-            n += 2
-            for c in range(group.cells, group.cells + group.ncells * CELL_WORDS, CELL_WORDS):
-                n += cell_words(M, cell_at(P, c).type, node + w.SLICE_CELLS + cell_at(P, c).at)
+        n += 2
+        for c in range(group.cells, group.cells + group.ncells * CELL_WORDS, CELL_WORDS):
+            n += cell_words(M, cell_at(P, c).type, node + w.SLICE_CELLS + cell_at(P, c).at)
         node = slice_at(M, node).prev
     return n
 
 
 @kernel
-def slices_dump(core, g, root, mask, to, coded):
-    """Those slices, the oldest first: words, and the set of values that each is a code of, -1 none."""
+def slices_dump(core, g, root, mask, to, coded, n):
+    """A key's slices that just these sets may read, the oldest first: words, and the set of values that each is a code of, -1 none.
+    The next free word behind n."""
     M, P = core.M, core.P
     group = group_at(P, g)
-    n = 0
     wm = judge(M, root, M[WATERMARK])
     node = chain_at(M, root + group.chain).tail
     while node != 0:
@@ -119,6 +117,7 @@ def slices_dump(core, g, root, mask, to, coded):
             for c in range(group.cells, group.cells + group.ncells * CELL_WORDS, CELL_WORDS):
                 n = cell_dump(M, cell_at(P, c).type, node + w.SLICE_CELLS + cell_at(P, c).at, to, coded, n)
         node = slice_at(M, node).prev
+    return n
 
 
 @kernel
@@ -248,21 +247,6 @@ def spans_load(core, s, root, list_at, rows, i):
     for word in range(w.SPAN_SAVED):
         M[r + word] = rows[i * w.SPAN_SAVED + word]
     keeper_at(M, e).lates += span_at(M, r).late
-
-
-@kernel
-def history_dump(core, g, h, rows):
-    """A history's events, a row each: its columns."""
-    M, P = core.M, core.P
-    ncols = group_at(P, g).ncolumns
-    leaf = history_at(M, h).first
-    n = 0
-    while leaf != 0:
-        for i in range(node_at(M, leaf).n):
-            for c in range(ncols):
-                rows[n] = M[leaf + data_of(core, g) + c * node_at(M, leaf).cap + i]
-                n += 1
-        leaf = node_at(M, leaf).next
 
 
 @kernel

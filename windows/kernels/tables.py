@@ -30,12 +30,13 @@ stream_at = at(STREAM)
 #   bits        its conditions (at most 63): lists of terms that must all hold;  wanted: which of them let an event in
 #   cells       what its slices or nodes keep, cell_words in all;  data: words from a node to its data
 #   period      slices come again with it, at these `edges`;  zone: where the clocks stand in Z, -1 for UTC
-#   columns     of a history's events: a number's, or -1 - a value's, or RAW;  document: which of them says who brought it, 0 none
+#   columns     of a history's events: a number's, or -1 - a value's, or RAW;  shown: which are shown as they are spelled
+#   document    which column says who brought an event, 0 none
 #   keep        how long a rolling set needs an event;  memo: where is remembered what is known of a slice
 #   full        one bit for each of its sets;  alike: whether all its sets read the same rows;  touched: head of results
 GROUP = record(
     "kind chain sets nsets bits nbits cells ncells cell_words period edges nedges zone columns ncolumns keep document full route"
-    " index memo alike wanted touched data root_words"
+    " index memo alike wanted touched data root_words shown"
 )
 group_at = at(GROUP)
 

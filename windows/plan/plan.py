@@ -202,6 +202,7 @@ class Plan:
                 row["zone"] = self.zones.place[zone]
         else:
             row["columns"], row["ncolumns"] = self._put([0] * w.FIELDS + cells.columns), w.FIELDS + len(cells.columns)
+            row["shown"] = self._put([0] * w.FIELDS + [int(c in cells.shown) for c in range(len(cells.columns))])
             row["document"] = row["ncolumns"] - 1 - g.kept if self.sets[g.sets[0]].retract else 0
             row["keep"] = 0 if g.kept else max(leaves_after(self.sets[i]) + self.sets[i].lateness for i in g.sets)
         self._fill(g.at, laid(tables.GROUP, **row))

@@ -108,8 +108,8 @@ def rows_free(M, j, width):
 
 
 @kernel
-def rows_dump(M, j, width, saved, to):
-    """The first `saved` words of each row, one row behind the other."""
+def rows_dump(M, j, width, saved, to, at):
+    """The first `saved` words of each row, one row behind the other, from word `at` on."""
     for i in range(rowlist_at(M, j).n):
         for word in range(saved):
-            to[i * saved + word] = M[row_of(M, j, width, i) + word]
+            to[at + i * saved + word] = M[row_of(M, j, width, i) + word]
