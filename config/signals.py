@@ -137,7 +137,7 @@ def _ratios(s: WindowSet, own: Mapping[str, None]) -> list[Feature]:
     """A field by what is usual for its key, and how many deviations it is away."""
     found = []
     for m in s.measures:
-        if m.field not in own or m.fn not in ("mean", "quantile", "max"):
+        if m.field is None or m.field not in own or m.fn not in ("mean", "quantile", "max"):
             continue
         here, usual = _field(m.field), _field(f"{s.name}.{m.name}")
         found.append(_is(f"{m.field} by {s.name}.{m.name}", ("chain", here, (("/", usual),))))

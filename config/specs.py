@@ -62,7 +62,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A number, by name, that a model may use: an expression over the event's fields, rolling values and its time (`event.hour`)."""
+    """A number, by name, that a model may use: an expression over the event's fields, rolling values and time (`event.hour`)."""
 
     name: str
     expr: Expr

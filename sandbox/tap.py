@@ -9,7 +9,7 @@ from typing import Any
 from contract.aggregated import user_records
 from contract.codec import decode
 from contract.errors import Rejected
-from contract.event import Event
+from contract.event import Event, Heartbeat
 from edge.aws import KinesisClient
 
 Ranges = dict[str, tuple[int, int]]
@@ -75,8 +75,9 @@ class Tap:
             message = decode(data)
         except Rejected:
             return
-        if not isinstance(message, Event):
+        if isinstance(message, Heartbeat):
             self._beat[shard] = message.cluster
+        if not isinstance(message, Event):
             return
         self.changes += 1
         self.captured += self._counted.setdefault(message.trigger, message.route) == message.route

@@ -45,7 +45,7 @@ class Shown(Folded):
         self.rolling_views, self.documents = views, Documents()
 
     def apply(self, result: StepResult, offset: int = 0) -> None:
-        for view, key, document in self.rolling_views.documents(result.rolling, lambda spec: NEVER):
+        for view, key, document in self.rolling_views.documents(result.rolling, lambda spec: NEVER, lambda spec: ()):
             self.documents[view, key] = document
         super().apply(result, offset)
 

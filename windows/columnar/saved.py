@@ -77,7 +77,7 @@ class Dumps:
         out = np.empty(size, np.int8)
         states_written(book, states, dumped.view(np.int8), values, *plan, _bytes(b"".join(texts)), starts, out)
         begins = states[:, saved.STATE_BYTES].tolist()
-        body = memoryview(out).cast("B")
+        body = memoryview(out.data).cast("B")
         return [sealed(body[a:b]) for a, b in zip(begins, [*begins[1:], size], strict=True)]
 
     def _ranked(self, met: Words, ncodes: int, others: Words) -> list[bytes]:

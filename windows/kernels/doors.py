@@ -12,6 +12,8 @@ A door writes into the arena only what the caller has made room for (columnar/ro
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from compiled.kernel import inlined, kernel
@@ -193,7 +195,7 @@ def states_written(
 
 
 @inlined
-def book_of(book: Dumped, states: Words) -> Book:
+def book_of(book: Dumped, states: Words) -> Any:
     """From the arrays, which the caller keeps alive."""
     dumped, coded, pieces, used = book
     return Book(words(dumped), words(coded), words(pieces), words(states), words(used))
