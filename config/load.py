@@ -167,6 +167,7 @@ def _clashes(root: Table, set_tables: Sequence[Table], database: str) -> None:
     for table in root.data.get("trigger", ()) if root.right("trigger") else ():
         if table.get("database") == database and isinstance(table.get("collection"), str):
             taken.setdefault(table["collection"], f'a watched collection of database "{database}"')
+    _watched(root, database)
     sharing = [table.path for table in set_tables if table.given("view")]
     for path, name, value in _named(root, set_tables):
         if value in taken:
@@ -178,6 +179,21 @@ def _clashes(root: Table, set_tables: Sequence[Table], database: str) -> None:
         view = table.data.get("view")
         if isinstance(view, str) and view in taken and table.right("view"):
             table.problem("view", f'"{view}" is taken already: it is {taken[view]}')
+
+
+def _watched(root: Table, database: str) -> None:
+    """No trigger sees what Eddy itself writes: each of its changes would bring forth others, for ever. Of a view the view says so."""
+    for place, table in enumerate(root.data.get("trigger", ()) if root.right("trigger") else ()):
+        where, name = table.get("database"), table.get("collection")
+        if where is None and name is None:
+            what = f'watches everything, and with it the views of database "{database}"; name databases'
+            root.problems.add(f"trigger[{place}].database", what)
+        elif where == database and name is None:
+            what = f'watches all of database "{database}", in which the views lie; name collections, or give the views another one'
+            root.problems.add(f"trigger[{place}].collection", what)
+        elif where == database and isinstance(name, str) and (name in OURS or name.startswith("_")):
+            what = f'"{cut(name)}" of database "{database}" is written by Eddy itself; it cannot be watched'
+            root.problems.add(f"trigger[{place}].collection", what)
 
 
 def _named(root: Table, set_tables: Sequence[Table]) -> list[tuple[str, str, str]]:

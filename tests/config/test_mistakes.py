@@ -404,3 +404,18 @@ def test_rolling_sets_that_are_called_like_fields_of_features(name: str) -> None
 
 def test_a_reason_cannot_make_characters_of_numbers() -> None:
     said(WHOLE.replace("{r.n}", "{amount:c}"), "fraud.rules[0].reason", "makes a character")
+
+
+@pytest.mark.parametrize(
+    ("lines", "path", "word"),
+    [
+        ('database = "eddy"\ncollection = "dead_letters"', "trigger[0].collection", "written by Eddy"),
+        ('database = "eddy"\ncollection = "health"', "trigger[0].collection", "written by Eddy"),
+        ('database = "eddy"\ncollection = "_bookmarks"', "trigger[0].collection", "written by Eddy"),
+        ('database = "eddy"', "trigger[0].collection", "in which the views lie"),
+        ("", "trigger[0].database", "watches everything"),
+    ],
+)
+def test_nobody_watches_what_eddy_writes(lines: str, path: str, word: str) -> None:
+    found = errors(changed('database = "d"\ncollection = "c"', lines))
+    assert any(line.startswith(f"{path}: ") and word in line for line in found), found
