@@ -1,7 +1,8 @@
 # `make` alone lists what there is. Everything runs in .venv, which `make setup` makes and every other target asks for.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak chaos bench bench-e2e bench-producer bench-recovery bench-peers lint run-producer run-consumer traffic requeue query doctor sandbox-start sandbox-stop sandbox-clean
+.PHONY: help setup demo test soak chaos lint bench bench-e2e bench-producer bench-recovery bench-peers
+.PHONY: run-producer restart-producer run-consumer traffic requeue query doctor sandbox-start sandbox-stop sandbox-clean
 
 PY := .venv/bin/python
 DEMO_SECONDS ?= 90
@@ -12,7 +13,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 /usr/bin/pyt
 	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## set up .venv from requirements.lock, KCL's jars and mongod (done by the others when it is due)
 	@if [ -z "$(PYTHON)" ]; then echo "setup: no Python 3.11+ with venv found; install one (Debian: apt install python3-venv) or say make PYTHON=/path/to/python3.11" >&2; exit 1; fi
@@ -54,6 +55,9 @@ lint: setup ## ruff and mypy --strict
 
 run-producer: setup ## relay changes: Atlas and AWS as the environment says, else the sandbox
 	@exec $(PY) -m sandbox exec -- python -m producer $(ARGS)
+
+restart-producer: setup ## have the producer go on from another place at its next start (ARGS="--from now"; or a time, or a resume token)
+	@exec $(PY) -m sandbox exec -- python -m producer restart $(ARGS)
 
 run-consumer: setup ## keep the views: Atlas and AWS as the environment says, else the sandbox
 	@exec $(PY) -m sandbox exec -- python -m consumer $(ARGS)

@@ -1,4 +1,5 @@
 """`python -m producer [--config pipeline.toml]`: relay what the triggers see from MongoDB into Kinesis, until told to stop.
+`python -m producer restart --from now|TIME|TOKEN`: have the next start go on from another place.
 
 Ends with 0 on SIGTERM and SIGINT, with contract.errors' status where there is nothing to wait for.
 """
@@ -25,7 +26,7 @@ from edge import aws, logs
 from edge.http import Serving
 from edge.mongo import Client
 from edge.patience import patiently
-from producer import filters, images, kinesis, lease, mongo, skips
+from producer import filters, images, kinesis, lease, mongo, restart, skips
 from producer.board import Board
 from producer.bookmark import Bookmark, Bookmarks, first_positions
 from producer.pump import Pump
@@ -44,13 +45,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m producer", description="Relays MongoDB changes into Kinesis.", allow_abbrev=False
     )
     parser.add_argument("--config", type=Path, help="the pipeline (default: EDDY_CONFIG, else pipeline.toml)")
+    commands = parser.add_subparsers(dest="command")
+    again = commands.add_parser("restart", help="go on from another place, at the next start", allow_abbrev=False)
+    again.add_argument("--config", type=Path, default=argparse.SUPPRESS, help="the pipeline")
+    again.add_argument("--from", dest="place", required=True, metavar="now|TIME|TOKEN", help=restart.FORMS)
     given = parser.parse_args(argv)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
         env = environment()
-        run(load(given.config or env.config), env, stop)
+        spec = load(given.config or env.config)
+        if given.command == "restart":
+            move(spec, env, given.place, waiting(stop))
+        else:
+            run(spec, env, stop)
     except Stopped:
         log.info("ended", why="told to stop before the start was over")
     except Fatal as error:
@@ -104,6 +113,24 @@ def run(spec: Pipeline, env: Environment, stop: threading.Event) -> None:
             serving.close()
     if held.lost is not None:
         raise held.lost
+
+
+def move(spec: Pipeline, env: Environment, text: str, wait: Callable[[float], None]) -> None:
+    """The bookmarks to where the operator says. Raises Misconfigured while a producer holds the lease."""
+    if env.mongodb_uri is None:
+        raise Misconfigured("MONGODB_URI: not set; set it to the replica set that is watched")
+    client = mongo.connect(env.mongodb_uri)
+    held = lease.Lease(
+        client, spec.views.database, spec.stream.name, lease.law(spec), lease.ourselves(env.worker), spec.producer.lease / 1000
+    )
+    try:
+        to = restart.place(text, patiently("MongoDB", lambda: now(client), wait, longest=SOON))
+        if (holder := patiently("MongoDB", held.holder, wait, longest=SOON) or held.take()) is not None:
+            raise Misconfigured(f"restart: {holder} relays this stream; stop that producer first, and those that stand by")
+        restart.restart(held, Bookmarks(client, spec.views.database, spec.stream.name, held.epoch), groups(spec.triggers), to)
+    finally:
+        give_up(held)
+        client.close()
 
 
 def ready(

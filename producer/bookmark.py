@@ -73,7 +73,7 @@ class Bookmarks:
                 Position(d["token"], (d["cluster"].time, d["cluster"].inc)),
                 int(d.get("captured", 0)),
                 int(d.get("relayed", 0)),
-                Gap(d["gap"]["begin"], d["gap"]["end"], tuple(d["gap"]["triggers"])) if d.get("gap") else None,
+                Gap(int(d["gap"]["begin"]), int(d["gap"]["end"]), tuple(d["gap"]["triggers"])) if d.get("gap") else None,
             )
             for d in found
         }

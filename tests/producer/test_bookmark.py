@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from bson import Timestamp
 
+from contract.codec import encode
+from contract.event import Gap
 from producer import bookmark
 from producer.bookmark import Bookmark, Bookmarks, first_positions
 from producer.changes import Record
@@ -12,7 +14,9 @@ from producer.mongo import connect
 from producer.relay import Position
 from tests.conftest import Client
 
+GAP = Gap(1_000, 2_999, ("pay", "carts"))
 EARLY, LATE = Bookmark(Position({"_data": "81"}, (10, 1)), 3, 6), Bookmark(Position(None, (20, 2)))
+TORN = Bookmark(Position(None, (20, 2)), gap=GAP)
 
 
 def test_bookmarks_come_back_as_they_were_saved_and_each_stream_has_its_own(mongod: str, database_name: str) -> None:
@@ -20,11 +24,12 @@ def test_bookmarks_come_back_as_they_were_saved_and_each_stream_has_its_own(mong
         marks, other = Bookmarks(client, database_name, "eddy"), Bookmarks(client, database_name, "eddy2")
         assert marks.load() == {}
         marks.save({"lookup": EARLY, "images": LATE})
-        other.save({"lookup": LATE})
+        other.save({"lookup": TORN})
         assert marks.load() == {"lookup": EARLY, "images": LATE}
-        marks.save({"lookup": LATE})
+        marks.save({"lookup": TORN})
         marks.drop(["images"])
-        assert marks.load() == {"lookup": LATE} == other.load()
+        assert marks.load() == {"lookup": TORN} == other.load()
+        assert encode(marks.load()["lookup"].gap or GAP) == encode(GAP)
 
 
 def test_the_first_bookmark_says_for_good_where_all_began(mongod: str, mongo: Client, database_name: str) -> None:
@@ -49,6 +54,14 @@ def test_a_record_too_large_is_kept_whole_and_once(
         ("0123", 1, 3), ("4567", 2, 3), ("89", 3, 3), ("äöü", None, None),
     ]  # fmt: skip
     assert {(d["reason"], d["trigger"], d["route"], d["partition_key"]) for d in letters} == {("size", "t", "r", "k")}
+
+
+def test_what_is_skipped_is_a_gap_and_grows_until_it_is_told() -> None:
+    back = TORN.skipping(Position(None, (15, 0)), ["pay"])
+    assert back == Bookmark(Position(None, (15, 0)), gap=GAP)
+    once = EARLY.skipping(Position(None, (12, 3)), ["pay"])
+    assert once.gap == Gap(10_000, 12_999, ("pay",)) and once.position == Position(None, (12, 3))
+    assert once.skipping(Position(None, (30, 1)), ["carts"]).gap == Gap(10_000, 30_999, ("pay", "carts"))
 
 
 def test_at_the_first_start_all_begins_now() -> None:
