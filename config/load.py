@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from config.names import MAX_NAMESPACE, database_name
 from config.signals import abandonment, distinct, fraud
-from config.specs import Abandonment, Consumer, Fraud, Pipeline, Producer, Stream, Trigger, Views
+from config.specs import ALL, Abandonment, Consumer, Fraud, Pipeline, Producer, Stream, Trigger, Views
 from config.table import Problems, Table, close_to
 from config.triggers import stream, trigger
 from config.windows import one_key_a_view, window_set
@@ -83,11 +84,17 @@ def _pipeline(root: Table) -> Pipeline:
         stream_table.problem("format", f'"document" needs exactly one [[trigger]]; there are {len(trigger_tables)}')
     triggers = [trigger(table, into) for table in trigger_tables]
     distinct(trigger_tables, "name")
+    if triggers and not any(t.enabled for t in triggers):
+        trigger_tables[0].problem("enabled", "is false, and so it is in all the others; at least one trigger must be watched")
     set_tables = root.tables("windows")
     sets = [window_set(table, triggers) for table in set_tables]
     one_key_a_view(set_tables, sets)
     scores, carts = _signals(root, triggers, sets)
     views = _views(root.table("views"), [*(s.shown_in for s in sets), *(m.view for m in (scores, carts) if m is not None)])
+    triggers = [replace(t, apart=views.database) if t.database == ALL else t for t in triggers]
+    for table, t in zip(trigger_tables, triggers, strict=True):
+        if t.collection == ALL and t.database == views.database:
+            table.problem("collection", f'"*" would watch the views, which lie in database "{views.database}"')
     _clashes(root, set_tables, views.database)
     consumer, producer = _consumer(root.table("consumer")), _producer(root.table("producer"), into)
     root.finish()
@@ -182,16 +189,11 @@ def _clashes(root: Table, set_tables: Sequence[Table], database: str) -> None:
 
 
 def _watched(root: Table, database: str) -> None:
-    """No trigger sees what Eddy itself writes: each of its changes would bring forth others, for ever. Of a view the view says so."""
+    """No trigger sees what Eddy itself writes: each of its changes would bring forth others, for ever. Of a view the view says so; a
+    watch of everything leaves the views' database out."""
     for place, table in enumerate(root.data.get("trigger", ()) if root.right("trigger") else ()):
         where, name = table.get("database"), table.get("collection")
-        if where is None and name is None:
-            what = f'watches everything, and with it the views of database "{database}"; name databases'
-            root.problems.add(f"trigger[{place}].database", what)
-        elif where == database and name is None:
-            what = f'watches all of database "{database}", in which the views lie; name collections, or give the views another one'
-            root.problems.add(f"trigger[{place}].collection", what)
-        elif where == database and isinstance(name, str) and (name in OURS or name.startswith("_")):
+        if where == database and isinstance(name, str) and (name in OURS or name.startswith("_")):
             what = f'"{cut(name)}" of database "{database}" is written by Eddy itself; it cannot be watched'
             root.problems.add(f"trigger[{place}].collection", what)
 

@@ -52,9 +52,11 @@ def stream_name(table: Table, name: str) -> str:
     return text
 
 
-def database_name(table: Table, name: str, fallback: str, need: str = "") -> str:
-    """MongoDB's rule for the names of databases."""
+def database_name(table: Table, name: str, fallback: str, need: str = "", all_too: bool = False) -> str:
+    """MongoDB's rule for the names of databases. all_too: "*" may stand for all of them."""
     text = table.read(name, str, fallback, need)
+    if all_too and text == "*":
+        return text
     if table.right(name) and (not text or len(text.encode()) > 63 or _NO_DATABASE.intersection(text)):
         table.problem(name, f'"{cut(text)}" is no MongoDB database name; 1 to 63 bytes, without / \\ . " $ * < > : | ? and spaces')
     if table.right(name) and text in ("admin", "local", "config"):

@@ -11,6 +11,8 @@ from contract.event import Op
 from windows.law.expr import Expr
 from windows.law.spec import WindowSet
 
+ALL = "*"  # for a database or a collection: every one of them
+
 
 @dataclass(frozen=True, slots=True)
 class Stream:
@@ -30,8 +32,10 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A named watch on one collection. before: stored pre- and post-images are used, so values can be taken out again. oversize:
-    what becomes of a change that no record takes; "trim" leaves the fields `trim` out first."""
+    """A named watch on a collection, a database (collection "*") or all of them (both "*"). before: stored pre- and post-images
+    are used, so values can be taken out again. projection: the fields that are relayed (True), or those that are not (False).
+    oversize: what becomes of a change that no record takes; "trim" leaves the fields `trim` out first. apart: the database that a
+    watch of all leaves out, the views'. enabled: whether it is watched."""
 
     name: str
     database: str
@@ -47,6 +51,19 @@ class Trigger:
     envelope: bool = True
     oversize: Literal["dead_letter", "trim"] = "dead_letter"
     trim: tuple[str, ...] = ()
+    projection: Mapping[str, bool] = field(default_factory=dict)
+    enabled: bool = True
+    apart: str | None = None
+
+    def watches(self, database: str, collection: str) -> bool:
+        """Whether changes there are its own."""
+        there = self.database in (database, ALL) and self.collection in (collection, ALL)
+        return there and (self.apart is None or database != self.apart)
+
+    @property
+    def named(self) -> str:
+        """Where it watches, for people."""
+        return f"{self.database}.{self.collection}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +185,8 @@ class Pipeline:
     def fingerprint(self) -> str:
         """Names all that results follow from. How results are brought about, and where they are shown, is no part of it."""
         stream = replace(self.stream, shards=0, heartbeat=0, aggregate=True)
-        said = (stream, self.triggers, [s.fingerprint for s in self.windows], self.fraud, self.abandonment)
+        triggers = tuple(replace(t, enabled=True) for t in self.triggers)
+        said = (stream, triggers, [s.fingerprint for s in self.windows], self.fraud, self.abandonment)
         return hashlib.sha256(repr(said).encode()).hexdigest()[:12]
 
     def trigger(self, name: str) -> Trigger | None:

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from config.names import collection_name, database_name, no_path, path, stream_name, word
-from config.specs import Stream, Trigger
+from config.projection import keeps_what_is_needed, projection
+from config.specs import ALL, Stream, Trigger
 from config.table import Table, shown
 from contract.errors import Rejected
 from contract.event import Op
@@ -15,6 +16,7 @@ from contract.values import bson_value
 from windows.law.shown import cut
 
 OPERATIONS: tuple[Op, ...] = ("insert", "update", "replace", "delete")
+TOLD = frozenset({"drop", "rename", "dropDatabase", "invalidate"})
 REFUSED = frozenset({"$expr", "$where", "$text", "$near", "$nearSphere", "$jsonSchema", "$function", "$comment"})
 JOINING = frozenset({"$and", "$or", "$nor"})
 TYPES = frozenset("$oid $date $numberDecimal $numberLong $numberInt $numberDouble $uuid $binary $timestamp".split())
@@ -49,8 +51,8 @@ def trigger(table: Table, into: Stream) -> Trigger:
     bare = into.format == "document"
     result = Trigger(
         name=word(table, "name", 'a name, as in name = "transactions"'),
-        database=database_name(table, "database", "", "the database that is watched"),
-        collection=collection_name(table, "collection", "the collection that is watched"),
+        database=database_name(table, "database", "", 'the database that is watched, or "*" for all', all_too=True),
+        collection=collection_name(table, "collection", 'the collection that is watched, or "*" for all of the database'),
         routes=_routes(table),
         time=path(table, "time", "at") if table.given("time") else None,
         operations=_operations(table),
@@ -62,9 +64,13 @@ def trigger(table: Table, into: Stream) -> Trigger:
         envelope=table.read("envelope", bool, not bare),
         oversize=table.choice("oversize", ("dead_letter", "trim"), "dead_letter"),
         trim=table.texts("trim", ()),
+        projection=projection(table),
+        enabled=table.read("enabled", bool, True),
     )
     table.known.append("time")
     _together(table, result)
+    _everywhere(table, result)
+    keeps_what_is_needed(table, result)
     _oversize(table, result)
     _bare(table, result, bare)
     table.finish()
@@ -87,7 +93,8 @@ def _operations(table: Table) -> tuple[Op, ...]:
     words = table.texts("operations", OPERATIONS)
     for name in words:
         if name not in OPERATIONS:
-            table.problem("operations", f'"{cut(name)}" is not one of {", ".join(OPERATIONS)}')
+            why = "; it changes no document: it is logged, and never relayed" if name in TOLD else ""
+            table.problem("operations", f'"{cut(name)}" is not one of {", ".join(OPERATIONS)}{why}')
     if not words:
         table.problem("operations", f"is empty; some of {', '.join(OPERATIONS)} must be there")
     return tuple(op for op in OPERATIONS if op in words)
@@ -103,6 +110,14 @@ def _together(table: Table, t: Trigger) -> None:
         table.problem("updates", "has no meaning with before = true: an update takes the old value out and puts the new one in")
     if not t.before and table.data.get("deletes") == "retract":
         table.problem("deletes", '"retract" needs before = true: without the old document nothing can be taken out')
+
+
+def _everywhere(table: Table, t: Trigger) -> None:
+    """A watch of more than one collection."""
+    if t.database == ALL and t.collection != ALL and table.right("collection"):
+        table.problem("collection", 'must be "*" with database = "*"; name the database to watch one collection')
+    if t.collection == ALL and t.before:
+        table.problem("before", 'cannot be true with collection = "*": images are switched on collection by collection')
 
 
 def _oversize(table: Table, t: Trigger) -> None:

@@ -29,6 +29,7 @@ from edge.patience import patiently
 from producer import filters, images, kinesis, lease, mongo, restart, skips
 from producer.board import Board
 from producer.bookmark import Bookmark, Bookmarks, first_positions
+from producer.ledger import Known, Ledger
 from producer.pump import Pump
 from producer.reader import SOON, Stopped, waiting
 from producer.relay import Limits
@@ -212,15 +213,20 @@ def begin(
     bookmarks.claim()
     found = bookmarks.load()
     watched = groups(spec.triggers)
-    marks = first_positions(found, [g.name for g in watched], lambda: now(client))
+    ledger = Ledger(client, spec.views.database, spec.stream.name)
+    known = ledger.load()
+    at_its_end(known)
+    earlier = known.from_earlier(watched, {name: mark.position.cluster for name, mark in found.items()})
+    marks = first_positions(found, [g.name for g in watched], lambda: now(client), earlier)
     for group in watched:
-        if group.name == "images" and group.name not in found and found:
+        if group.asks == "images" and group.name not in found and group.name not in earlier and found:
             oldest = min(found.values(), key=lambda mark: mark.position.cluster)
             names = [trigger.name for trigger in group.triggers]
-            marks["images"] = Bookmark(oldest.position).skipping(marks["images"].position, names)
-            log.warning("triggers are new to before = true: what they saw before is not told", **skips.told(marks["images"].gap))
+            marks[group.name] = Bookmark(oldest.position).skipping(marks[group.name].position, names)
+            log.warning("triggers are new to before = true: what they saw before is not told", **skips.told(marks[group.name].gap))
     skips.without(lost, watched, marks, lambda: now(client))
-    sources = [Source(client, group, marks[group.name].position) for group in watched]
+    begun = {name: mark.position.cluster for name, mark in marks.items()}
+    sources = [Source(client, group, marks[group.name].position, known.since(group)) for group in watched]
     for source in sources:
         try:
             position = source.open()
@@ -231,10 +237,23 @@ def begin(
             return begin(spec, client, bookmarks, lost)
         marks[source.group.name] = replace(marks[source.group.name], position=position)
     bookmarks.begin(marks)
+    ledger.live({g.name: [t.name for t in g.triggers] for g in watched}, begun)
+    for trigger in (t for t in spec.triggers if not t.enabled):
+        log.info("trigger not enabled", trigger=trigger.name, what="what changes while it is not is relayed never")
     for name in [name for name in marks if name not in found]:
         log.info("no bookmark yet", group=name, since=moment(marks[name].position.cluster[0]))
     gone = [mark for name, mark in found.items() if name not in marks]
     return marks, sources, skips.open_gaps([*marks.values(), *gone])
+
+
+def at_its_end(known: Known) -> None:
+    """Live changes come behind a backfill, so none may be on its way. Raises Misconfigured."""
+    for name in (name for name, entry in known.entries.items() if entry.unfinished):
+        raise Misconfigured(
+            f"the backfill of trigger {name} is not at its end, and live changes would come in front of what it has still to tell."
+            f" Go on with it:\npython -m producer backfill --trigger {name}\nor, where its documents are not wanted, give it up:"
+            f"\npython -m producer backfill --trigger {name} --give-up"
+        )
 
 
 def moment(seconds: int) -> str:

@@ -133,17 +133,31 @@ class Bookmarks:
         }  # fmt: skip
 
 
-def first_positions(found: Mapping[str, Bookmark], names: Sequence[str], now: Callable[[], Position]) -> dict[str, Bookmark]:
+def first_positions(
+    found: Mapping[str, Bookmark],
+    names: Sequence[str],
+    now: Callable[[], Position],
+    from_earlier: Mapping[str, tuple[int, int]] | None = None,
+) -> dict[str, Bookmark]:
     """A bookmark for every group. A group that has none begins where the others stand, so that a trigger that changed its group
     misses nothing; but stored images may not reach back that far, so `images` begins now, as everything does at the first start.
+
+    from_earlier: groups which must begin at this cluster time or before: one of their triggers is relayed up to there only, by
+    another group or by a backfill.
     """
     oldest = min((b.position.cluster for b in found.values()), default=None)
     marks: dict[str, Bookmark] = {}
     for name in names:
+        least = (from_earlier or {}).get(name)
         if name in found:
             marks[name] = found[name]
-        elif oldest is not None and name != "images":
+        elif least is not None:
+            marks[name] = Bookmark(Position(None, least))
+        elif oldest is not None and not name.startswith("images"):
             marks[name] = Bookmark(Position(None, oldest))
         else:
             marks[name] = Bookmark(now())
+        mark = marks[name]
+        if least is not None and least < mark.position.cluster:
+            marks[name] = Bookmark(Position(None, least), mark.captured, mark.relayed)
     return marks

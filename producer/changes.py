@@ -14,6 +14,7 @@ from contract.errors import Rejected
 from contract.event import Event
 from contract.keys import bare_partition_key, partition_key, stray_partition_key, typed
 from contract.values import get, time_ms
+from producer.projection import projected
 
 Change = Mapping[str, Any]
 Document = Mapping[str, Any]
@@ -48,6 +49,9 @@ def records(trigger: Trigger, change: Change) -> list[Record]:
     """The records of one insert, update, replace or delete for one trigger."""
     document = change.get("fullDocument")
     before = change.get("fullDocumentBeforeChange") if trigger.before else None
+    if trigger.projection:
+        document = None if document is None else projected(document, trigger.projection)
+        before = None if before is None else projected(before, trigger.projection)
     packed = None if document is None else pack(document)
     if not trigger.envelope:
         return _bare(trigger, change, document, packed)

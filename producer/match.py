@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from config.specs import Trigger
+from config.specs import ALL, Trigger
 from contract.errors import Misconfigured
 
 Filter = dict[str, Any]
@@ -34,11 +34,36 @@ def under(prefix: str, match: Mapping[str, Any]) -> Filter:
 
 def stages(triggers: Sequence[Trigger]) -> list[Filter]:
     """The pipeline of a change stream over these triggers; drops, renames and invalidations come along, to be told of."""
-    wanted = [{"ns.db": t.database, "ns.coll": t.collection, **_operations(t)} for t in triggers]
-    for database, collection in sorted({(t.database, t.collection) for t in triggers}):
-        wanted.append({"ns.db": database, "ns.coll": collection, "operationType": {"$in": ["drop", "rename"]}})
-        wanted.append({"ns.db": database, "operationType": "dropDatabase"})
-    return [{"$match": {"$or": [*wanted, {"operationType": "invalidate"}]}}]
+    wanted = [{**_where(t), **_operations(t)} for t in triggers]
+    told: list[Filter] = []
+    for t in triggers:
+        told.append({**_where(t), "operationType": {"$in": ["drop", "rename"]}})
+        told.append({**_where(t, "to"), "operationType": "rename"})
+        told.append({**({"ns.db": t.database} if t.database != ALL else _where(t)), "operationType": "dropDatabase"})
+    unlike = [one for place, one in enumerate(told) if one not in told[:place]]
+    return [{"$match": {"$or": [*wanted, *unlike, {"operationType": "invalidate"}]}}]
+
+
+def in_doubt(one: Trigger, other: Trigger) -> bool:
+    """Whether a change that the server sends for one of both may not be the other's, and nothing in it says so: they share a
+    collection and an operation, and what they match differs. Such triggers have streams of their own."""
+    shared = {*one.operations}.intersection(other.operations) - {"delete"}
+    return bool(shared) and one.match != other.match and _meet(one, other)
+
+
+def _meet(one: Trigger, other: Trigger) -> bool:
+    def alike(a: str, b: str) -> bool:
+        return a == b or ALL in (a, b)
+
+    return alike(one.database, other.database) and alike(one.collection, other.collection)
+
+
+def _where(t: Trigger, field: str = "ns") -> Filter:
+    """The namespaces that a trigger watches."""
+    found: Filter = {} if t.database == ALL else {f"{field}.db": t.database}
+    if t.apart is not None:
+        found[f"{field}.db"] = {"$ne": t.apart}
+    return found if t.collection == ALL else found | {f"{field}.coll": t.collection}
 
 
 def _operations(trigger: Trigger) -> Filter:
@@ -48,10 +73,3 @@ def _operations(trigger: Trigger) -> Filter:
     asked = [op for op in trigger.operations if op != "delete"]
     ways: list[Filter] = [{"$and": [{"operationType": {"$in": asked}}, under("fullDocument", trigger.match)]}]
     return {"$or": ways + ([{"operationType": "delete"}] if "delete" in trigger.operations else [])}
-
-
-def unsure(trigger: Trigger, triggers: Sequence[Trigger], op: str) -> bool:
-    """Whether a change may have come for another trigger's sake, so that the server must be asked about this one's match."""
-    if not trigger.match or op == "delete":
-        return False
-    return any(t is not trigger and (t.database, t.collection) == (trigger.database, trigger.collection) for t in triggers)

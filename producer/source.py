@@ -1,6 +1,11 @@
 """Change streams: the triggers in groups by what they ask of the server, each group one stream that goes on where it was.
 
 The level is the narrowest that holds the group: a collection, a database, or the cluster.
+
+A change is larger than the 16 MB that a server sends where an update has two large images. A server that can takes it apart, and
+its fragments are put together here (`fragments.py`). From one that cannot (code 10334) it is read in pieces: the change is looked
+for one by one, and then read once without the one document and once without the other. Either way it goes on whole, as any change
+that is too large for Kinesis, and what is saved never lies inside of it.
 """
 
 from __future__ import annotations
@@ -14,12 +19,13 @@ from bson import Timestamp
 from pymongo.change_stream import ChangeStream
 from pymongo.errors import OperationFailure, PyMongoError
 
-from config.specs import Trigger
+from config.specs import ALL, Trigger
 from contract.errors import Fatal, HistoryLost, Misconfigured, Retryable
 from edge.mongo import NO_RIGHTS, STANDALONE, Client
 from producer.changes import Change
-from producer.match import stages, under, unsure
-from producer.mongo import GO_ON, HISTORY_LOST, Document, in_our_words, reaction
+from producer.fragments import Fragments
+from producer.match import in_doubt, stages
+from producer.mongo import GO_ON, HISTORY_LOST, TOO_LARGE, Document, in_our_words, reaction
 from producer.relay import Position
 
 log = structlog.get_logger("producer")
@@ -29,11 +35,24 @@ DATA = ("insert", "update", "replace", "delete")
 NO_CHANGE_STREAMS = 40573  # of a standalone
 FATAL_STREAM = 280  # ChangeStreamFatalError: also where the event of the resume token is not in the stream any more
 BAD_FILTER = frozenset({2, 9})
+UNKNOWN_STAGE = 40324
+SPLIT = {"$changeStreamSplitLargeEvent": dict[str, Any]()}
+DOCUMENTS = ("fullDocument", "fullDocumentBeforeChange")
+LARGE = (*DOCUMENTS, "updateDescription")  # what may be large in a change; of these the documents are used
+MOST_PLACES = 10_000  # namespaces of which it is remembered whose they are
+LOOKS = 25  # for a change that is known to be there
+TELLING = {
+    "drop": "its documents went without a change of their own; windows keep what they counted, and what is made anew is watched",
+    "rename": "it was, or is now, watched under that name: its documents are relayed no more, or only as they change from now on",
+    "dropDatabase": "as if each of its collections were dropped",
+    "invalidate": "the stream ended there, and goes on right behind",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Triggers that one change stream serves. name: "images", "lookup" or "plain", by what they ask."""
+    """Triggers that one change stream serves. name: "images", "lookup" or "plain", by what they ask; behind it a trigger's name
+    where that one has a stream of its own."""
 
     name: str
     triggers: tuple[Trigger, ...]
@@ -41,9 +60,14 @@ class Group:
     @property
     def options(self) -> dict[str, str]:
         """Which documents the server adds: stored pre- and post-images, the current document of an update, or none."""
-        if self.name == "images":
+        if self.asks == "images":
             return {"full_document": "required", "full_document_before_change": "required"}
-        return {"full_document": "updateLookup"} if self.name == "lookup" else {}
+        return {"full_document": "updateLookup"} if self.asks == "lookup" else {}
+
+    @property
+    def asks(self) -> str:
+        """The kind of stream: "images", "lookup" or "plain"."""
+        return self.name.partition("/")[0]
 
     @property
     def namespaces(self) -> list[tuple[str, str]]:
@@ -68,11 +92,24 @@ class Captured(NamedTuple):
 
 
 def groups(triggers: Sequence[Trigger]) -> list[Group]:
-    """The triggers by what they ask; a trigger is in one group only, so its changes keep their order."""
-    images = tuple(t for t in triggers if t.before)
-    lookup = tuple(t for t in triggers if not t.before and t.full_document)
-    plain = tuple(t for t in triggers if not t.before and not t.full_document)
-    return [g for g in (Group("images", images), Group("lookup", lookup), Group("plain", plain)) if g.triggers]
+    """The triggers that are enabled, by what they ask; each is in one group only, so its changes keep their order. Two of which a
+    change would not say whose it is are in two: what matches is the server's to say, and it says so by what it sends."""
+    enabled = [t for t in triggers if t.enabled]
+    images = [t for t in enabled if t.before]
+    lookup = [t for t in enabled if not t.before and t.full_document]
+    plain = [t for t in enabled if not t.before and not t.full_document]
+    return [*_apart("images", images), *_apart("lookup", lookup), *_apart("plain", plain)]
+
+
+def _apart(asks: str, triggers: Sequence[Trigger]) -> list[Group]:
+    """Those without a match stay together, and with them all that can."""
+    together: list[Trigger] = []
+    for trigger in sorted(triggers, key=lambda t: bool(t.match)):
+        if not any(in_doubt(trigger, other) for other in together):
+            together.append(trigger)
+    rest = [t for t in triggers if t not in together]
+    main = [Group(asks, tuple(t for t in triggers if t in together))] if together else []
+    return [*main, *(Group(f"{asks}/{t.name}", (t,)) for t in rest)]
 
 
 def cluster_of(token: Mapping[str, Any] | None) -> tuple[int, int] | None:
@@ -104,16 +141,19 @@ def now(client: Client) -> Position:
 class Source:
     """One group's change stream. `next` may be called again after Retryable: the stream is opened anew where it was."""
 
-    def __init__(self, client: Client, group: Group, position: Position) -> None:
+    def __init__(self, client: Client, group: Group, position: Position, since: Mapping[str, Timestamp] | None = None) -> None:
+        """since: triggers whose changes up to then have come another way, as a backfill."""
         self.group, self.position = group, position
+        self._since = since or {}
         self._client = client
         self._stream: ChangeStream[Document] | None = None
         self._stages = stages(group.triggers)
         self._without_token: tuple[int, int] | None = None
-        self._watchers: dict[tuple[str, str], list[Trigger]] = {
-            ns: [t for t in group.triggers if (t.database, t.collection) == ns] for ns in group.namespaces
-        }
-        self._alone = {(*ns, op): ts for ns, ts in self._watchers.items() if len(ts) == 1 for op in ts[0].operations}
+        self._whose: dict[tuple[str, str, str], tuple[Trigger, ...]] = {}
+        self._fragments = Fragments()
+        self._splits: bool | None = None
+        self._careful = 0  # so many changes are read one by one, as one of them is too large
+        self._large = False  # the next one is
 
     def open(self) -> Position:
         """Open the stream at its position. Raises Retryable, Misconfigured (standalone, rights, a bad match), HistoryLost."""
@@ -121,6 +161,12 @@ class Source:
         try:
             self._stream = self._watch(start_after=self.position.token) if self.position.token else self._watch_at()
         except OperationFailure as error:
+            if error.code == TOO_LARGE and not self._large:
+                self._too_large()
+                return self.position
+            if error.code == UNKNOWN_STAGE and self._splits:
+                self._splits = False
+                return self.open()
             told = self._reaction(error, doing)
             if isinstance(told, Retryable) or error.code in (HISTORY_LOST, *STANDALONE, *NO_RIGHTS):
                 raise told from error
@@ -135,26 +181,40 @@ class Source:
 
     def next(self) -> Captured:
         """The next change, or where the stream stands if there is none just now. Waits AWAIT_MS at most. Raises as `open` does."""
-        if self._stream is None:
+        if self._stream is None and not self._large:
             self.open()
         stream = self._stream
-        assert stream is not None
+        change: Document | None
         try:
-            change = stream.try_next()
-            if change is None:
-                self._move(stream.resume_token, None)
+            if self._large:
+                change = self._in_pieces()
+            elif stream is None:
                 return Captured(None, (), self.position)
-            concerned = self._concerned(change)
+            else:
+                self._careful = max(0, self._careful - 1)
+                change = stream.try_next()
+                if change is not None:
+                    change = self._fragments.add(change)
+                elif not self._fragments.begun:
+                    self._move(stream.resume_token, None)
+            if change is None:
+                return Captured(None, (), self.position)
+        except Retryable:
+            self.close()
+            raise
         except PyMongoError as error:
             self.close()
+            if isinstance(error, OperationFailure) and error.code == TOO_LARGE and not self._large:
+                self._too_large()
+                return Captured(None, (), self.position)
             if isinstance(error, OperationFailure) and error.code == FATAL_STREAM and self.position.token is not None:
                 self._drop_token(error)
                 return Captured(None, (), self.position)
             raise self._reaction(error, f"reading changes of {self._named()}") from error
         self._move(change["_id"], change.get("clusterTime"))
         if change["operationType"] in DATA:
-            return Captured(change, concerned, self.position)
-        log.warning("namespace changed", operation=change["operationType"], namespace=change.get("ns"))
+            return Captured(change, self._concerned(change), self.position)
+        self._tell(change)
         if change["operationType"] == "invalidate":
             self.close()
         return Captured(None, (), self.position)
@@ -166,6 +226,7 @@ class Source:
     def close(self) -> None:
         """Let the server's cursor go."""
         stream, self._stream = self._stream, None
+        self._fragments = Fragments()
         try:
             if stream is not None:
                 stream.close()
@@ -179,34 +240,86 @@ class Source:
     def _watch_at(self) -> ChangeStream[Document]:
         return self._watch(start_at_operation_time=Timestamp(*self.position.cluster))
 
-    def _watch(self, **where: Any) -> ChangeStream[Document]:
+    def _watch(self, more: Sequence[Mapping[str, Any]] = (), batch: int | None = None, **where: Any) -> ChangeStream[Document]:
         namespaces = self.group.namespaces
-        database = self._client[namespaces[0][0]]
-        if len(namespaces) == 1:
-            target: Any = database[namespaces[0][1]]
+        databases = {name for name, _ in namespaces}
+        if len(databases) > 1 or ALL in databases:
+            target: Any = self._client
         else:
-            target = database if len({name for name, _ in namespaces}) == 1 else self._client
+            target = self._client[namespaces[0][0]]
+            if len(namespaces) == 1 and namespaces[0][1] != ALL:
+                target = target[namespaces[0][1]]
+        pipeline = [*self._stages, *more, *([SPLIT] if self._able_to_split() and not more else [])]
+        size = batch or (1 if self._careful else BATCH)
         stream: ChangeStream[Document] = target.watch(
-            self._stages, max_await_time_ms=AWAIT_MS, batch_size=BATCH, **self.group.options, **where
+            pipeline, max_await_time_ms=AWAIT_MS, batch_size=size, **self.group.options, **where
         )
         return stream
 
-    def _concerned(self, change: Change) -> Sequence[Trigger]:
-        """The triggers that this change is for. Where two watch one collection, the server's match says only: for one of them."""
-        op, ns = change["operationType"], change.get("ns", {})
-        alone = self._alone.get((ns.get("db", ""), ns.get("coll", ""), op))
-        if alone is not None:
-            return alone
-        watching = self._watchers.get((ns.get("db", ""), ns.get("coll", "")), [])
-        wanted = [t for t in watching if op in t.operations]
-        if len(watching) == 1:
-            return wanted
-        return [t for t in wanted if not unsure(t, watching, op) or self._matches(t, change)]
+    def _able_to_split(self) -> bool:
+        """Servers from 7.0 and 6.0.9 on are."""
+        if self._splits is None:
+            version = tuple(self._client.server_info()["versionArray"][:3])
+            self._splits = (6, 0, 9) <= version < (6, 1) or version >= (7, 0)
+        return self._splits
 
-    def _matches(self, trigger: Trigger, change: Change) -> bool:
-        """Ask the server itself, so that its own rules of matching hold."""
-        asked = [{"$documents": {"$literal": [{"d": change.get("fullDocument")}]}}, {"$match": under("d", trigger.match)}]
-        return any(True for _ in self._client[trigger.database].aggregate([*asked, {"$project": {"_id": 1}}]))
+    def _too_large(self) -> None:
+        """A change that the server cannot send. Which one, it does not say: the first after what is read one by one."""
+        if self._careful:
+            self._large = True
+        else:
+            self._careful = BATCH
+
+    def _in_pieces(self) -> Document:
+        """The next change, which is known to be too large, from streams that each leave out what the others bring."""
+        whole: Document | None = None
+        for wanted in (None, *DOCUMENTS):
+            piece = self._first([{"$unset": [name for name in LARGE if name != wanted]}])
+            if whole is None:
+                whole = piece
+            elif piece["_id"] != whole["_id"]:
+                raise Retryable("a change that is too large to be sent was another one when it was read again")
+            elif wanted in piece:
+                whole[wanted] = piece[wanted]
+        assert whole is not None
+        log.warning("change over 16 MB, read in pieces", id=whole["_id"]["_data"], namespace=whole.get("ns"))
+        self._large, self._careful = False, 0
+        return whole
+
+    def _first(self, more: Sequence[Mapping[str, Any]]) -> Document:
+        """The first change from where the stream stands."""
+        token, cluster = self.position.token, Timestamp(*self.position.cluster)
+        where: dict[str, Any] = {"start_after": token} if token is not None else {"start_at_operation_time": cluster}
+        with self._watch(more, 1, **where) as stream:
+            for _ in range(LOOKS):
+                if (change := stream.try_next()) is not None:
+                    return dict(change)
+        self._large = False
+        raise Retryable("a change that is too large to be sent is not there any more")
+
+    def _concerned(self, change: Change) -> Sequence[Trigger]:
+        """The triggers that this change is for: all of the group that watch there, for what matches was the server's to say."""
+        op, ns = change["operationType"], change.get("ns", {})
+        place = (ns.get("db", ""), ns.get("coll", ""), op)
+        found = self._whose.get(place)
+        if found is None:
+            found = tuple(t for t in self.group.triggers if op in t.operations and t.watches(place[0], place[1]))
+            if len(self._whose) < MOST_PLACES:
+                self._whose[place] = found
+        if not self._since:
+            return found
+        return [t for t in found if (since := self._since.get(t.name)) is None or change["clusterTime"] > since]
+
+    def _tell(self, change: Change) -> None:
+        """What is no change of a document is relayed to nobody, and said. The stream of the others goes on."""
+        op, ns, to = change["operationType"], change.get("ns", {}), change.get("to", {})
+        places = [(n.get("db", ""), n.get("coll")) for n in (ns, to) if n]
+        names = [
+            t.name
+            for t in self.group.triggers
+            if not places or any(t.watches(db, t.collection if coll is None else coll) for db, coll in places)
+        ]
+        log.warning("namespace changed", operation=op, namespace=ns, to=to or None, triggers=names, what=TELLING.get(op))
 
     def _move(self, token: Mapping[str, Any] | None, cluster: Timestamp | None) -> None:
         """A token whose time is unknown leaves the time where it was: it never runs ahead."""

@@ -54,6 +54,7 @@ EDGES: Mapping[str, tuple[str, ...]] = {
     "producer/filters.py": ("pymongo",),
     "producer/bookmark.py": ("pymongo",),
     "producer/lease.py": ("pymongo",),
+    "producer/ledger.py": ("pymongo",),
     "producer/kinesis.py": ("botocore",),
     "consumer/store/configurations.py": ("pymongo",),
     "consumer/store/mongo.py": ("pymongo",),

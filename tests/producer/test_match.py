@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from contract.errors import Misconfigured
-from producer.match import stages, under, unsure
+from producer.match import in_doubt, stages, under
 from tests.producer.shapes import trigger
 
 
@@ -40,9 +42,15 @@ def test_deletes_pass_the_match_unless_they_are_not_asked_for() -> None:
     assert ways(operations=("insert", "update", "replace")) == [asked]
 
 
-def test_the_server_is_asked_again_only_where_two_triggers_share_a_collection() -> None:
-    matched, other, elsewhere = trigger(match={"a": 1}), trigger(), trigger()
-    assert not unsure(matched, [matched], "insert")
-    assert unsure(matched, [matched, other], "insert")
-    assert not unsure(matched, [matched, other], "delete")
-    assert not unsure(elsewhere, [matched, elsewhere], "insert")
+def test_triggers_are_in_doubt_only_where_they_share_changes_and_match_differently() -> None:
+    matched, other, elsewhere = trigger(match={"a": 1}), trigger(), replace(trigger(match={"b": 1}), collection="carts")
+    assert in_doubt(matched, other) and in_doubt(other, matched)
+    assert in_doubt(matched, replace(other, collection="*")) and in_doubt(matched, replace(other, database="*", collection="*"))
+    assert not in_doubt(matched, elsewhere) and not in_doubt(matched, trigger(match={"a": 1}))
+    assert not in_doubt(trigger(match={"a": 1}, operations=("insert", "delete")), trigger(operations=("update", "delete")))
+
+
+def test_a_watch_of_all_leaves_the_views_out() -> None:
+    [wanted, *told] = stages([replace(trigger(), database="*", collection="*", apart="eddy")])[0]["$match"]["$or"]
+    assert wanted["ns.db"] == {"$ne": "eddy"} and "ns.coll" not in wanted
+    assert all(one.get("ns.db", one.get("to.db")) == {"$ne": "eddy"} for one in told[:-1])

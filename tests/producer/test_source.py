@@ -17,6 +17,7 @@ from producer import images
 from producer.mongo import connect
 from producer.relay import Position
 from producer.source import Captured, Source, cluster_of, groups, now
+from tests.producer.conftest import soon
 
 Watch = Callable[..., Source]
 
@@ -126,19 +127,78 @@ def test_the_server_filters_and_deletes_pass(client: Client, watch: Watch, trigg
     assert told(source, 1) == [("delete", 2)]
 
 
-def test_two_triggers_on_one_collection_each_get_what_is_theirs(
+def test_triggers_on_one_collection_each_get_what_is_theirs_and_the_server_is_asked_nothing(
     client: Client, watch: Watch, trigger: Make, database_name: str
 ) -> None:
     small = trigger("small", match={"tags": "x", "$or": [{"n": {"$lt": 5}}, {"n": None}]})
     all_of_them, inserts = trigger("all"), trigger("inserts", match={"n": {"$gt": 0}}, operations=("insert",))
-    source = watch(small, all_of_them, inserts)
+    also, deletes = trigger("also"), trigger("deletes", match={"n": 1}, operations=("delete",))
+    found = groups([small, all_of_them, inserts, also, deletes])
+    assert [(g.name, [t.name for t in g.triggers]) for g in found] == [
+        ("lookup", ["all", "also", "deletes"]), ("lookup/small", ["small"]), ("lookup/inserts", ["inserts"]),
+    ]  # fmt: skip
+    sources = [watch(*group.triggers) for group in found]
     payments = client[database_name].payments
     payments.insert_many([{"_id": 1, "n": 1, "tags": ["x", "y"]}, {"_id": 2, "n": 9, "tags": "x"}, {"_id": 3, "tags": "x"}])
     payments.update_one({"_id": 2}, {"$set": {"n": 2}})
     payments.delete_one({"_id": 1})
-    assert [[t.name for t in c.triggers] for c in read(source, 5)] == [
-        ["small", "all", "inserts"], ["all", "inserts"], ["small", "all"], ["small", "all"], ["small", "all"],
+    told_of: dict[str, list[str]] = {}
+    for source, count in zip(sources, (5, 4, 2), strict=True):
+        for captured in read(source, count):
+            assert captured.change is not None
+            for one in captured.triggers:
+                told_of.setdefault(one.name, []).append(
+                    f"{captured.change['operationType']} {captured.change['documentKey']['_id']}"
+                )
+    everything = ["insert 1", "insert 2", "insert 3", "update 2", "delete 1"]
+    assert told_of == {
+        "all": everything, "also": everything, "deletes": ["delete 1"], "inserts": ["insert 1", "insert 2"],
+        "small": ["insert 1", "insert 3", "update 2", "delete 1"],
+    }  # fmt: skip
+
+
+def test_a_whole_database_is_watched_and_what_is_dropped_or_renamed_is_told_while_the_rest_goes_on(
+    client: Client, watch: Watch, trigger: Make, database_name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = watch(trigger("all", "*"), trigger("pay"))
+    database = client[database_name]
+    for name in ("payments", "carts"):
+        database[name].insert_one({"_id": name})
+    database.carts.rename("baskets")
+    database.baskets.insert_one({"_id": "b"})
+    database.payments.drop()
+    database.payments.insert_one({"_id": "again"})
+    found = read(source, 4)
+    assert [([t.name for t in c.triggers], c.change["documentKey"]["_id"]) for c in found if c.change] == [
+        (["all", "pay"], "payments"), (["all"], "carts"), (["all"], "b"), (["all", "pay"], "again"),
     ]  # fmt: skip
+    said = capsys.readouterr()
+    lines = [line for line in (said.out + said.err).splitlines() if "namespace changed" in line]
+    assert len(lines) == 2 and "rename" in lines[0] and "baskets" in lines[0] and "drop" in lines[1] and "pay" in lines[1]
+
+
+def test_a_watch_of_everything_leaves_the_views_database_out(
+    client: Client, watch: Watch, trigger: Make, database_name: str
+) -> None:
+    views = f"{database_name}_views"
+    source = watch(trigger("all", "*", database="*", apart=views, match={"mine": database_name}))
+    try:
+        for n, name in enumerate((views, database_name)):
+            client[name].anything.insert_one({"_id": n, "mine": database_name})
+        assert told(source, 1) == [("insert", 1)]
+    finally:
+        client.drop_database(views)
+
+
+def test_what_a_backfill_has_brought_is_not_told_again(client: Client, watch: Watch, trigger: Make, database_name: str) -> None:
+    [group] = groups([trigger("old"), trigger("new")])
+    position = now(client)
+    client[database_name].payments.insert_one({"_id": 1})
+    since = client.admin.command("ping")["operationTime"]
+    client[database_name].payments.insert_one({"_id": 2})
+    source = Source(client, group, position, {"new": since})
+    assert [[t.name for t in c.triggers] for c in read(source, 2)] == [["old"], ["old", "new"]]
+    source.close()
 
 
 def test_one_stream_serves_several_collections_and_databases(
@@ -218,3 +278,24 @@ def test_a_match_that_the_server_refuses_is_told_with_its_trigger(watch: Watch, 
     with pytest.raises(Misconfigured) as raised:
         watch(trigger("odd", match={"n": {"$nope": 1}}))
     assert "odd" in str(raised.value) and "$nope" in str(raised.value)
+
+
+def test_a_position_never_lies_inside_a_change_that_comes_in_fragments(
+    client: Client, watch: Watch, trigger: Make, database_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server here is too old to send any: what it sends is dealt out as a newer one does it, on its way to the source."""
+    source = watch(trigger())
+    client[database_name].payments.insert_many([{"_id": n} for n in range(2)])
+    stream = source._stream
+    assert stream is not None
+    first = soon(stream.try_next)
+    parts = [
+        {k: v for k, v in first.items() if k != "fullDocument"} | {"splitEvent": {"fragment": 1, "of": 2}},
+        {"_id": first["_id"], "fullDocument": first["fullDocument"], "splitEvent": {"fragment": 2, "of": 2}},
+    ]
+    before, rest = source.position, stream.try_next
+    monkeypatch.setattr(stream, "try_next", lambda: parts.pop(0) if parts else rest())
+    assert source.next() == Captured(None, (), before) and source.position == before
+    [one, two] = read(source, 2)
+    assert [c.change["fullDocument"]["_id"] for c in (one, two) if c.change] == [0, 1]
+    assert one.position.token == first["_id"]
