@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from windows.law.shown import cut
-from windows.law.spec import DAY, MS, duration
+from windows.law.spec import DAY, MS
+from windows.law.spec import duration as duration
 
 T = TypeVar("T")
 Word = TypeVar("Word", bound=str)

@@ -19,7 +19,8 @@ class Event(msgspec.Struct, frozen=True, tag_field="kind", tag="change", omit_de
 
     id: `<resume token>/<route>`, unique, and growing within (trigger, route, key). key: the route field's value, None where the
     document has none. at: event time, ms since 1970 UTC, None where the time field is there but cannot be read as a time.
-    cluster: the change's cluster time, ms. document: the value to put in, None where there is none (a delete; a look-up that
+    cluster: the change's cluster time, ms; where origin is "backfill" a time that all the rest of the backfill lies behind, so
+    that no watermark runs ahead of it. document: the value to put in, None where there is none (a delete; a look-up that
     came too late). before: the value to take out, only where the trigger has `before = true`. A changed route value is two
     events: one on the old key with `before` alone, one on the new key with `document` alone.
     """

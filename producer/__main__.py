@@ -1,5 +1,6 @@
 """`python -m producer [--config pipeline.toml]`: relay what the triggers see from MongoDB into Kinesis, until told to stop.
 `python -m producer restart --from now|TIME|TOKEN`: have the next start go on from another place.
+`python -m producer backfill --trigger NAME`: relay what was there before (see `backfill.py`).
 
 Ends with 0 on SIGTERM and SIGINT, with contract.errors' status where there is nothing to wait for.
 """
@@ -16,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import structlog
+from rich.console import Console
 
 from config.environment import Environment, environment
 from config.load import load
@@ -26,10 +28,11 @@ from edge import aws, logs
 from edge.http import Serving
 from edge.mongo import Client
 from edge.patience import patiently
-from producer import filters, images, kinesis, lease, mongo, restart, skips
+from producer import backfill, filters, images, kinesis, lease, mongo, restart, skips
 from producer.board import Board
 from producer.bookmark import Bookmark, Bookmarks, first_positions
 from producer.ledger import Known, Ledger
+from producer.progress import Progress
 from producer.pump import Pump
 from producer.reader import SOON, Stopped, waiting
 from producer.relay import Limits
@@ -50,13 +53,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     again = commands.add_parser("restart", help="go on from another place, at the next start", allow_abbrev=False)
     again.add_argument("--config", type=Path, default=argparse.SUPPRESS, help="the pipeline")
     again.add_argument("--from", dest="place", required=True, metavar="now|TIME|TOKEN", help=restart.FORMS)
-    given = parser.parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    filling = words[:1] == ["backfill"]
+    given = backfill.parser().parse_args(words[1:]) if filling else parser.parse_args(words)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
         env = environment()
         spec = load(given.config or env.config)
+        if filling:
+            return fill(spec, env, stop, given)
         if given.command == "restart":
             move(spec, env, given.place, waiting(stop))
         else:
@@ -183,6 +190,50 @@ def give_up(held: lease.Lease) -> None:
             held.release()
         except (Retryable, Fatal) as error:
             log.warning("lease not given up: it runs out", why=str(error))
+
+
+def fill(spec: Pipeline, env: Environment, stop: threading.Event, given: argparse.Namespace) -> int:
+    """Backfill triggers: the exit status, 0 once all of it is relayed, 1 where it was told to stop before that. Raises Fatal."""
+    if env.mongodb_uri is None:
+        raise Misconfigured("MONGODB_URI: not set; set it to the replica set to read from")
+    triggers, since = backfill.asked(spec, given.trigger, given.since)
+    client = mongo.connect(env.mongodb_uri)
+    name, term = spec.stream.name, spec.producer.lease / 1000
+    held = lease.Lease(client, spec.views.database, name, lease.law(spec), lease.ourselves(env.worker), term)
+    ledger = Ledger(client, spec.views.database, name)
+    wait = waiting(stop)
+    try:
+        if (holder := patiently("MongoDB", held.take, wait, longest=SOON)) is not None:
+            raise Misconfigured(f"backfill: {holder} relays this stream; stop that producer first, and those that stand by")
+        held.keep(stop.set)
+        bookmarks = Bookmarks(client, spec.views.database, name, held.epoch)
+        if given.give_up:
+            patiently("MongoDB", lambda: backfill.give_up(ledger, triggers), wait, longest=SOON)
+            return 0
+        target = kinesis.Kinesis(aws.kinesis(env, kinesis.ONE_TRY), spec.stream, env)
+        shards = patiently("Kinesis", target.shards, wait, longest=SOON)
+        most = patiently("Kinesis", lambda: limits(target), wait, longest=SOON)
+        patiently("MongoDB", lambda: filters.check(client, triggers), wait, longest=SOON)
+        found = patiently(
+            "MongoDB",
+            lambda: backfill.places(client, spec, ledger, bookmarks, triggers, since, given.late),
+            wait,
+            longest=SOON,
+        )
+        sources = backfill.snapshots(client, spec, triggers, found)
+        totals = {t.name: p.total for t, p in zip(triggers, found, strict=True)}
+        done = {t.name: p.n for t, p in zip(triggers, found, strict=True)}
+        with Progress(totals, done, Console(stderr=True)) as shown:
+            places = backfill.Places(ledger, bookmarks, list(totals), stop, shown)
+            often = replace(most, eager=most.flying)  # what is sparse in time comes in small requests
+            marks = backfill.before(sources)
+            Pump(spec.stream, sources, target, places, marks, shards, stop, often, held=held.held, beats=False).run()
+    finally:
+        give_up(held)
+        client.close()
+    if held.lost is not None:
+        raise held.lost
+    return 0 if places.done else 1
 
 
 def _shown(wait: Callable[[float], None], board: Board) -> Callable[[float], None]:

@@ -20,8 +20,17 @@ Change = Mapping[str, Any]
 Document = Mapping[str, Any]
 
 
+class Backfilled(NamedTuple):
+    """Of a document that was there before its trigger, in `backfill` of the change that it is made to be. cluster: ms, what its
+    event vouches for; second: its turn in the relay."""
+
+    cluster: int
+    second: int
+
+
 class Record(NamedTuple):
-    """What Kinesis gets (partition key and data), and whose it is: the event's id, trigger and route. second: of cluster time."""
+    """What Kinesis gets (partition key and data), and whose it is: the event's id, trigger and route. second: of cluster time, or
+    what stands in its place in a backfill."""
 
     key: str
     data: bytes
@@ -56,7 +65,9 @@ def records(trigger: Trigger, change: Change) -> list[Record]:
     if not trigger.envelope:
         return _bare(trigger, change, document, packed)
     packed_before = None if before is None else pack(before)
-    second = change["clusterTime"].time
+    written = change["clusterTime"].time * 1000
+    backfilled: Backfilled | None = change.get("backfill")
+    second = change["clusterTime"].time if backfilled is None else backfilled.second
     made = []
     for route in trigger.routes:
         for half in _halves(route, document, before, change["documentKey"]):
@@ -66,9 +77,10 @@ def records(trigger: Trigger, change: Change) -> list[Record]:
                 route=route,
                 op=change["operationType"],
                 key=half.key,
-                at=_event_time(trigger, document if half.put else before, second * 1000),
-                cluster=second * 1000,
+                at=_event_time(trigger, document if half.put else before, written),
+                cluster=written if backfilled is None else backfilled.cluster,
                 doc_id=change["documentKey"]["_id"],
+                origin="stream" if backfilled is None else "backfill",
             )
             data = encode(event, packed if half.put else None, packed_before if half.take else None)
             made.append(Record(half.partition_key, data, event.id, trigger.name, route, second))
@@ -80,7 +92,8 @@ def _bare(trigger: Trigger, change: Change, document: Document | None, packed: P
     relay."""
     if document is None or packed is None:
         return []
-    data, token, second = bytes(packed), change["_id"]["_data"], change["clusterTime"].time
+    data, token, backfilled = bytes(packed), change["_id"]["_data"], change.get("backfill")
+    second = change["clusterTime"].time if backfilled is None else backfilled.second
     places = [(route, _place(route, document, change["documentKey"], bare=True)[1]) for route in trigger.routes]
     return [Record(place, data, f"{token}/{route}", trigger.name, route, second) for route, place in places]
 

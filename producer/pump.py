@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -23,11 +23,10 @@ from contract.codec import encode
 from contract.errors import Fatal, Retryable
 from contract.event import Heartbeat
 from producer.board import Board, Shown
-from producer.bookmark import Bookmark, Bookmarks
+from producer.bookmark import Bookmark
 from producer.kinesis import Kinesis, Shards
-from producer.reader import Broken, Read, Reader, Room
+from producer.reader import Broken, Letters, Read, Reader, Reading, Room
 from producer.relay import Limits, Relay, Request
-from producer.source import Source
 
 log = structlog.get_logger("producer")
 SAVE_EVERY, TELL_EVERY, LIST_EVERY = 1.0, 10.0, 10.0  # seconds
@@ -76,25 +75,35 @@ class Figures:
     told: tuple[float, int] = (0.0, 0)
 
 
+class Keeping(Letters, Protocol):
+    """Who keeps how far everything is."""
+
+    def save(self, bookmarks: Mapping[str, Bookmark]) -> None:
+        """As `Bookmarks.save`."""
+
+
 class Pump:
     """Runs until `stop` is set. Raises Fatal where there is nothing to wait for; what was acknowledged by then is saved.
 
-    held: whether the stream is ours to put something on, which is asked before each request.
+    held: whether the stream is ours to put something on, which is asked before each request. beats: whether shards are promised
+    anything.
     """
 
     def __init__(
         self,
         stream: Stream,
-        sources: Sequence[Source],
+        sources: Sequence[Reading],
         kinesis: Kinesis,
-        bookmarks: Bookmarks,
+        bookmarks: Keeping,
         before: Mapping[str, Bookmark],
         shards: Shards,
         stop: threading.Event,
         limits: Limits | None = None,
         board: Board | None = None,
         held: Callable[[], bool] = lambda: True,
+        beats: bool = True,
     ) -> None:
+        self._beats = beats and stream.format == "event"
         self._board, self._held = board or Board(stream.name), held
         self.stop, self.inbox = stop, SimpleQueue[Any]()
         self._over = threading.Event()  # for the readers: also where we end by ourselves
@@ -239,7 +248,7 @@ class Pump:
 
     def _heartbeat(self) -> None:
         """Whole seconds, rounded down: changes of the second that is running may still come."""
-        if self._stream.format != "event" or not self._held():
+        if not self._beats or not self._held():
             return
         promises = self._relay.promises()
         news = {shard: second for shard, second in promises.items() if self._told.get(shard) != second}
@@ -311,7 +320,7 @@ class Pump:
         """How the relay is: what it did, what waits, which shards are behind, and which streams are not read for want of room."""
         relay, figures = self._relay, self._figures
         acknowledged = self.acknowledged
-        slowest = min(relay.promises().values(), default=None)
+        slowest = min(relay.promises().values(), default=None) if self._beats or self._stream.format != "event" else None
         return {
             "captured": sum(figures.captured.values()), "relayed": acknowledged + relay.waiting, "acknowledged": acknowledged,
             "retries": relay.retries, "waiting": relay.waiting, "bytes": sum(room.held for room in self._rooms.values()),

@@ -7,18 +7,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from config.specs import Trigger
 from contract.errors import Retryable
 from edge.patience import patiently
-from producer.bookmark import Bookmarks
 from producer.changes import Change, Record, records
 from producer.oversize import trimmed
 from producer.relay import Position, cost
-from producer.source import Source
+from producer.source import Captured, Group
 
 log = structlog.get_logger("producer")
 SOON = 5.0  # s between two looks at a stream at most: views wait for it
@@ -27,6 +26,29 @@ AT_ONCE, BYTES = 200, 1_000_000  # changes and bytes that are handed over togeth
 
 class Stopped(Exception):
     """Told to stop before the work was done; it was not done."""
+
+
+class Reading(Protocol):
+    """What is read: a change stream, or what was there before it."""
+
+    group: Group
+    position: Position
+
+    def next(self) -> Captured:
+        """As `Source.next`."""
+
+    def more(self) -> bool:
+        """As `Source.more`."""
+
+    def close(self) -> None:
+        """As `Source.close`."""
+
+
+class Letters(Protocol):
+    """Who keeps what is too large."""
+
+    def too_large(self, record: Record, limit: int) -> None:
+        """As `Bookmarks.too_large`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +112,7 @@ class Reader:
     """Reads one source until told to stop. MongoDB away: it waits, says so, and goes on where it was."""
 
     def __init__(
-        self, source: Source, letters: Bookmarks, limit: int, room: Room, inbox: SimpleQueue[Any], stop: threading.Event
+        self, source: Reading, letters: Letters, limit: int, room: Room, inbox: SimpleQueue[Any], stop: threading.Event
     ) -> None:
         self.name = source.group.name
         self._source, self._letters, self._limit, self._room, self._inbox, self._stop = source, letters, limit, room, inbox, stop

@@ -142,19 +142,20 @@ Start = Callable[..., Running]
 
 @pytest.fixture
 def start(tmp_path: Path, mongod: str, stream: Stream, database_name: str) -> Iterator[Start]:
-    """start(toml, *words, **environment) runs the producer on that pipeline, its views beside what it watches."""
+    """start(toml, *words, command=(), **environment) runs the producer on that pipeline, its views beside what it watches. command:
+    words in front of --config; words: behind it, and then its output is to be had."""
     started: list[Running] = []
 
-    def run(toml: str | None = None, *words: str, **environment: str) -> Running:
+    def run(toml: str | None = None, *words: str, command: tuple[str, ...] = (), **environment: str) -> Running:
         file = tmp_path / "pipeline.toml"
         file.write_text(toml if toml is not None else pipeline(stream.name, database_name))
         env: Mapping[str, str] = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MONGODB_", "EDDY_"))},
             **aws.settings(stream.port), "MONGODB_URI": mongod, **environment,
         }  # fmt: skip
-        command = [sys.executable, "-m", "producer", "--config", str(file), *words]
+        line = [sys.executable, "-m", "producer", *command, "--config", str(file), *words]
         pipes = {"stdout": subprocess.PIPE if words else None, "stderr": subprocess.PIPE}
-        process = subprocess.Popen(command, cwd=ROOT, env=env, text=True, preexec_fn=die_with_parent, **pipes)  # noqa: PLW1509
+        process = subprocess.Popen(line, cwd=ROOT, env=env, text=True, preexec_fn=die_with_parent, **pipes)  # noqa: PLW1509
         started.append(Running(process))
         return started[-1]
 
