@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test soak chaos lint bench bench-e2e bench-producer bench-recovery bench-peers
-.PHONY: run-producer restart-producer run-consumer traffic requeue query doctor sandbox-start sandbox-stop sandbox-clean
+.PHONY: run-producer restart-producer backfill run-consumer traffic requeue query doctor sandbox-start sandbox-stop sandbox-clean
 
 PY := .venv/bin/python
 DEMO_SECONDS ?= 90
@@ -58,6 +58,9 @@ run-producer: setup ## relay changes: Atlas and AWS as the environment says, els
 
 restart-producer: setup ## have the producer go on from another place at its next start (ARGS="--from now"; or a time, or a resume token)
 	@exec $(PY) -m sandbox exec -- python -m producer restart $(ARGS)
+
+backfill: setup ## relay what is there already, before a trigger's first start: ARGS="--trigger transactions --since 30d"
+	@exec $(PY) -m sandbox exec -- python -m producer backfill $(ARGS)
 
 run-consumer: setup ## keep the views: Atlas and AWS as the environment says, else the sandbox
 	@exec $(PY) -m sandbox exec -- python -m consumer $(ARGS)

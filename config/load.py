@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from config.names import MAX_NAMESPACE, database_name
+from config.projection import reads
 from config.signals import abandonment, distinct, fraud
 from config.specs import ALL, Abandonment, Consumer, Fraud, Pipeline, Producer, Stream, Trigger, Views
 from config.table import Problems, Table, close_to
@@ -88,6 +89,10 @@ def _pipeline(root: Table) -> Pipeline:
         trigger_tables[0].problem("enabled", "is false, and so it is in all the others; at least one trigger must be watched")
     set_tables = root.tables("windows")
     sets = [window_set(table, triggers) for table in set_tables]
+    by_name = {t.name: (table, t) for table, t in zip(trigger_tables, triggers, strict=True)}
+    for set_table, one in zip(set_tables, sets, strict=True):
+        if one.trigger in by_name:
+            reads(*by_name[one.trigger], set_table.path, one.fields())
     one_key_a_view(set_tables, sets)
     scores, carts = _signals(root, triggers, sets)
     views = _views(root.table("views"), [*(s.shown_in for s in sets), *(m.view for m in (scores, carts) if m is not None)])

@@ -3,7 +3,7 @@ by may be left out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -42,6 +42,19 @@ def keeps_what_is_needed(table: Table, t: Trigger) -> None:
         held = next((path for path in t.projection if _inside(name, path) or _inside(path, name)), None)
         if held is not None:
             table.problem("projection", f"leaves out {shown(held)}, and of {name} nothing may be missing: {why}")
+
+
+def reads(table: Table, t: Trigger, who: str, fields: Iterable[str]) -> None:
+    """What is left out is not asked for elsewhere in the file: it would be null for ever."""
+    if not t.projection or not table.right("projection"):
+        return
+    only = next(iter(t.projection.values()))
+    for name in sorted(fields):
+        kept = name == "_id" or any(_inside(name, path) or _inside(path, name) for path in t.projection)
+        gone = not kept if only else any(_inside(name, path) for path in t.projection)
+        if gone:
+            table.problem("projection", f"leaves out {shown(name)}, which {who} reads")
+            return
 
 
 def _inside(path: str, other: str) -> bool:

@@ -11,7 +11,7 @@ from pymongo import MongoClient
 from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 
 from config.environment import shape
-from config.specs import Pipeline, Trigger
+from config.specs import ALL, Pipeline, Trigger
 from edge.mongo import NO_RIGHTS, STANDALONE
 from sandbox.finding import Check, Finding, ok, skipped, wrong
 
@@ -94,9 +94,11 @@ def judged(name: str, skew: float) -> Finding:
 
 def change_stream(client: MongoClient[Document], trigger: Trigger) -> Finding:
     """It opens."""
-    name, place = f"change stream of {trigger.name}", f"{trigger.database}.{trigger.collection}"
+    name, place = f"change stream of {trigger.name}", trigger.named
+    database: Any = client if trigger.database == ALL else client[trigger.database]
+    target = database if trigger.collection == ALL else database[trigger.collection]
     try:
-        with client[trigger.database][trigger.collection].watch(max_await_time_ms=100) as stream:
+        with target.watch(max_await_time_ms=100) as stream:
             stream.try_next()
     except OperationFailure as error:
         if error.code in STANDALONE:

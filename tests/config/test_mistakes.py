@@ -445,3 +445,11 @@ def test_a_reason_cannot_make_characters_of_numbers() -> None:
 def test_nobody_watches_what_eddy_writes(lines: str, path: str, word: str) -> None:
     found = errors(changed('database = "d"\ncollection = "c"', lines))
     assert any(line.startswith(f"{path}: ") and word in line for line in found), found
+
+
+@pytest.mark.parametrize("words", ["k = 1, l = 1", "a = 0", '"a.b" = 0'])
+def test_a_projection_leaves_nothing_out_that_a_window_reads(words: str) -> None:
+    text = SMALL.replace("count()", "sum(a.b)")
+    said(text.replace(ROUTES, f"{ROUTES}\nprojection = {{ {words} }}"), "trigger[0].projection", "windows[0] reads")
+    for fine in ("k = 1, l = 1, a = 1", '"a.c" = 0'):
+        parse(text.replace(ROUTES, f"{ROUTES}\nprojection = {{ {fine} }}"))

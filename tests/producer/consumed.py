@@ -55,5 +55,5 @@ def consume(spec: Pipeline, stream: Stream, out: Path) -> tuple[dict[str, list[V
         folder.mkdir(parents=True)
         write(folder, spec, store, cursor)
         for file in folder.glob("*.jsonl"):
-            views.setdefault(file.stem, []).extend(json.loads(line) for line in file.read_text().splitlines())
+            views.setdefault(file.stem, []).extend(json.loads(line) for line in file.read_bytes().splitlines())
     return views, counters

@@ -1,4 +1,4 @@
-"""What MongoDB holds is what the consumer reads: every type of value, and every kind of change, through a real mongod and emulator."""
+"""What MongoDB holds is what the consumer reads: each type of value and kind of change, through a real mongod and emulator."""
 
 from __future__ import annotations
 
@@ -22,13 +22,22 @@ VALUES: dict[str, Any] = {
     "decimal": Decimal128("12345678901234567890.1234567890123"), "decimal_zeros": Decimal128("1.500"),
     "oid": ObjectId("65a1b2c3d4e5f60718293a4b"), "uuid": Binary.from_uuid(uuid.UUID(int=5), UuidRepresentation.STANDARD),
     "bytes": Binary(b"\x00\xff", 128), "long": Int64(2**53 + 1), "longest": Int64(-(2**63)), "int": 7, "double": 0.1, "whole": 3.0,
-    "minus": -0.0, "nested": [1, [2, [{"a": [None, True]}]], {"b": {"c": [[]]}}], "empty": {}, "größe": "naïve ☃ 𝄞", "日付": {"ключ": 1},
+    "minus": -0.0, "nested": [1, [2, [{"a": [None, True]}]], {"b": {"c": [[]]}}], "empty": {},
+    "größe": "naïve ☃ 𝄞",
+    "日付": {"ключ": 1},
     "early": datetime(1, 1, 1, tzinfo=UTC), "late": datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC),
     "beyond": DatetimeMS(300_000_000_000_000), "before": DatetimeMS(-200_000_000_000_000),
     "stamp": Timestamp(2**32 - 1, 2**32 - 1), "regex": Regex("^a.*", "i"), "code": Code("f()"), "least": MinKey(), "most": MaxKey(),
     "dollars": {"$oid": "no id", "$set": 1, "$numberLong": "nor a number", "$date": {"$x": 1}}, "text": "\x00\u2028\\\"",
 }  # fmt: skip
-KEYS = [Int64(2**53 + 1), Int64(2**53), Decimal128("0.10"), ObjectId("65a1b2c3d4e5f60718293a4b"), "ключ", True]
+KEYS = [
+    Int64(2**53 + 1),
+    Int64(2**53),
+    Decimal128("0.1234567890123456789012345678901234"),
+    ObjectId("65a1b2c3d4e5f60718293a4b"),
+    "ключ",
+    True,
+]
 WINDOWS = """
 [[windows]]
 name = "hourly"
@@ -68,18 +77,19 @@ before = true
     text = pipeline(stream.name, database_name, more, 'time = "at"')
     running = start(text).ready()
     database = mongo[database_name]
-    documents = [{"_id": n, "card": key, "at": AT, "amount": 1} for n, key in enumerate(KEYS)]
-    documents.append({"_id": VALUES["uuid"], "card": "all", "at": AT, "amount": 1, **VALUES})
+    at = datetime.now(UTC).replace(microsecond=0)
+    documents = [{"_id": n, "card": key, "at": at, "amount": 1} for n, key in enumerate(KEYS)]
+    documents.append({"_id": VALUES["uuid"], "card": "all", "at": at, "amount": 1, **VALUES})
     database.payments.insert_many(documents)
     database.imaged.insert_one({"_id": 1, "card": "c", **VALUES})
     database.imaged.delete_one({"_id": 1})  # with a pre-image
     database.payments.delete_one({"_id": 0})  # without one
     soon(lambda: relayed(mongo, database_name) == len(documents) + 3)
     database.payments.rename("paid")
-    database.paid.insert_one({"_id": "elsewhere", "card": "c", "at": AT})
+    database.paid.insert_one({"_id": "elsewhere", "card": "c", "at": at})
     database.imaged.drop()
     database.create_collection("imaged", changeStreamPreAndPostImages={"enabled": True})
-    database.payments.insert_one({"_id": "again", "card": "c", "at": AT, "amount": 1})
+    database.payments.insert_one({"_id": "again", "card": "c", "at": at, "amount": 1})
     database.imaged.insert_one({"_id": "again", "card": "c"})
     soon(lambda: relayed(mongo, database_name) == len(documents) + 5)
     assert running.end() == 0
@@ -97,6 +107,7 @@ before = true
     [bare] = [event for event in events if event.trigger == "pay" and event.op == "delete"]
     assert (bare.document, bare.before, bare.key, bson_value(bare.doc_id)) == (None, None, None, 0)
     views, counters = consume(parse(text), stream, tmp_path)
+    assert not views["dead_letters"], [(one["reason"], one["why"]) for one in views["dead_letters"]]
     keys = [spelled(bson_value(view["key"])) for view in views["hourly"]]
     assert sorted(keys) == sorted(spelled(key) for key in [*KEYS, "all", "c"]) and {v["n"] for v in views["hourly"]} == {1}
     assert sum(one.classes["dead_letter"] for one in counters) == 0
