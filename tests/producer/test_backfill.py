@@ -92,7 +92,7 @@ def test_each_document_is_counted_once_whatever_is_written_meanwhile_and_however
     writer.start()
     try:
         gate.faults["PutRecords"] = [passes, passes, passes, lost_for_ever]
-        first = start(text, ("backfill", "--trigger", "pay"), AWS_ENDPOINT_URL=gate.url, AWS_ENDPOINT_URL_KINESIS=gate.url)
+        first = start(text, command=("backfill", "--trigger", "pay"), AWS_ENDPOINT_URL=gate.url, AWS_ENDPOINT_URL_KINESIS=gate.url)
         soon(lambda: len(gate.asked) > 6, 60)
         first.end(9)
         ledger = mongo[database_name]["_triggers"].find_one()
