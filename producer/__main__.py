@@ -8,6 +8,7 @@ Ends with 0 on SIGTERM and SIGINT, with contract.errors' status where there is n
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 from rich.console import Console
@@ -28,7 +30,7 @@ from edge import aws, logs
 from edge.http import Serving
 from edge.mongo import Client
 from edge.patience import patiently
-from producer import backfill, filters, images, kinesis, lease, mongo, restart, skips
+from producer import backfill, dry, filters, images, kinesis, lease, mongo, oplog, restart, skips
 from producer.board import Board
 from producer.bookmark import Bookmark, Bookmarks, first_positions
 from producer.ledger import Known, Ledger
@@ -40,6 +42,8 @@ from producer.source import Lost, Source, groups, now
 
 log = structlog.get_logger("producer")
 OLD_REQUEST = 5_000_000  # bytes
+MOST_SHARDS = 10_000
+GIVE_UP_WITHIN = 1.0  # s for the lease to be given up; after that it runs out
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,9 +57,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     again = commands.add_parser("restart", help="go on from another place, at the next start", allow_abbrev=False)
     again.add_argument("--config", type=Path, default=argparse.SUPPRESS, help="the pipeline")
     again.add_argument("--from", dest="place", required=True, metavar="now|TIME|TOKEN", help=restart.FORMS)
+    parser.add_argument("--once", action="store_true", help="relay up to MongoDB's present time, then end")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be sent; nothing is put, no bookmark moves")
+    parser.add_argument(
+        "--create-stream", action="store_true", help="make the stream if there is none: on demand, or with --shards"
+    )
+    parser.add_argument("--shards", type=int, metavar="N", help="with --create-stream: provisioned, with so many shards")
     words = sys.argv[1:] if argv is None else argv
     filling = words[:1] == ["backfill"]
     given = backfill.parser().parse_args(words[1:]) if filling else parser.parse_args(words)
+    if not filling and given.shards is not None and not (given.create_stream and 1 <= given.shards <= MOST_SHARDS):
+        parser.error(f"--shards: from 1 to {MOST_SHARDS}, and only with --create-stream")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -67,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if given.command == "restart":
             move(spec, env, given.place, waiting(stop))
         else:
-            run(spec, env, stop)
+            run(spec, env, stop, Options(given.once, given.dry_run, given.create_stream, given.shards))
     except Stopped:
         log.info("ended", why="told to stop before the start was over")
     except Fatal as error:
@@ -79,7 +91,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def run(spec: Pipeline, env: Environment, stop: threading.Event) -> None:
+class Options(NamedTuple):
+    """What the command line says."""
+
+    once: bool = False
+    dry_run: bool = False
+    create_stream: bool = False
+    shards: int | None = None
+
+
+def run(spec: Pipeline, env: Environment, stop: threading.Event, options: Options) -> None:
     """Connect, find out where to begin, save it, say so, and relay. Raises Fatal, and Stopped if stopped before it began."""
     if env.mongodb_uri is None:
         raise Misconfigured("MONGODB_URI: not set; set it to the replica set to watch, or use `make run-producer` for the sandbox")
@@ -91,6 +112,13 @@ def run(spec: Pipeline, env: Environment, stop: threading.Event) -> None:
     held = lease.Lease(client, spec.views.database, name, lease.law(spec), lease.ourselves(env.worker), term)
     try:
         wait = _shown(waiting(stop), board)
+        until = patiently("MongoDB", lambda: present(client), wait, longest=SOON) if options.once else None
+        if options.dry_run:
+            patiently("MongoDB", lambda: filters.check(client, spec.triggers), wait, longest=SOON)
+            dry_run(spec, client, until, stop, wait)
+            return
+        if options.create_stream and patiently("Kinesis", lambda: target.make(options.shards), wait, longest=SOON):
+            log.info("stream made", stream=name, shards=options.shards or "on demand")
         shards = patiently("Kinesis", target.shards, wait, longest=SOON)
         most = patiently("Kinesis", lambda: limits(target), wait, longest=SOON)
         patiently("MongoDB", lambda: filters.check(client, spec.triggers), wait, longest=SOON)
@@ -98,10 +126,28 @@ def run(spec: Pipeline, env: Environment, stop: threading.Event) -> None:
         held.keep(stop.set)
         bookmarks = Bookmarks(client, spec.views.database, name, held.epoch)
         lost: dict[str, str] = {}
+
+        def oldest() -> int | None:
+            return oplog.first(client)
+
         while True:
             marks, sources = ready(spec, env, client, target, bookmarks, lost, wait)
             try:
-                Pump(spec.stream, sources, target, bookmarks, marks, shards, stop, most, board, held.held).run()
+                Pump(
+                    spec.stream,
+                    sources,
+                    target,
+                    bookmarks,
+                    marks,
+                    shards,
+                    stop,
+                    most,
+                    board,
+                    held.held,
+                    until,
+                    oldest,
+                    own.headroom / 1000,
+                ).run()
                 break
             except Lost as error:
                 if own.on_history_lost == "stop" or stop.is_set():
@@ -170,6 +216,27 @@ def settle(bookmarks: Bookmarks, marks: Mapping[str, Bookmark]) -> None:
     bookmarks.drop([name for name in bookmarks.load() if name not in marks])
 
 
+def present(client: Client) -> tuple[int, int]:
+    """The cluster time of the last thing that the server has done."""
+    seconds, next_one = now(client).cluster
+    return seconds, next_one - 1
+
+
+def dry_run(
+    spec: Pipeline, client: Client, until: tuple[int, int] | None, stop: threading.Event, wait: Callable[[float], None]
+) -> None:
+    """Print what would be sent, from where the bookmarks stand."""
+    watched = groups(spec.triggers)
+    found = patiently("MongoDB", Bookmarks(client, spec.views.database, spec.stream.name).load, wait, longest=SOON)
+    marks = first_positions(found, [g.name for g in watched], lambda: now(client))
+    sources = [Source(client, group, marks[group.name].position) for group in watched]
+    try:
+        patiently("MongoDB", lambda: dry.show(sources, until, stop, sys.stdout), wait, longest=SOON)
+    finally:
+        for source in sources:
+            source.close()
+
+
 def alone(held: lease.Lease, board: Board, pause: Callable[[float], None], wait: Callable[[float], None]) -> None:
     """Stand by for as long as another one relays. Raises Misconfigured where that one has other triggers."""
     before: lease.Owner | None = None
@@ -186,10 +253,16 @@ def alone(held: lease.Lease, board: Board, pause: Callable[[float], None], wait:
 def give_up(held: lease.Lease) -> None:
     """The lease, where it is ours; one that cannot be given up now runs out."""
     if held.epoch and held.lost is None:
-        try:
-            held.release()
-        except (Retryable, Fatal) as error:
-            log.warning("lease not given up: it runs out", why=str(error))
+        giving = threading.Thread(target=_release, args=(held,), daemon=True)
+        giving.start()
+        giving.join(GIVE_UP_WITHIN)
+
+
+def _release(held: lease.Lease) -> None:
+    try:
+        held.release()
+    except (Retryable, Fatal) as error:
+        log.warning("lease not given up: it runs out", why=str(error))
 
 
 def fill(spec: Pipeline, env: Environment, stop: threading.Event, given: argparse.Namespace) -> int:
@@ -313,4 +386,7 @@ def moment(seconds: int) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # a request that hangs in a thread would hold the process for as long as it waits

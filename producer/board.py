@@ -20,7 +20,8 @@ SAVED_WITHIN = 60.0  # s
 class Shown:
     """Counts since this process began: changes captured by group of triggers, records acknowledged, put again, refused by code,
     kept as too large; heartbeats. waiting: records read and not acknowledged. relayed: cluster time, s, up to which all is
-    acknowledged. saved: when bookmarks were saved last, s since 1970. None: not yet."""
+    acknowledged. saved: when bookmarks were saved last, s since 1970. headroom: s by which the oplog reaches back behind what is
+    relayed. None: not yet, or nobody can say."""
 
     captured: Mapping[str, int] = field(default_factory=dict)
     acknowledged: int = 0
@@ -31,6 +32,7 @@ class Shown:
     waiting: int = 0
     relayed: int | None = None
     saved: float | None = None
+    headroom: int | None = None
 
 
 class Board:
@@ -102,5 +104,6 @@ def _families(stream: str, shown: Shown) -> list[Family]:
         family("counter", "heartbeats_total", "Heartbeats that were put.", shown.heartbeats),
         family("gauge", "waiting_records", "Records read and not acknowledged yet.", shown.waiting),
         family("gauge", "relayed_timestamp_seconds", "Cluster time up to which every change is relayed.", shown.relayed),
+        family("gauge", "oplog_headroom_seconds", "By how much the oplog reaches back behind what is relayed.", shown.headroom),
         family("gauge", "bookmark_timestamp_seconds", "When it was saved last how far that is.", shown.saved),
     ]

@@ -60,6 +60,20 @@ class Kinesis:
             taken |= {name for place, name in enumerate(names[start : start + PER_REQUEST]) if place not in answer.failed}
         return taken, found
 
+    def make(self, shards: int | None) -> bool:
+        """Make the stream where there is none: with so many shards, or (None) on demand. True if it was made now."""
+        name = self._stream.name
+        try:
+            with aws.in_our_words(f"Kinesis DescribeStreamSummary at {self._where()}"):
+                self._client.describe_stream_summary(StreamName=name)
+            return False
+        except aws.Missing:
+            pass
+        mode = {"StreamModeDetails": {"StreamMode": "ON_DEMAND"}} if shards is None else {"ShardCount": shards}
+        with self._in_our_words("CreateStream"):
+            self._client.create_stream(StreamName=name, **mode)
+        return True
+
     def everywhere(self, data: bytes, done: set[str]) -> bool:
         """Put a record on each open shard but those in `done`, which whoever takes it joins. True if no open shard is left; a shard
         that begins while it is put may not have it."""
@@ -127,7 +141,8 @@ class Kinesis:
         name, region = self._stream.name, self._env.region
         endpoint = f" --endpoint-url {self._env.kinesis_endpoint}" if self._env.kinesis_endpoint else ""
         return (
-            f'stream.name: there is no stream "{name}" at {self._where()}. Make it:\n'
+            f'stream.name: there is no stream "{name}" at {self._where()}. Start once with --create-stream (on demand, or with'
+            " --shards N), or make it:\n"
             f"aws kinesis create-stream --stream-name {name} --shard-count {self._stream.shards} --region {region}{endpoint}\n"
             "In the sandbox `make run-producer` makes it"
         )

@@ -30,6 +30,7 @@ from producer.relay import Limits, Relay, Request
 
 log = structlog.get_logger("producer")
 SAVE_EVERY, TELL_EVERY, LIST_EVERY = 1.0, 10.0, 10.0  # seconds
+LOOK_EVERY = 30.0  # seconds between two looks at how far back the oplog reaches
 LIST_AGAIN = 0.5  # seconds between two askings for shards, where an answer names one that is not known
 ROOM = 64_000_000  # bytes between reading and acknowledgement, of all streams together
 FULL_FOR = 1.0  # seconds that reading may stand still before it is told
@@ -37,7 +38,8 @@ BEHIND = 2  # seconds between shards from which on one counts as behind
 AT_ONCE = 2_000  # messages taken before requests are made again
 UNHELD = 0.1  # s between two looks whether we may put something again
 UNSURE = "the lease has run out, and is not renewed yet"
-END_WITHIN = 30.0  # seconds that an orderly end may take
+END_WITHIN = 2.5  # seconds for what is flying to land when told to stop; all of it takes five, as nothing then is lost but time
+SAVE_WITHIN = 1.0  # seconds for the last bookmark
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +55,14 @@ class Answered:
 @dataclass(frozen=True, slots=True)
 class Done:
     """What was done beside is over: saving bookmarks, heartbeats, looking at the shards. shards: those there are, where somebody
-    looked. told: what shards were promised. strange: shards that answered and are not known."""
+    looked. told: what shards were promised. strange: shards that answered and are not known. oldest: see Pump."""
 
     what: str
     error: BaseException | None = None
     shards: Shards | None = None
     told: Mapping[str, int] = field(default_factory=dict)
     strange: bool = False
+    oldest: int | None = None
 
 
 @dataclass(slots=True)
@@ -72,6 +75,7 @@ class Figures:
     heartbeats: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     saved: float | None = None
+    oldest: int | None = None
     told: tuple[float, int] = (0.0, 0)
 
 
@@ -86,7 +90,8 @@ class Pump:
     """Runs until `stop` is set. Raises Fatal where there is nothing to wait for; what was acknowledged by then is saved.
 
     held: whether the stream is ours to put something on, which is asked before each request. beats: whether shards are promised
-    anything.
+    anything. until: a cluster time up to which to relay, None for ever. oldest: how far back the oplog reaches, s; headroom: s that
+    it should reach behind us.
     """
 
     def __init__(
@@ -102,9 +107,13 @@ class Pump:
         board: Board | None = None,
         held: Callable[[], bool] = lambda: True,
         beats: bool = True,
+        until: tuple[int, int] | None = None,
+        oldest: Callable[[], int | None] = lambda: None,
+        headroom: float = 0.0,
     ) -> None:
         self._beats = beats and stream.format == "event"
-        self._board, self._held = board or Board(stream.name), held
+        self._board, self._held, self._until = board or Board(stream.name), held, until
+        self._oldest, self._wanted, self._short = oldest, headroom, False
         self.stop, self.inbox = stop, SimpleQueue[Any]()
         self._over = threading.Event()  # for the readers: also where we end by ourselves
         self._stream, self._kinesis, self._bookmarks, self._before = stream, kinesis, bookmarks, before
@@ -116,9 +125,9 @@ class Pump:
         self._readers = [Reader(s, bookmarks, limits.record, self._rooms[s.group.name], self.inbox, self._over) for s in sources]
         self._figures = Figures(captured={s.group.name: 0 for s in sources})
         self._puts = ThreadPoolExecutor(limits.flying, "put")
-        self._side = ThreadPoolExecutor(3, "side")
+        self._side = ThreadPoolExecutor(4, "side")
         self._busy: set[str] = set()
-        self._beat_at = self._save_at = self._tell_at = self._list_at = 0.0
+        self._beat_at = self._save_at = self._tell_at = self._list_at = self._look_at = 0.0
         self._listed = float("-inf")
         self._told: dict[str, int] = {}
         self._full: set[str] = set()
@@ -133,11 +142,17 @@ class Pump:
             self._relay.add(reader.name, [], self._before[reader.name].position)
             reader.thread.start()
         try:
-            while not self.stop.is_set():
+            while not self.stop.is_set() and not self._reached():
                 self._receive()
                 self._dispatch()
         finally:
             self._end()
+
+    def _reached(self) -> bool:
+        """Whether all up to `until` is acknowledged."""
+        if self._until is None:
+            return False
+        return all((at := self._relay.position(name)) is not None and at.cluster >= self._until for name in self._rooms)
 
     def _receive(self) -> None:
         """Wait for the next message or the next thing due, and take in what is there."""
@@ -176,6 +191,9 @@ class Pump:
         self._figures.heartbeats += len(done.told)
         if done.error is None and done.what == "bookmark":
             self._figures.saved = time.time()
+        if done.error is None and done.what == "oplog":
+            self._figures.oldest = done.oldest
+            self._watch_headroom()
         if done.strange:
             self._look_at_shards()
         if isinstance(done.error, Retryable):
@@ -223,6 +241,9 @@ class Pump:
         if now >= self._list_at:
             self._list_at, self._listed = now + LIST_EVERY, now
             self._aside("shards", lambda: Done("shards", shards=self._kinesis.shards()))
+        if now >= self._look_at:
+            self._look_at = now + LOOK_EVERY
+            self._aside("oplog", lambda: Done("oplog", oldest=self._oldest()))
         if now >= self._beat_at:
             self._beat_at = now + self._stream.heartbeat / 1000
             self._heartbeat()
@@ -287,6 +308,20 @@ class Pump:
 
         self._side.submit(run)
 
+    def _headroom(self) -> int | None:
+        """Seconds by which the oplog reaches back behind what is relayed; None: nothing was cut off, or nobody can say."""
+        oldest, marks = self._figures.oldest, self._marks().values()
+        return None if oldest is None else min(mark.position.cluster[0] for mark in marks) - oldest
+
+    def _watch_headroom(self) -> None:
+        """Say when the oplog comes near to losing what is not relayed yet, and when it does no more."""
+        left = self._headroom()
+        short = left is not None and left < self._wanted
+        if short != self._short:
+            hours = None if left is None else round(left / 3600, 1)
+            (log.warning if short else log.info)("oplog headroom", short=short, hours=hours, limit=round(self._wanted / 3600, 1))
+        self._short = short
+
     def _watch_rooms(self, now: float) -> None:
         """Say when reading stands still because too much waits, and when it goes on."""
         full = self._stopped(now)
@@ -326,7 +361,7 @@ class Pump:
             "retries": relay.retries, "waiting": relay.waiting, "bytes": sum(room.held for room in self._rooms.values()),
             "too_large": figures.too_large, "heartbeats": figures.heartbeats, "throttled": sum(n.throttled for n in relay.lanes),
             "behind": self._behind(), "standing_still": sorted(self._stopped(now)),
-            "lag": None if slowest is None else max(0, round(time.time() - slowest)),
+            "headroom": self._headroom(), "lag": None if slowest is None else max(0, round(time.time() - slowest)),
         }  # fmt: skip
 
     def _marks(self) -> dict[str, Bookmark]:
@@ -351,6 +386,7 @@ class Pump:
             waiting=relay.waiting,
             relayed=min(relay.promises().values(), default=None),
             saved=figures.saved,
+            headroom=self._headroom(),
         )
 
     def _tell(self, event: str, now: float) -> None:
@@ -373,11 +409,14 @@ class Pump:
         try:
             if "bookmark" in self._busy:  # an older one that hangs: it must not come after a newer one
                 raise Retryable("the saving before it is not over")
-            self._bookmarks.save(self._marks())
+            self._side.submit(self._bookmarks.save, self._marks()).result(SAVE_WITHIN)
         except (Exception, Fatal) as error:
-            log.warning("bookmark not saved: the next start repeats what came since the last one", why=str(error))
+            log.warning(
+                "bookmark not saved: the next start repeats what came since the last one",
+                why=str(error) or "MongoDB does not answer",
+            )
         self._puts.shutdown(wait=False, cancel_futures=True)
         self._side.shutdown(wait=False, cancel_futures=True)
         for reader in self._readers:
-            reader.thread.join(max(0.5, deadline - time.monotonic()))
+            reader.thread.join(max(0.1, deadline - time.monotonic()))
         self._tell("ended", time.monotonic())

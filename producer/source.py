@@ -22,6 +22,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from config.specs import ALL, Trigger
 from contract.errors import Fatal, HistoryLost, Misconfigured, Retryable
 from edge.mongo import NO_RIGHTS, STANDALONE, Client
+from producer import images
 from producer.changes import Change
 from producer.fragments import Fragments
 from producer.match import in_doubt, stages
@@ -211,6 +212,8 @@ class Source:
                 self._drop_token(error)
                 return Captured(None, (), self.position)
             raise self._reaction(error, f"reading changes of {self._named()}") from error
+        if self.group.name == "images" and change["operationType"] in ("drop", "rename", "dropDatabase"):
+            self._images_again()
         self._move(change["_id"], change.get("clusterTime"))
         if change["operationType"] in DATA:
             return Captured(change, self._concerned(change), self.position)
@@ -232,6 +235,14 @@ class Source:
                 stream.close()
         except PyMongoError:
             pass  # the server is away, and its cursor times out
+
+    def _images_again(self) -> None:
+        """A collection that is made anew stores none. Where that cannot be done now, the drop is read again."""
+        try:
+            images.ensure(self._client, self.group.triggers)
+        except Retryable:
+            self.close()
+            raise
 
     def _reaction(self, error: PyMongoError, doing: str) -> Retryable | Fatal:
         told = reaction(error, doing)

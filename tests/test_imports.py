@@ -58,6 +58,7 @@ EDGES: Mapping[str, tuple[str, ...]] = {
     "producer/snapshot.py": ("pymongo",),
     "producer/progress.py": ("rich",),
     "producer/__main__.py": ("rich",),
+    "producer/oplog.py": ("pymongo",),
     "producer/kinesis.py": ("botocore",),
     "consumer/store/configurations.py": ("pymongo",),
     "consumer/store/mongo.py": ("pymongo",),
