@@ -100,7 +100,10 @@ class Options(NamedTuple):
     shards: int | None = None
 
 
-def run(spec: Pipeline, env: Environment, stop: threading.Event, options: Options) -> None:
+USUAL = Options()
+
+
+def run(spec: Pipeline, env: Environment, stop: threading.Event, options: Options = USUAL) -> None:
     """Connect, find out where to begin, save it, say so, and relay. Raises Fatal, and Stopped if stopped before it began."""
     if env.mongodb_uri is None:
         raise Misconfigured("MONGODB_URI: not set; set it to the replica set to watch, or use `make run-producer` for the sandbox")
