@@ -194,8 +194,8 @@ def _clashes(root: Table, set_tables: Sequence[Table], database: str) -> None:
 
 
 def _watched(root: Table, database: str) -> None:
-    """No trigger sees what Eddy itself writes: each of its changes would bring forth others, for ever. Of a view the view says so; a
-    watch of everything leaves the views' database out."""
+    """No trigger sees what Eddy itself writes: each of its changes would bring forth others, for ever. Of a view the view says so,
+    and a watch of everything leaves the views' database out."""
     for place, table in enumerate(root.data.get("trigger", ()) if root.right("trigger") else ()):
         where, name = table.get("database"), table.get("collection")
         if where == database and isinstance(name, str) and (name in OURS or name.startswith("_")):

@@ -146,10 +146,10 @@ def run(spec: Pipeline, env: Environment, stop: threading.Event, options: Option
                     stop,
                     most,
                     board,
-                    held.held,
-                    until,
-                    oldest,
-                    own.headroom / 1000,
+                    held=held.held,
+                    until=until,
+                    oldest=oldest,
+                    headroom=own.headroom / 1000,
                 ).run()
                 break
             except Lost as error:
