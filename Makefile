@@ -1,7 +1,7 @@
 # `make` alone lists what there is. Everything runs in .venv, which `make setup` makes and every other target asks for.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak chaos lint bench bench-e2e bench-producer bench-recovery bench-peers
+.PHONY: help setup demo test soak chaos lint bench bench-e2e bench-producer bench-recovery bench-peers bench-models
 .PHONY: run-producer restart-producer backfill run-consumer traffic requeue query doctor sandbox-start sandbox-stop sandbox-clean
 
 PY := .venv/bin/python
@@ -41,6 +41,9 @@ bench-e2e: setup ## measure the path, from KCL's lines to the views, and how fre
 
 bench-recovery: setup ## kill -9 JVM, child, supervisor and a child in mid-transaction; non-zero where records do not flow in 10 s
 	@$(PY) -m benchmarks.recovery $(ARGS)
+
+bench-models: setup ## measure the models on data of known designs (some 15 minutes); writes benchmarks/results.md, non-zero where a line is not met
+	@$(PY) -m benchmarks.models $(ARGS)
 
 bench-producer: setup ## measure the relay, from a warm oplog to acknowledged records, beside a plain loop; non-zero where a line is not met
 	@$(PY) -m benchmarks.producer $(ARGS)

@@ -104,8 +104,14 @@ def main(arguments: list[str]) -> int:
             load=f"{os.getloadavg()[0]:.1f}", python=platform.python_version(), engine=bench.engine, rounds=bench.rounds,
             scale=bench.scale, command=command, same=same_results,
         )  # fmt: skip
-        RESULTS.write_text(head + text)
+        RESULTS.write_text(head + text + sections(RESULTS.read_text()))
     return 0 if good else 1
+
+
+def sections(text: str) -> str:
+    """What others have written behind the table, each under a title of its own."""
+    found = text.find("\n## ")
+    return "" if found < 0 else text[found:]
 
 
 if __name__ == "__main__":

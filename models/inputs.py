@@ -169,7 +169,7 @@ def _value(given: Any) -> Any:
         return None
 
 
-def _vector(tree: Tree, columns: Mapping[tuple[str, str], Column], n: int) -> Column:
+def _vector(tree: Tree, columns: Mapping[tuple[str, FieldKind], Column], n: int) -> Column:
     """The value of a windows.law.expr.Expr's tree over columns, as the law on expressions has it over one record."""
     head = tree[0]
     if head == "field":

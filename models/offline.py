@@ -15,11 +15,10 @@ from config.load import load
 from config.signals import usual
 from config.specs import Pipeline
 from contract.errors import Misconfigured, Rejected
-from contract.times import date, spelled, time_ms
+from contract.times import date, spelled
 from models.learned import examples, version
 from models.learned.examples import Examples, Label, hashable
 from models.learned.metrics import TOP, judged
-
 
 MOMENT = "the moment of learning: labels that became known later are not there"
 
@@ -117,7 +116,7 @@ def said(found: Mapping[str, Any]) -> str:
 def moment(text: str) -> int:
     """A time of the command line, in ms: ISO 8601, or whole milliseconds."""
     try:
-        at = time_ms(int(text) if text.lstrip("-").isdigit() else text)
+        at = examples.moment(int(text) if text.lstrip("-").isdigit() else text)
     except Rejected:
         at = None
     if at is None:

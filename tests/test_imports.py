@@ -48,6 +48,7 @@ EDGES: Mapping[str, tuple[str, ...]] = {
     "reading/kernels.py": ("numba", "llvmlite"),
     "edge/mongo.py": ("pymongo", "dns"),
     "edge/aws.py": ("config", *AWS),
+    "models/learned/boosted.py": ("lightgbm",),
     "producer/source.py": ("pymongo",),
     "producer/mongo.py": ("pymongo",),
     "producer/images.py": ("pymongo",),

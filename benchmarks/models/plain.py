@@ -15,8 +15,8 @@ DELAY = 7 * DAY
 
 
 def fifteen(made: Payments) -> Floats:
-    """(n, 15): amount, weekend, night; of the card in 1, 7 and 30 days how many and how much on average; of the terminal, in as many
-    days until a week ago, how many and which share of them frauds."""
+    """(n, 15): amount, weekend, night; of the card in 1, 7 and 30 days how many and how much on average; of the terminal, in
+    as many days until a week ago, how many and which share of them frauds."""
     weekday, hour = (made.at // DAY + 3) % 7, made.at % DAY // 3_600_000
     columns = [made.amount, (weekday >= 5).astype(np.float64), (hour <= 6).astype(np.float64)]
     bad = (made.kind > 0).astype(np.float64)
@@ -37,9 +37,9 @@ def _rolling(key: Ints, at: Ints, value: Floats, size: int, delay: int) -> tuple
     ends, sums = place[order], np.concatenate([[0.0], np.cumsum(value[order])])
     first = np.maximum(place - delay - size, key * wide - 1)
     low, high = np.searchsorted(ends, first, "right"), np.searchsorted(ends, place - delay, "right")
-    low, high = np.minimum(low, high), high
     begin = np.searchsorted(ends, key * wide, "left")
-    low, high = np.maximum(low, begin), np.maximum(high, begin)
+    high = np.maximum(high, begin)
+    low = np.minimum(np.maximum(low, begin), high)
     return (high - low).astype(np.float64), sums[high] - sums[low]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightgbm
@@ -12,7 +13,7 @@ from models.learned.trees import NULL, Trees, flattened
 
 Floats = npt.NDArray[np.float64]
 ROUNDS = 200
-USUAL: dict[str, Any] = {
+USUAL: Mapping[str, Any] = {
     "objective": "binary",
     "learning_rate": 0.05,
     "num_leaves": 15,
@@ -20,16 +21,17 @@ USUAL: dict[str, Any] = {
     "force_col_wise": True,
     "num_threads": 1,
     "verbosity": -1,
-    "zero_as_missing": False,
     "use_missing": False,
 }
 
 
-def fit(x: Floats, frauds: Floats, forests: int = 1, seed: int = 0, rounds: int = ROUNDS, **more: Any) -> Trees:
-    """Learns from x, (n, features), null as NaN, and frauds, (n,), 1 or 0: the mean of several forests, each of its own draw."""
+def fit(x: Floats, frauds: Floats, forests: Sequence[tuple[float, Mapping[str, Any]]], seed: int = 0) -> Trees:
+    """Learns from x, (n, features), null as NaN, and frauds, (n,), 1 or 0: the sum of several forests' log-odds, each with its
+    weight and with its settings beside the usual ones."""
     full = np.where(np.isnan(x), NULL, x)
     dumps = []
-    for forest in range(forests):
+    for i, (weight, settings) in enumerate(forests):
         data = lightgbm.Dataset(full, frauds, params={"verbosity": -1, "feature_pre_filter": False})
-        dumps.append(lightgbm.train({**USUAL, **more, "seed": seed + forest}, data, rounds).dump_model())
+        made = lightgbm.train({**USUAL, **settings, "seed": seed + i}, data, ROUNDS)
+        dumps.append((weight, made.dump_model()))
     return flattened(dumps)

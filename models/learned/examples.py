@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from contract.values import value
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+DAY_ALONE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 AS_OF = ".as_of"  # the end of names that say when a looked-up value was true, and are no features
 
 
@@ -156,9 +158,20 @@ def _filled(lines: Iterable[bytes]) -> Iterator[bytes]:
     return (text for line in lines if (text := line.strip()))
 
 
+def moment(given: Any) -> int | None:
+    """A time in ms, None for null: as the law on times has it, or a day alone, which is its beginning. Raises Rejected.
+
+    >>> moment("1970-01-02"), moment("1970-01-02T00:00:01Z"), moment(5)
+    (86400000, 86401000, 5)
+    """
+    if isinstance(given, str) and DAY_ALONE.fullmatch(given):
+        given += "T00:00:00Z"
+    return time_ms(int(given) if isinstance(given, float) and given.is_integer() else given)
+
+
 def _time(file: Path, given: Any) -> int:
     try:
-        at = time_ms(given)
+        at = moment(given)
     except Rejected as error:
         raise Misconfigured(f"{file}: at: {error.why}") from None
     if at is None:

@@ -28,9 +28,7 @@ Frauds = Mapping[Hashable, Sequence[tuple[int, int]]]  # an entity's frauds: (ti
 NAMES = (*(f"frauds known of {days}d" for days in BACK), "days since its first known fraud", "days since its last known fraud")
 
 
-def frauds(
-    entities: Sequence[Hashable], at: Ints, known_at: Ints, fraud: npt.NDArray[np.bool_]
-) -> dict[Hashable, list[tuple[int, int]]]:
+def frauds(entities: Sequence[Hashable], at: Ints, known_at: Ints) -> Told:
     """Of each entity its frauds in the order of their times."""
     found: Told = {}
     for entity, t, known in zip(entities, at.tolist(), known_at.tolist(), strict=True):

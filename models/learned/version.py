@@ -18,6 +18,7 @@ from models.learned.trees import Trees
 
 Floats = npt.NDArray[np.float64]
 FORMAT = 1
+STRAIGHT = 1 / 7  # of the logistic part in log-odds; the trees have the rest
 
 
 class Calibration(msgspec.Struct, frozen=True):
@@ -78,8 +79,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
 
 def raw(linear: Logistic, trees: Trees, x: Floats) -> Floats:
-    """The mean of both in log-odds, as they are."""
-    return (linear.log_odds(x) + trees.log_odds(x)) / 2
+    """Both in log-odds, each with its share."""
+    return STRAIGHT * linear.log_odds(x) + (1 - STRAIGHT) * trees.log_odds(x)
 
 
 def load(data: bytes, name: str = "model") -> Model:
@@ -113,14 +114,9 @@ def _checksum(model: Model) -> str:
 
 def _whole(model: Model, name: str) -> None:
     """The kernel follows the trees wherever they point: they must point forward, and to features that there are."""
-    trees, wide = model.trees, len(model.features) + len(known.NAMES) * len(model.told)
-    n = len(trees.feature)
-    even = all(len(column) == n for column in (trees.threshold, trees.left, trees.right, trees.value))
-    if not even or not all(0 <= root < n for root in trees.root) or not all(-1 <= f < wide for f in trees.feature):
+    wide = len(model.features) + len(known.NAMES) * len(model.told)
+    if not model.trees.whole(wide):
         raise Misconfigured(f"{name}: its trees are broken")
-    ahead = zip(range(n), trees.feature, trees.left, trees.right, strict=True)
-    if not all(f < 0 or (i < a < n and i < b < n) for i, f, a, b in ahead):
-        raise Misconfigured(f"{name}: its trees do not go forward")
     own = model.logistic
     if {len(own.usual), len(own.logged)} != {wide} or {len(own.mean), len(own.scale), len(own.weight)} != {logistic.WIDE * wide}:
         raise Misconfigured(f"{name}: its logistic part has not a weight for each feature")
