@@ -26,6 +26,12 @@ from tests.models.payments import CONFIG, drawn, labels_of, lines
 UNTIL = 40 * DAY
 
 
+@pytest.fixture(autouse=True)
+def _small_forests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer and shorter rounds of the same: here it counts what is learned of, not how well."""
+    monkeypatch.setattr(boosted, "ROUNDS", 40)
+
+
 def test_metrics_are_what_their_definitions_say_pair_by_pair() -> None:
     draw = np.random.default_rng(3)
     scores, frauds = draw.integers(0, 20, 300) / 20, draw.random(300) < 0.2
