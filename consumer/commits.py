@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from consumer.gaps import Mark
 from consumer.measure import Last
 from consumer.step.documents import Changes
 from consumer.step.pipeline import Seen
-from consumer.store.contract import Cursor, Effects, KeyState
+from consumer.store.contract import Closing, Cursor, Effects, KeyState
 from windows.engine import Key
 
 MOST = 6_000  # documents that gather before whoever brings more has to wait
@@ -35,6 +35,7 @@ class Gathered:
     seen: list[Seen] = field(default_factory=list)
     last: Last | None = None
     marks: list[Mark] = field(default_factory=list)
+    closings: list[Closing] = field(default_factory=list)
 
     def then(self, later: Gathered) -> None:
         """This, and what came behind it."""
@@ -44,13 +45,15 @@ class Gathered:
         self.rows += later.rows
         self.seen += later.seen
         self.marks += later.marks
+        self.closings += later.closings
         self.last = later.last if self.last is None or later.last is None else self.last.then(later.last)
 
     def effects(self, expected: Cursor) -> Effects:
         """As the store takes it."""
         changes, states = self.changes, list(self.states.values())
         new, guarded = changes.puts("new"), changes.puts("unless_final")
-        return Effects(expected, self.cursor, changes.puts(), changes.removes(), states, new, guarded, marks=self.marks)
+        effects = Effects(expected, self.cursor, changes.puts(), changes.removes(), states, new, guarded)
+        return replace(effects, marks=self.marks, closings=self.closings)
 
     @property
     def full(self) -> bool:

@@ -108,7 +108,11 @@ class Halving:
             return found
 
         puts, new, unless_final = kept(effects.puts), kept(effects.new), kept(effects.unless_final)
-        return replace(effects, puts=[*puts, *letters], new=new, unless_final=unless_final)
+        closings = [
+            closing._replace(ids=[d["_id"] for _, d in kept((closing.collection, {"_id": id}) for id in closing.ids)])
+            for closing in effects.closings
+        ]
+        return replace(effects, puts=[*puts, *letters], new=new, unless_final=unless_final, closings=closings)
 
 
 def _name(place: tuple[str, Any]) -> tuple[str, str]:

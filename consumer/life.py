@@ -25,6 +25,7 @@ from consumer.dues import Dues
 from consumer.halving import Halving
 from consumer.intake.batch import Batch, Budget, Work
 from consumer.intake.records import Listed, Records
+from consumer.left_open import Asked, Closer, taken_over
 from consumer.measure import Last
 from consumer.snapshots import Snapshots
 from consumer.step.documents import Changes
@@ -73,7 +74,7 @@ class Limits:
     chunk_bytes: int = CHUNK_BYTES
 
 
-class Saved(Protocol):
+class Saved(Asked, Protocol):
     """What is in the store of the keys of a shard, which has these hashes; it is asked until it is there."""
 
     hashes: HashRange
@@ -120,8 +121,9 @@ class Life:
         self._snapshots = Snapshots(limits.interval, now())
         self._dues = None if saved is None else Dues(self._due)
         self._early = Early(spec.views.refresh)
-        self._since = known_since(out.cursor, spec)
-        cursor, snapshot = replace(out.cursor, since=self._since), out.cursor.snapshot
+        self._closer = None if saved is None else Closer(saved, out.drain)
+        cursor, snapshot = begun(out.cursor, spec, saved), out.cursor.snapshot
+        self._law = {"since": cursor.since, "kept": cursor.kept, "left_open": cursor.left_open}
         pipeline.begin_at(snapshot.watermark)
         self._jumps = deque(sorted(cursor.jumps, key=lambda jump: jump.position))
         self._skips = dict(cursor.skips)
@@ -208,6 +210,7 @@ class Life:
         """Begins a snapshot, or goes on with it; sooner where the records since the last one are a crowd."""
         if self._silent or self._saved is None:
             return
+        self._close()
         if not self._snapshots.begun:
             if not (crowded or self._full() or self._snapshots.wanted(self._now())):
                 return
@@ -222,6 +225,7 @@ class Life:
         self._catch_up()
         if self._silent or self._saved is None:
             return
+        self._close()
         while self._snapshots.begun:
             self._save()
         self._settle()
@@ -291,7 +295,7 @@ class Life:
             if self.cursor.counters.records != there.records:
                 raise HistoryLost(_missing(self._out.cursor, self.cursor.counters.records))
             self._pass_to(there.watermark, BY_IDLE if self._bare else BY_HEARTBEAT)
-            self._silent, self.cursor = False, replace(self._out.cursor, since=self._since)
+            self._silent, self.cursor = False, replace(self._out.cursor, **self._law)
             if self._halving.begun:  # to begin from here, where something is not taken
                 self.save()
 
@@ -391,6 +395,14 @@ class Life:
             self._forget(())
         self._refresh()
 
+    def _close(self) -> None:
+        """Of what former definitions have left open is said that it is closed, once it would have been."""
+        if self._closer is None or not self.cursor.left_open:
+            return
+        for cursor, closing in self._closer.parts(lambda: self.cursor, lambda: min(AT_ONCE, self._budget.windows)):
+            self.cursor = cursor
+            self._put(Gathered(cursor, Changes(), closings=[] if closing is None else [closing]))
+
     def _refresh(self) -> None:
         """What has waited is written, where the shard stands."""
         most = min(AT_ONCE, self._budget.windows)
@@ -473,6 +485,11 @@ def _unseen(records: Records, skips: Mapping[int, str]) -> Records:
     for row in (row for row, reason in skips.items() if reason == "fault"):
         raws[row] = replace(raws[row], message=Rejected("fault", AS_BEFORE))
     return Listed(raws)
+
+
+def begun(cursor: Cursor, spec: Pipeline, asked: Asked | None) -> Cursor:
+    """A cursor as a configuration begins with it."""
+    return replace(taken_over(cursor, spec, asked), since=known_since(cursor, spec))
 
 
 def known_since(cursor: Cursor, spec: Pipeline) -> Mapping[str, int]:

@@ -26,7 +26,7 @@ from consumer.intake.records import Listed, Raw, Records
 from consumer.life import Life, Limits
 from consumer.measure import Last, Measure
 from consumer.step.pipeline import Seen, ShardPipeline
-from consumer.store.contract import EVERYTHING, Cursor, Doc, Due, Effects, HashRange, KeyState, Position, ShardId, Store
+from consumer.store.contract import EVERYTHING, Cursor, Doc, Due, Effects, HashRange, KeyState, LeftOpen, Position, ShardId, Store
 from contract.errors import HistoryLost, Retryable, Unstorable
 from contract.values import value
 from edge.patience import patiently
@@ -287,6 +287,16 @@ class _Saved:
         """Dead letters by `_id`, and by the event that they were counted as."""
         found: Sequence[Doc] = self._patiently(lambda: self._store.letters(ids, events))
         return found
+
+    def left_ends(self, left: LeftOpen, behind: int) -> tuple[int, int] | None:
+        """The first and the last end of what a former definition has left open."""
+        ends: tuple[int, int] | None = self._patiently(lambda: self._store.left_ends(left, behind))
+        return ends
+
+    def left_open(self, left: LeftOpen, until: int, limit: int) -> Sequence[Any]:
+        """Some of it, of this shard's keys."""
+        ids: Sequence[Any] = self._patiently(lambda: self._store.left_open(left, until, self.hashes, limit))
+        return ids
 
     def due(self, until: int, after: tuple[int, int]) -> Due:
         """A page of those that are due."""

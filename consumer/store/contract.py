@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from consumer.figures import Figures
 from consumer.gaps import Gaps, Mark, joined
-from windows.engine import NEVER, Key
+from windows.engine import END, NEVER, Key
 
 CLASSES = ("counted", "repeat", "late", "ignored", "control", "dead_letter")
 Doc = dict[str, Any]
@@ -86,6 +86,27 @@ class Place(NamedTuple):
 START = Place()
 
 
+class Kept(NamedTuple):
+    """Of a window set whose windows close: its name, which is its view's, its route, and how long after its end one closes, ms."""
+
+    name: str
+    route: str
+    lateness: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOpen:
+    """Windows that a former definition has left open, in the view `name`, with that `config`, of keys of a route: those that end
+    behind `after`, up to `last`. They close `lateness` behind their end; ms."""
+
+    name: str
+    route: str
+    config: str
+    lateness: int
+    after: int
+    last: int = END
+
+
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """How far the views of a shard are, and where the snapshot of its key states stands, which is there or before.
@@ -95,7 +116,8 @@ class Cursor:
     since: of each window set that is kept, by fingerprint, the time from which on it has seen every event, NEVER for all; None
     before anybody has kept sets. skips: records between snapshot and cursor that can be read, and are dead letters all the same,
     each with the reason: what nobody would see again by looking at the record. ended: when the shard, which a split or a merge has
-    closed, was read to its end, ms; None while it goes on. gaps: times of which changes are missing.
+    closed, was read to its end, ms; None while it goes on. gaps: times of which changes are missing. kept: the sets whose windows
+    close, by fingerprint; left_open: what former definitions of them have left open.
     """
 
     shard: ShardId
@@ -110,6 +132,8 @@ class Cursor:
     skips: tuple[tuple[Position, str], ...] = ()
     ended: int | None = None
     gaps: Gaps = field(default_factory=dict)
+    kept: Mapping[str, Kept] = field(default_factory=dict)
+    left_open: tuple[LeftOpen, ...] = ()
 
     @property
     def place(self) -> Place:
@@ -154,7 +178,10 @@ def heir(shard: ShardId, parents: Sequence[Cursor]) -> Cursor:
     gaps: Gaps = {}
     for parent in parents:
         gaps = joined(gaps, parent.gaps)
-    return Cursor(shard, epoch=0, watermark=watermark, snapshot=Place(watermark=watermark), since=since, gaps=gaps)
+    kept = {config: own for parent in parents for config, own in parent.kept.items()}
+    left = tuple(dict.fromkeys(left for parent in parents for left in parent.left_open))
+    begin = Cursor(shard, epoch=0, watermark=watermark, snapshot=Place(watermark=watermark), since=since)
+    return replace(begin, gaps=gaps, kept=kept, left_open=left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,14 +201,25 @@ class KeyState:
     position: Position = BEFORE_ALL
 
 
+class Closing(NamedTuple):
+    """Documents of a view that a former definition, `config`, has left open, and that end by `until`, ms: they are final now, and
+    not complete. Whichever of them is not such a document any more stays as it is."""
+
+    collection: str
+    config: str
+    until: int
+    ids: Sequence[Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Effects:
     """All that one commit changes. Inert: no client, no clock.
 
     marks say first of all of documents that are there already that they are not complete; whoever does that twice does no harm.
-    removes (collection, _id) happen before puts. puts are (collection, document): replaced whole by `_id`, made if missing; the
-    store sets `updated_at`. Those in `new` are thought not to be there yet. Those in `unless_final` do not take the place of a
-    final document whose `config` is another. A (collection, _id) is in all of them together once. cursor is the value after;
+    closings come next, and removes (collection, _id) before puts. puts are (collection, document): replaced whole by `_id`, made if
+    missing; the store sets `updated_at`. Those in `new` are thought not to be there yet. Those in `unless_final` do not take the
+    place of a final document whose `config` is another, if its own definition has closed it. A (collection, _id) is in all of them
+    together once. cursor is the value after;
     expected the value before, which the commit must find under its epoch. states: key states as they are at the cursor, a chunk of
     a snapshot. hashes: what the shard holds, and figures: what was measured, for its line in `health`, beside the cursor; they
     change nothing.
@@ -197,6 +235,7 @@ class Effects:
     hashes: HashRange | None = None
     figures: Figures | None = None
     marks: Sequence[Mark] = ()
+    closings: Sequence[Closing] = ()
 
     @property
     def documents(self) -> Iterable[tuple[str, Doc]]:
@@ -240,6 +279,15 @@ class Store(Protocol):
 
     def look_up(self, view: str, ids: Collection[Any]) -> Sequence[Doc]:
         """The documents of a view that have these `_id`s, as they are committed."""
+        ...
+
+    def left_ends(self, left: LeftOpen, behind: int) -> tuple[int, int] | None:
+        """The first and the last end, ms, of windows that a former definition has left open, behind a time; None: there are
+        none."""
+        ...
+
+    def left_open(self, left: LeftOpen, until: int, hashes: HashRange, limit: int) -> Sequence[Any]:
+        """The `_id`s of those that end by a time and whose keys lie in the range, so many at most."""
         ...
 
     def commit(self, effects: Effects) -> Cursor:

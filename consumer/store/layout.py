@@ -11,6 +11,7 @@ from msgspec.structs import asdict
 from config.specs import Pipeline
 from consumer.figures import Figures, Hops
 from consumer.store.contract import Cursor, Doc, HashRange, Place, ShardId
+from contract.keys import bare_partition_key, kinesis_hash, partition_key, typed
 from contract.times import MAX_MS, MIN_MS, date
 from windows.law.spec import Rolling, WindowSet
 
@@ -109,6 +110,12 @@ def _hops(hops: Hops) -> Doc:
 def _date(ms: int | None) -> Any:
     """As MongoDB holds it; None before the first record."""
     return date(ms) if ms is not None and MIN_MS <= ms <= MAX_MS else None
+
+
+def hash_of(spec: Pipeline, route: str, value: Any) -> int:
+    """Where the key of a view's document lies, by the partition key of its records."""
+    key = typed(value)
+    return kinesis_hash(bare_partition_key(key) if spec.stream.format == "document" else partition_key(route, key))
 
 
 def shard_key(shard: ShardId) -> dict[str, Any]:

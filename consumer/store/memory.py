@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from bson import Code, DBRef, Decimal128, Regex
 
 from config.specs import Pipeline
 from consumer.gaps import Mark
-from consumer.store.contract import Cursor, Doc, Due, Effects, HashRange, KeyState, ShardId, heir
-from consumer.store.layout import DEAD_LETTERS, HEALTH, health_doc, views
+from consumer.store.contract import Closing, Cursor, Doc, Due, Effects, HashRange, KeyState, LeftOpen, ShardId, heir
+from consumer.store.layout import DEAD_LETTERS, HEALTH, hash_of, health_doc, views
 from contract.errors import Fenced
-from contract.times import time_ms
+from contract.times import date_ms, time_ms
 from windows.engine import Key
 
 
@@ -77,6 +78,23 @@ class MemoryStore:
         table = self._collection(view)
         return [table[name] for name in map(hashable, ids) if name in table]
 
+    def left_ends(self, left: LeftOpen, behind: int) -> tuple[int, int] | None:
+        """The first and the last end of windows that a former definition has left open."""
+        ends = [date_ms(document["end"]) for document in self._left(left, behind, left.last)]
+        return (min(ends), max(ends)) if ends else None
+
+    def left_open(self, left: LeftOpen, until: int, hashes: HashRange, limit: int) -> Sequence[Any]:
+        """The `_id`s of those that end by a time, of keys in the range."""
+        found = self._left(left, left.after, until)
+        own = (d["_id"] for d in found if hashes.low <= hash_of(self._spec, left.route, d["key"]) <= hashes.high)
+        return list(islice(own, limit))
+
+    def _left(self, left: LeftOpen, behind: int, until: int) -> list[Doc]:
+        """In the order of their ends."""
+        wanted = (d for d in self._collection(left.name).values() if d.get("config") == left.config and d.get("final") is False)
+        found = [d for d in wanted if behind < date_ms(d["end"]) <= until]
+        return sorted(found, key=lambda d: date_ms(d["end"]))
+
     def commit(self, effects: Effects) -> Cursor:
         """Check the cursor, then change everything. A commit that is in already is not an error: somebody asked twice."""
         found, wanted = self._cursors.get(effects.expected.shard), effects.cursor
@@ -91,6 +109,11 @@ class MemoryStore:
         at = self._clock()
         for mark in effects.marks:
             self._mark(mark)
+        for closing in effects.closings:
+            documents = self._collection(closing.collection)
+            for name in map(hashable, closing.ids):
+                if self._is_left(documents.get(name, {}), closing):
+                    documents[name] = {**documents[name], "final": True, "complete": False, "updated_at": at}
         for name, id in effects.removes:
             self._collection(name).pop(hashable(id), None)
         kept = [(name, document) for name, document in effects.unless_final if not self._stays(name, document)]
@@ -113,9 +136,13 @@ class MemoryStore:
                 document["complete"] = False
 
     def _stays(self, name: str, document: Doc) -> bool:
-        """Whether what is there is final, and of another definition."""
+        """Whether what is there is of another definition, which has closed it."""
         there = self._collection(name).get(hashable(document["_id"]), {})
-        return bool(there.get("final")) and there.get("config") != document["config"]
+        left = there.get("complete", True) is False and there.get("closed_by") is None
+        return bool(there.get("final")) and there.get("config") != document["config"] and not left
+
+    def _is_left(self, there: Doc, closing: Closing) -> bool:
+        return there.get("config") == closing.config and there.get("final") is False and date_ms(there["end"]) <= closing.until
 
     def _collection(self, name: str) -> dict[Hashable, Doc]:
         return self.collections.setdefault(name, {})

@@ -1,9 +1,10 @@
 """The store in MongoDB: one transaction a commit, which moves the cursor from exactly the value that this owner left it at.
 
 A commit, in this order: (0) outside of the transaction, as it may be much and may be done twice: what of the views is not complete
-after all; (1) the cursor, filtered on epoch, session and position, so that a fenced owner writes nothing at all;
-(2) removes; (3) what is new, inserted; (4) puts, replaced; (5) key states; (6) health. A round trip for each collection in each of
-them, and one to commit. If something that is new is there all the same, the commit is done again and replaces it.
+after all; (1) the cursor, filtered on epoch, session and position, so that a fenced owner writes nothing at all; (2) windows that
+a former definition has left open are closed; removes; (3) what is new, inserted; (4) puts, replaced; (5) key states; (6) health. A
+round trip for each collection in each of them, and one to commit. If something that is new is there all the same, the commit is
+done again and replaces it.
 
 An unknown result is settled by doing it again: if (1) finds the cursor where it was to go, the commit is in. One that does not
 move the cursor is written twice then, which changes nothing. `open` ends its predecessor's logical session first: a transaction
@@ -15,6 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from dataclasses import replace as changed
 from datetime import datetime
 from itertools import islice
@@ -30,15 +32,30 @@ from pymongo.read_concern import ReadConcern
 from config.specs import Pipeline
 from consumer.gaps import Mark
 from consumer.store.configurations import admit
-from consumer.store.contract import CLASSES, Counters, Cursor, Doc, Due, Effects, HashRange, KeyState, Place, ShardId, heir
-from consumer.store.layout import CONFIGURATIONS, CURSORS, DEAD_LETTERS, HEALTH, KEYS, health_doc, shard_key
+from consumer.store.contract import (
+    CLASSES,
+    Closing,
+    Counters,
+    Cursor,
+    Doc,
+    Due,
+    Effects,
+    HashRange,
+    Kept,
+    KeyState,
+    LeftOpen,
+    Place,
+    ShardId,
+    heir,
+)
+from consumer.store.layout import CONFIGURATIONS, CURSORS, DEAD_LETTERS, HEALTH, KEYS, hash_of, health_doc, shard_key
 from consumer.store.memory import hashable, now
 from consumer.store.refusals import not_too_much
 from consumer.store.setup import check, prepare
-from consumer.store.writes import NotNew, insert, replace
+from consumer.store.writes import NotNew, insert, replace, update
 from contract.errors import Fenced
 from contract.keys import dump_key, load_key
-from contract.times import date
+from contract.times import MAX_MS, MIN_MS, date, date_ms
 from edge.mongo import in_our_words, worth_again
 from windows.engine import Key
 
@@ -154,6 +171,21 @@ class MongoStore:
         with in_our_words("looking for dead letters"):
             yield from self._db[DEAD_LETTERS].find(wanted).sort("_id", 1)
 
+    def left_ends(self, left: LeftOpen, behind: int) -> tuple[int, int] | None:
+        """The first and the last end of windows that a former definition has left open."""
+        wanted = _left(left, behind, left.last)
+        with in_our_words("looking for windows left open"):
+            found = [self._db[left.name].find_one(wanted, {"end": 1}, sort=[("end", way)]) for way in (1, -1)]
+        first, last = (None if doc is None else date_ms(doc["end"]) for doc in found)
+        return None if first is None or last is None else (first, last)
+
+    def left_open(self, left: LeftOpen, until: int, hashes: HashRange, limit: int) -> Sequence[Any]:
+        """The `_id`s of those that end by a time, of keys in the range."""
+        with in_our_words("looking for windows left open"):
+            found = self._db[left.name].find(_left(left, left.after, until), {"key": 1}).sort("end", 1)
+            own = (d["_id"] for d in found if hashes.low <= hash_of(self._spec, left.route, d["key"]) <= hashes.high)
+            return list(islice(own, limit))
+
     def commit(self, effects: Effects) -> Cursor:
         """All or nothing."""
         at = self._clock()
@@ -170,6 +202,8 @@ class MongoStore:
         def work(session: ClientSession) -> None:
             if not self._move(effects, session):
                 return
+            for closing in effects.closings:
+                self._close(closing, at, session)
             for name, ids in removes.items():
                 for some in _chunks(ids, CHUNK):
                     self._db[name].delete_many({"_id": {"$in": some}}, session=session)
@@ -198,6 +232,12 @@ class MongoStore:
         else:
             wanted = {mark.first: {"$lte": date(mark.end)}, mark.last: {"$gt": date(mark.begin)}, **whole}
         self._db[mark.collection].update_many(wanted, {"$set": {"complete": False}})
+
+    def _close(self, closing: Closing, at: datetime, session: ClientSession) -> None:
+        told = {"$set": {"final": True, "complete": False, "updated_at": at}}
+        still = {"config": closing.config, "final": False, "end": {"$lte": _time(closing.until)}}
+        for some in _chunks(closing.ids, CHUNK):
+            update(self._db[closing.collection], [({"_id": id, **still}, told) for id in some], session)
 
     def _move(self, effects: Effects, session: ClientSession) -> bool:
         """Move the cursor; False if it stands where it is to go already. Raises Fenced if it is another's."""
@@ -246,8 +286,9 @@ def _by_collection(puts: Iterable[tuple[str, Doc]], at: datetime) -> dict[str, l
 
 
 def _that_may(table: Table[Doc], docs: Sequence[Doc], session: ClientSession) -> list[Doc]:
-    """Those in whose place there is no final document of another definition."""
+    """Those in whose place there is no document of another definition that this one has closed."""
     final = {"_id": {"$in": [doc["_id"] for doc in docs]}, "final": True, "config": {"$nin": list({doc["config"] for doc in docs})}}
+    final["$nor"] = [{"complete": False, "closed_by": None}]  # left open, and closed by nobody's count
     there = {hashable(doc["_id"]) for doc in table.find(final, {"_id": 1}, session=session)}
     return [doc for doc in docs if hashable(doc["_id"]) not in there]
 
@@ -279,6 +320,17 @@ def _state(key: Key, doc: Mapping[str, Any]) -> KeyState:
     return changed(state, shard=shard, position=(int(sequence), int(sub)))
 
 
+def _left(left: LeftOpen, behind: int, until: int) -> Doc:
+    """What a former definition has left open, and ends between two times."""
+    bound = {**({"$gt": _time(behind)} if behind >= MIN_MS else {}), **({"$lte": _time(until)} if until <= MAX_MS else {})}
+    return {"config": left.config, "final": False, **({"end": bound} if bound else {})}
+
+
+def _time(ms: int) -> Any:
+    """A bound that MongoDB can compare with."""
+    return date(min(max(ms, MIN_MS), MAX_MS))
+
+
 def _hex(hash: int) -> str:
     """128 bits as text that sorts as they do."""
     return f"{hash:032x}"
@@ -308,6 +360,8 @@ def _cursor_doc(cursor: Cursor) -> Doc:
         "since": None if cursor.since is None else {name: int(at) for name, at in cursor.since.items()},
         "ended": None if cursor.ended is None else int(cursor.ended),
         "gaps": {name: [[int(low), int(high)] for low, high in spans] for name, spans in cursor.gaps.items()},
+        "kept": {config: kept._asdict() for config, kept in cursor.kept.items()},
+        "left_open": [asdict(left) for left in cursor.left_open],
     }
 
 
@@ -321,9 +375,11 @@ def _cursor(shard: ShardId, doc: Mapping[str, Any]) -> Cursor:
         return changed(cursor, snapshot=cursor.place)
     jumps = tuple(_loaded(jump) for jump in doc["jumps"])
     skips = tuple(((int(skip["sequence"]), skip["sub"]), skip["reason"]) for skip in doc["skips"])
-    snapshot, ended = _loaded(doc["snapshot"]), doc.get("ended")
     gaps = {name: tuple((low, high) for low, high in spans) for name, spans in doc.get("gaps", {}).items()}
-    return changed(cursor, snapshot=snapshot, jumps=jumps, since=doc["since"], skips=skips, ended=ended, gaps=gaps)
+    kept = {config: Kept(**own) for config, own in doc.get("kept", {}).items()}  # nothing by a release before, and no end
+    left, ended = tuple(LeftOpen(**own) for own in doc.get("left_open", ())), doc.get("ended")
+    known = changed(cursor, snapshot=_loaded(doc["snapshot"]), jumps=jumps, since=doc["since"], skips=skips)
+    return changed(known, ended=ended, gaps=gaps, kept=kept, left_open=left)
 
 
 def _loaded(doc: Mapping[str, Any]) -> Place:

@@ -59,6 +59,12 @@ def replace(table: Table[Doc], docs: Sequence[Doc], session: ClientSession) -> N
             table.bulk_write([ReplaceOne({"_id": doc["_id"]}, doc, upsert=True) for doc in large], ordered=False, session=session)
 
 
+def update(table: Table[Doc], updates: Sequence[tuple[Doc, Doc]], session: ClientSession) -> None:
+    """Small changes of documents that are there, each by its `_id` and what it must still be. Raises Unstorable."""
+    statements = [{"q": still, "u": change} for still, change in updates]
+    _run(table, {"update": table.name, "updates": statements}, [still for still, _ in updates], session)
+
+
 def _encoded(collection: str, docs: Sequence[Doc]) -> tuple[Encoded, list[Doc]]:
     """(small ones with their bytes, large ones)."""
     with named(collection, docs):

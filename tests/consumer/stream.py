@@ -13,7 +13,7 @@ from config.specs import Pipeline
 from consumer.intake.batch import NO_LIMIT, Budget, Raw
 from consumer.life import Limits
 from consumer.runner import Runner
-from consumer.store.contract import Counters, Cursor, Doc, Due, Effects, HashRange, KeyState, ShardId
+from consumer.store.contract import Counters, Cursor, Doc, Due, Effects, HashRange, KeyState, LeftOpen, ShardId
 from consumer.store.memory import MemoryStore
 from contract.codec import encode
 from contract.event import Event, Heartbeat, Op
@@ -208,6 +208,12 @@ class Watched:
 
     def letters(self, ids: Sequence[Doc], events: Sequence[str]) -> Sequence[Doc]:
         return self._call(lambda: self.inner.letters(ids, events))  # type: ignore[no-any-return]
+
+    def left_ends(self, left: LeftOpen, behind: int) -> tuple[int, int] | None:
+        return self._call(lambda: self.inner.left_ends(left, behind))  # type: ignore[no-any-return]
+
+    def left_open(self, left: LeftOpen, until: int, hashes: HashRange, limit: int) -> Sequence[Any]:
+        return self._call(lambda: self.inner.left_open(left, until, hashes, limit))  # type: ignore[no-any-return]
 
     def commit(self, effects: Effects) -> Cursor:
         self.commits.append(effects)

@@ -5,16 +5,30 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from consumer.gaps import Mark
-from consumer.store.contract import Cursor, Doc, Effects, HashRange, KeyState, Place, ShardId
+from consumer.store.contract import (
+    EVERYTHING,
+    Closing,
+    Cursor,
+    Doc,
+    Effects,
+    HashRange,
+    Kept,
+    KeyState,
+    LeftOpen,
+    Place,
+    ShardId,
+)
 from contract.errors import Fenced, Rejected
+from contract.keys import kinesis_hash, partition_key
 from contract.times import date
 from contract.values import id_value
 from tests.contracts.conftest import AT, Stores
-from windows.engine import NEVER
+from windows.engine import END, NEVER
 
 A = ShardId("arn:aws:kinesis:us-east-1:000000000000:stream/shop", 1_767_000_000_000, "shardId-000000000000")
 B = replace(A, shard="shardId-000000000001")
@@ -368,3 +382,61 @@ def test_marks_reach_what_is_there_already_and_nothing_else(stores: Stores) -> N
     assert {id for id, d in stores.docs("recent").items() if d.get("complete") is False} == {"y"}
     assert stores.new().open(A) == replace(torn, epoch=2)
     assert stores.new().open(B, [A]).gaps == gaps
+
+
+def test_what_a_former_definition_has_left_open_is_found_and_closed_and_nothing_else(stores: Stores) -> None:
+    #  end (s)   10 old, open   20 old, open   30 old, open   20 new, open   20 old, final
+    #  asked     behind 5, until 20
+    store = stores.new()
+    rows = {"a": (10, "old", False), "b": (20, "old", False), "c": (30, "old", False), "d": (20, "new", False)}
+    rows["e"] = (20, "old", True)
+    documents: list[tuple[str, dict[str, Any]]] = [
+        (
+            "minutes",
+            {"_id": {"k": k}, "key": k, "end": date(end * 1_000), "config": config, "final": final, "closed_by": None, "n": 1},
+        )
+        for k, (end, config, final) in rows.items()
+    ]
+    cursor = store.open(A)
+    cursor = store.commit(Effects(cursor, moved(cursor), puts=documents))
+    left = LeftOpen("minutes", "card", "old", 0, 5_000)
+    assert store.left_ends(left, 5_000) == (10_000, 30_000)
+    assert store.left_ends(left, 10_000) == (20_000, 30_000)
+    assert store.left_ends(left, 30_000) is None
+    assert store.left_ends(replace(left, last=20_000), NEVER) == (10_000, 20_000)
+    assert store.left_open(left, 20_000, EVERYTHING, 9) == [{"k": "a"}, {"k": "b"}]
+    assert store.left_open(left, END, EVERYTHING, 1) == [{"k": "a"}]
+    hash = kinesis_hash(partition_key("card", "b"))
+    assert store.left_open(left, 30_000, HashRange(hash, hash), 9) == [{"k": "b"}]
+    closing = Closing("minutes", "old", 20_000, [{"k": k} for k in "abcd"])
+    store.commit(Effects(cursor, moved(cursor, BIG + 1), closings=[closing]))
+    found = {d["_id"]["k"]: d for d in stores.docs("minutes").values()}
+    assert {k: (d["final"], d.get("complete"), d["n"]) for k, d in found.items()} == {
+        "a": (True, False, 1), "b": (True, False, 1), "c": (False, None, 1), "d": (False, None, 1), "e": (True, None, 1)
+    }  # fmt: skip
+
+
+def test_a_window_left_open_and_closed_makes_room_for_one_of_the_new_definition(stores: Stores) -> None:
+    store = stores.new()
+    there = {"_id": {"k": "a"}, "key": "a", "end": date(1_000), "config": "old", "final": False, "closed_by": None}
+    cursor = store.open(A)
+    cursor = store.commit(Effects(cursor, moved(cursor), puts=[("minutes", there)]))
+    closing = Closing("minutes", "old", 1_000, [{"k": "a"}])
+    cursor = store.commit(Effects(cursor, moved(cursor, BIG + 1), closings=[closing]))
+    new = {**there, "final": True, "closed_by": "event", "config": "new", "complete": False}
+    store.commit(Effects(cursor, moved(cursor, BIG + 2), unless_final=[("minutes", new)]))
+    [document] = stores.docs("minutes").values()
+    assert document["config"] == "new"
+
+
+def test_what_is_left_open_is_kept_and_handed_on(stores: Stores) -> None:
+    store = stores.new()
+    a, b = store.open(A), store.open(B)
+    one, two = LeftOpen("minutes", "card", "old", 5, NEVER, 9), LeftOpen("hours", "shop", "older", 0, 3, 4)
+    store.commit(Effects(a, replace(moved(a), kept={"x": Kept("minutes", "card", 5)}, left_open=(one,))))
+    store.commit(Effects(b, replace(moved(b), kept={"y": Kept("hours", "shop", 0)}, left_open=(one, two))))
+    again = stores.new().open(A)
+    assert (again.kept, again.left_open) == ({"x": Kept("minutes", "card", 5)}, (one,))
+    child = stores.new().open(C, [A, B])
+    assert child.left_open == (one, two)
+    assert child.kept == {"x": Kept("minutes", "card", 5), "y": Kept("hours", "shop", 0)}

@@ -22,9 +22,9 @@ from typing import Any
 
 from config.specs import Pipeline
 from consumer.intake.batch import NO_LIMIT
-from consumer.life import Limits, known_since
+from consumer.life import Limits, begun
 from consumer.runner import Runner
-from consumer.store.contract import CLASSES, Cursor, Doc, Effects, Position, ShardId
+from consumer.store.contract import CLASSES, Cursor, Doc, Effects, HashRange, LeftOpen, Position, ShardId
 from consumer.store.memory import MemoryStore, hashable
 from contract.errors import Unstorable
 from tests.consumer.stream import S
@@ -48,6 +48,19 @@ class Picky(MemoryStore):
             if self._refuses(name, document):
                 raise Unstorable("code 121", (name, document["_id"]))
         return super().commit(effects)
+
+
+class Asked:
+    """A store, asked for one shard."""
+
+    def __init__(self, store: MemoryStore, hashes: HashRange) -> None:
+        self._store, self._hashes = store, hashes
+
+    def left_ends(self, left: LeftOpen, behind: int) -> tuple[int, int] | None:
+        return self._store.left_ends(left, behind)
+
+    def left_open(self, left: LeftOpen, until: int, limit: int) -> Sequence[Any]:
+        return self._store.left_open(left, until, self._hashes, limit)
 
 
 class Turn:
@@ -87,9 +100,9 @@ class Twin:
                 self.half.append(self._one_further(part, turn.spec, end))
 
     def _begin(self, part: Part, spec: Pipeline) -> None:
-        """The first commit under a configuration: it says which window sets are kept, and since when."""
+        """The first commit under a configuration: it says which window sets are kept, since when, and what others left open."""
         cursor = self._store.open(part.id, self._parents(part))
-        self._store.commit(Effects(cursor, replace(cursor, since=known_since(cursor, spec))))
+        self._store.commit(Effects(cursor, begun(cursor, spec, Asked(self._store, part.hashes))))
 
     def _parents(self, part: Part) -> list[ShardId]:
         return [self._stream.parts[name].id for name in part.parents]
@@ -101,7 +114,7 @@ class Twin:
     def _one_further(self, part: Part, spec: Pipeline, at: Position) -> Views:
         kept, self._store = self._store, copied(self._store)
         runner = self._runner(part, spec)
-        runner.feed([next(raw for raw in part.raws if (raw.sequence, raw.sub) > at)])
+        runner.feed([raw for raw in part.raws if (raw.sequence, raw.sub) > at][:1])
         found, self._store = views(self._store), kept
         return found
 
@@ -146,6 +159,14 @@ def differences(found: Views, twin: Twin, changed: Sequence[str], last: Pipeline
             yield f"{name} {id}:\n    is       {one}\n    must be  {two}"
 
 
+def left_open(found: Views, refuses: Refuses) -> Iterator[str]:
+    """Windows that nobody has closed, though all time has passed."""
+    for name in ("minute", "load", "visits", "moves"):
+        for document in found[name].values():
+            if document["final"] is not True and not refuses(name, {**document, "final": True}):
+                yield f"{name}: left open for ever: {document}"
+
+
 def _part(document: Doc, name: str) -> Doc:
     """What a document of a shared view says of one set, as that set's own view would say it."""
     return {**{field: value for field, value in document.items() if not isinstance(value, dict)}, **document.get(name, {})}
@@ -166,7 +187,7 @@ def _left_open(one: Doc, two: Doc, config: str, half: Sequence[Doc | None]) -> b
     if one.get("complete", True) is False and not two.get("final"):
         return True  # it says so, and has taken no final document's place: a definition between two that are alike, perhaps
     if one in half:
-        return not (two.get("final") and two["config"] != config)
+        return not (two.get("final") and two["closed_by"] and two["config"] != config)
     if one.get("complete") is True or two.get("complete") is True:
         return False
     rolling = "as_of" in {**one, **two}

@@ -11,7 +11,7 @@ from config.specs import Pipeline
 from consumer.host.reports import State
 from consumer.kcl.lifecycle import Shard
 from consumer.runner import Runner
-from consumer.store.contract import BEFORE_ALL, Cursor, Doc, Due, Effects, HashRange, KeyState, Position, ShardId
+from consumer.store.contract import BEFORE_ALL, Cursor, Doc, Due, Effects, HashRange, KeyState, LeftOpen, Position, ShardId
 from contract.errors import Retryable, Unstorable
 from tests.consumer.stream import Crash
 from tests.sim.leases import Lease
@@ -145,6 +145,16 @@ class Connection:
     def letters(self, ids: Sequence[Doc], events: Sequence[str]) -> Sequence[Doc]:
         self._away("the store is away")
         found: Sequence[Doc] = self.inner.letters(ids, events)
+        return found
+
+    def left_ends(self, left: LeftOpen, behind: int) -> tuple[int, int] | None:
+        self._away("the store is away")
+        ends: tuple[int, int] | None = self.inner.left_ends(left, behind)
+        return ends
+
+    def left_open(self, left: LeftOpen, until: int, hashes: HashRange, limit: int) -> Sequence[Any]:
+        self._away("the store is away")
+        found: Sequence[Any] = self.inner.left_open(left, until, hashes, limit)
         return found
 
     def commit(self, effects: Effects) -> Cursor:

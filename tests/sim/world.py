@@ -170,7 +170,10 @@ class World:
         turns = self.turned.setdefault(name, [])
         if not turns or turns[-1].spec is not process.spec:
             turns.append(oracle.Turn(effects.expected.place.position, process.spec, self.half.get(name, False)))
-        self.half[name] = not moved and (self.half.get(name, False) or bool([*effects.documents, *effects.removes]))
+        # where commits gather one that moves on may hold a part of the record behind it: nobody can tell
+        self.half[name] = self.way.overlap or (
+            not moved and (self.half.get(name, False) or bool([*effects.documents, *effects.removes]))
+        )
         snapshot = self.short(effects.cursor.snapshot.position) if effects.cursor.snapshot != effects.expected.snapshot else ""
         documents, states = len([*effects.documents]), len(effects.states)
         detail = (
@@ -438,6 +441,7 @@ class World:
         wrong = list(oracle.differences(found, twin, self.changed, last, self.refuses))
         wrong += oracle.miscounted(found, self.stream, self.poison, bool(self.changed), self.refuses)
         wrong += oracle.unsaid(found, self.stream) if not self.changed else ()
+        wrong += oracle.left_open(found, self.refuses)
         for name, part in self.stream.parts.items():
             cursor = self._cursor(name)
             if sum(cursor.counters.classes.values()) != len(part.raws):
