@@ -120,13 +120,26 @@ def first(engines: Engines, ask: dict[str, Any]) -> dict[str, Any]:
     return {"seconds": time.perf_counter() - began}
 
 
+def dump(engines: Engines, ask: dict[str, Any]) -> dict[str, Any]:
+    """Seconds that a key takes in a dump of 5,000, and its bytes: about a kilobyte."""
+    specs = sets.workload(ask["sets"])
+    engine = engines(specs)
+    run(engine, of_file(workload.payments(60_000, 5_000), specs, True, 5_000, 60_000))
+    keys, took = list(engine.loaded())[:5_000], []
+    for _ in range(5):
+        began = time.process_time()
+        dumps = engine.dump(keys)
+        took.append((time.process_time() - began) / len(keys))
+    return {"seconds": sorted(took)[len(took) // 2], "bytes": sum(map(len, dumps.values())) / len(keys)}
+
+
 def rates(n: int, wall: float, cpu: float) -> dict[str, Any]:
     """What a run says of itself."""
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     return {"n": n, "seconds": wall, "cpu": cpu, "megabytes": memory}
 
 
-MEASURES = {f.__name__: f for f in (windows, kcl, generic, single, first)}
+MEASURES = {f.__name__: f for f in (windows, kcl, generic, single, first, dump)}
 
 if __name__ == "__main__":
     asked = json.loads(sys.argv[1])

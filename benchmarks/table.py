@@ -132,6 +132,13 @@ def alone(bench: Bench, what: str, n: int) -> Measured:
     return Measured(1000 * median(seconds), f"{1000 * median(seconds):,.3f} ms", "")
 
 
+def dumped(bench: Bench) -> Measured:
+    """Microseconds of the processor that a key takes in a dump of 5,000."""
+    runs = [ours(what="dump", engine=bench.engine, sets="w123") for _ in range(bench.rounds)]
+    seconds = median(run["seconds"] for run in runs)
+    return Measured(1e6 * seconds, f"{1e6 * seconds:,.2f} us", f"{runs[0]['bytes']:,.0f} bytes a key")
+
+
 def idle(_: Bench) -> Measured:
     """Per cent of a core that an idle child takes."""
     share = 100 * child(sys.executable, "-m", "benchmarks.idle", "20")["share"]
@@ -153,6 +160,7 @@ LINES = [
     Line("batches of 100, over batches of 5,000", 0.7, "x", small_over_large),
     Line("one event at a time, a step", 0.2, "ms", lambda b: alone(b, "single", 20_000), below=True),
     Line("the first step of a process", 2_000, "ms", lambda b: alone(b, "first", 20_000), below=True),
+    Line("dump of 5,000 keys of about 1 KB, a key", 10, "us", dumped, below=True),
     Line("an idle child", 2, "% of a core", idle, below=True),
     Line("10 sets, 30 measures, 2 keys: (event x measure), over the prototype's", 0.5, "x", prototype),
 ]  # fmt: skip

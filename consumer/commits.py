@@ -15,7 +15,7 @@ from consumer.gaps import Mark
 from consumer.measure import Last
 from consumer.step.documents import Changes
 from consumer.step.pipeline import Seen
-from consumer.store.contract import Closing, Cursor, Effects, KeyState
+from consumer.store.contract import Closing, Cursor, Effects, KeyState, Segments
 from windows.engine import Key
 
 MOST = 6_000  # documents that gather before whoever brings more has to wait
@@ -31,6 +31,7 @@ class Gathered:
     cursor: Cursor
     changes: Changes
     states: dict[Key, KeyState] = field(default_factory=dict)
+    segments: Segments = field(default_factory=dict)
     rows: int = 0
     seen: list[Seen] = field(default_factory=list)
     last: Last | None = None
@@ -42,6 +43,7 @@ class Gathered:
         self.cursor = later.cursor
         self.changes.then(later.changes)
         self.states.update(later.states)
+        self.segments.update(later.segments)
         self.rows += later.rows
         self.seen += later.seen
         self.marks += later.marks
@@ -52,13 +54,19 @@ class Gathered:
         """As the store takes it."""
         changes, states = self.changes, list(self.states.values())
         new, guarded = changes.puts("new"), changes.puts("unless_final")
-        effects = Effects(expected, self.cursor, changes.puts(), changes.removes(), states, new, guarded)
+        effects = Effects(expected, self.cursor, changes.puts(), changes.removes(), states, self.segments, new, guarded)
         return replace(effects, marks=self.marks, closings=self.closings)
 
     @property
     def full(self) -> bool:
         """Whether nothing more should be added."""
-        return len(self.changes) + len(self.states) >= MOST or sum(len(s.data) for s in self.states.values()) >= MOST_BYTES
+        size = sum(len(s.data) for s in self.states.values()) + size_of(self.segments)
+        return len(self.changes) + len(self.states) + len(self.segments) >= MOST or size >= MOST_BYTES
+
+
+def size_of(segments: Segments) -> int:
+    """Bytes that are to be written."""
+    return sum(len(data) for data in segments.values() if data is not None)
 
 
 class Commits:
@@ -90,7 +98,7 @@ class Commits:
     def saving(self) -> bool:
         """Whether key states are on their way, or wait to be."""
         with self._changed:
-            return any(g is not None and g.states for g in (self._gathered, self._on_its_way))
+            return any(g is not None and (g.states or g.segments) for g in (self._gathered, self._on_its_way))
 
     def put(self, more: Gathered) -> None:
         """To be in the store, behind all before it. Waits while too much has gathered."""

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from config.specs import Pipeline
-from consumer.commits import Commits, Gathered
+from consumer.commits import Commits, Gathered, size_of
 from consumer.dues import Dues
 from consumer.halving import Halving
 from consumer.intake.batch import Batch, Budget, Work
@@ -43,6 +43,7 @@ from consumer.store.contract import (
     KeyState,
     Place,
     Position,
+    Segments,
     ShardId,
 )
 from contract.errors import HistoryLost, Misconfigured, Rejected
@@ -384,10 +385,10 @@ class Life:
         self.cursor = now
         if alone and self._saved is not None and not self._snapshots.begun:
             self._snapshots.begin(self.cursor.place)
-        states = self._chunk(changes) if self._snapshots.begun else {}
-        if changes or states or self.cursor != before:
+        chunk = self._chunk(changes, before) if self._snapshots.begun else ({}, {})
+        if changes or chunk[0] or self.cursor != before:
             last = Last(part.newest, part.change, self._now(), len(self.keys), self._size())
-            self._put(Gathered(self.cursor, changes, states, rows, list(part.seen), last, list(part.marks)))
+            self._put(Gathered(self.cursor, changes, *chunk, rows, list(part.seen), last, list(part.marks)))
 
     def _settle(self) -> None:
         """What a snapshot that begins here has to find: keys that are forgotten by now are known as such, and nothing waits."""
@@ -415,34 +416,48 @@ class Life:
 
     def _save(self) -> None:
         """A chunk of the snapshot, in a commit of its own."""
-        states = self._chunk(changes := Changes())
-        self._put(Gathered(self.cursor, changes, states))
+        chunk = self._chunk(changes := Changes(), self.cursor)
+        self._put(Gathered(self.cursor, changes, *chunk))
 
-    def _chunk(self, changes: Changes) -> dict[Key, KeyState]:
-        """The next states of the snapshot; what waits of their keys goes to the changes that they are committed with. With the last
-        of them the snapshot stands where it was begun."""
-        states: dict[Key, KeyState] = {}
+    def _chunk(self, changes: Changes, before: Cursor) -> tuple[dict[Key, KeyState], Segments]:
+        """The next states of the snapshot, and their segments; what waits of their keys goes to the changes that they are committed
+        with. With the last of them the snapshot stands where it was begun. before: where the last commit is to leave the cursor."""
+        states, segments = dict[Key, KeyState](), Segments()
         size, limits = 0, self._limits
         while len(states) < limits.chunk and size < limits.chunk_bytes:
-            some = self._states(self._snapshots.next(min(FEW, limits.chunk - len(states))))
+            some, more = self._states(self._snapshots.next(min(FEW, limits.chunk - len(states))))
             if not some:
                 break
             states |= some
+            segments |= self._ahead(more, before)
             changes.then(self._early.of(some))
-            size += sum(len(state.data) for state in some.values())
+            size += sum(len(state.data) for state in some.values()) + size_of(more)
         place = self._snapshots.end(self._now())
         if place is not None:
             self.cursor = self.cursor.saved(place)
-        return states
+        return states, segments
 
-    def _states(self, keys: Collection[Key]) -> dict[Key, KeyState]:
-        """The states of keys as they are here, which are to be committed now."""
+    def _ahead(self, segments: Segments, before: Cursor) -> Segments:
+        """Commits segments until few enough are left for the commit of the states that refer to them, which is the next one: no
+        state that is saved refers to them yet. Those that go are left: a state that is saved may."""
+        left = dict(segments)
+        while size_of(left) > self._limits.chunk_bytes:
+            size, some = 0, Segments()
+            for of, data in left.items():
+                if data is not None and size < self._limits.chunk_bytes:
+                    some[of], size = data, size + len(data)
+            left = {of: data for of, data in left.items() if of not in some}
+            self._put(Gathered(before, Changes(), segments=some))
+        return left
+
+    def _states(self, keys: Collection[Key]) -> tuple[dict[Key, KeyState], Segments]:
+        """The states of keys as they are here, and their segments, which are to be committed now."""
         at = self.cursor.place
-        states = self._pipeline.book.states(keys, self._shard.name, at.position, at.watermark)
+        states, segments = self._pipeline.book.states(keys, self._shard.name, at.position, at.watermark)
         self._snapshots.saved(keys)
         if self._dues is not None:  # of all that is in memory nobody else looks at when a key is forgotten
             self._dues.gone(state.due for state in states if state.due == self._pipeline.book.ends(state.key))
-        return {state.key: state for state in states}
+        return {state.key: state for state in states}, segments
 
     def _size(self) -> int:
         return self._pipeline.size() + A_KEY * len(self.keys)
@@ -469,8 +484,8 @@ class Life:
             goes = [key for key in goes if key not in changed]
         unsaved = [key for key in goes if key in changed]
         for begin in range(0, len(unsaved), FEW):
-            some = self._states(unsaved[begin : begin + FEW])
-            self._put(Gathered(self.cursor, self._early.of(some), some))
+            some, segments = self._states(unsaved[begin : begin + FEW])
+            self._put(Gathered(self.cursor, self._early.of(some), some, self._ahead(segments, self.cursor)))
         if self._out.saving:
             self._out.drain()
         self._dues.gone(book.known[key].due for key in goes)

@@ -116,6 +116,28 @@ class StepResult:
     changed: Set[Key] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """What is saved of a key apart from its head. held: numbers of the segments that the head refers to. new: the bytes of those
+    that no dump of the key has given before; gone: numbers that an earlier head referred to, and this one does not."""
+
+    held: tuple[int, ...] = ()
+    new: Mapping[int, bytes] = field(default_factory=dict)
+    gone: tuple[int, ...] = ()
+
+
+class Dumps(dict[Key, bytes]):
+    """The heads of keys; and of those that have segments, or had some in the dump before or when they were loaded, these.
+
+    A segment never changes under its number while a head refers to it. Whoever saves writes the new ones, then the head, and with
+    that removes those that are gone.
+    """
+
+    def __init__(self, heads: Mapping[Key, bytes], segments: Mapping[Key, Segments] | None = None) -> None:
+        super().__init__(heads)
+        self.segments: Mapping[Key, Segments] = segments or {}
+
+
 class StateMismatch(ValueError):
     """Bytes that this engine cannot read: another version, or damaged. A caller stops; it never guesses."""
 
@@ -154,17 +176,19 @@ class Engine(Protocol):
         at, or of the given one, if that is later. Changes nothing, and is to be read before the next call, as all blocks are."""
         ...
 
-    def dump(self, keys: Collection[Key]) -> Mapping[Key, bytes]:
-        """Versioned bytes of each key's state; inverse of load. A section a set, by fingerprint."""
+    def dump(self, keys: Collection[Key]) -> Dumps:
+        """Versioned bytes of each key's state; inverse of load. A section a set, by fingerprint. Of long histories all but their
+        newest events are in segments, each of which is given once."""
         ...
 
     def holds(self, data: bytes) -> bool:
         """Whether a dump has anything in it but the watermark that its key was last changed under."""
         ...
 
-    def load(self, states: Mapping[Key, bytes]) -> None:
-        """Take up dumped keys. Sections of sets that are no longer configured are left out, sets without a section start empty.
-        Raises StateMismatch for bytes of another version."""
+    def load(self, states: Mapping[Key, bytes], segments: Mapping[Key, Mapping[int, bytes]] | None = None) -> None:
+        """Take up dumped keys, with all segments that their heads refer to, by number. Sections of sets that are no longer
+        configured are left out, sets without a section start empty. Raises StateMismatch for bytes of another version, or where a
+        segment is not the one that the head refers to."""
         ...
 
     def evict(self, keys: Collection[Key]) -> None:

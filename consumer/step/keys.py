@@ -19,11 +19,12 @@ from config.specs import Pipeline
 from consumer.dues import AHEAD
 from consumer.step.silences import Watching
 from consumer.store.contract import BEFORE_ALL, KeyState, Position
-from windows.engine import NEVER, Engine, Key, StateMismatch
+from windows.engine import NEVER, Engine, Key, Segments, StateMismatch
 from windows.law.spec import Kind, Rolling, Session
 
 VERSION = 1
 LEAST = 86_400_000  # ms
+NOTHING_APART = Segments()
 
 
 class Saved(msgspec.Struct, array_like=True, frozen=True):
@@ -67,7 +68,7 @@ class KeyBook:
             self._watching.load(key, state.hash, saved.watched)
             if saved.windows is not None:
                 windows[key] = saved.windows
-        self._engine.load(windows)
+        self._engine.load(windows, {key: states[key].segments for key in windows if states[key].held})
 
     def meet(self, keys: Sequence[Key], hashes: Sequence[int]) -> None:
         """Keys of a batch: those that nothing is known of start empty."""
@@ -102,17 +103,22 @@ class KeyBook:
     def _happens(self, key: Key, windows: int | None, watermark: int) -> tuple[int | None, ...]:
         return windows, self._watching.due(key), None if self.forgotten(key, watermark) else self.ends(key)
 
-    def states(self, keys: Collection[Key], shard: str, position: Position, watermark: int) -> list[KeyState]:
-        """The keys as they are to be saved, at a position of a shard: without data where nothing is left of a key."""
+    def states(
+        self, keys: Collection[Key], shard: str, position: Position, watermark: int
+    ) -> tuple[list[KeyState], dict[tuple[Key, int], bytes | None]]:
+        """The keys as they are to be saved, at a position of a shard: without data where nothing is left of a key; and the segments
+        that are to be written or removed, as in Effects."""
         windows, dues = self._engine.dump(keys), self.dues(keys, watermark)
-        saved = []
+        saved, segments = list[KeyState](), dict[tuple[Key, int], bytes | None]()
         for key in keys:
             known, own, watched = self.known[key], windows.get(key), self._watching.dump(key)
             known.due = dues[key]
             left = watched or not self.forgotten(key, watermark) or (own is not None and self._engine.holds(own))
             data = pack(Saved(VERSION, known.tokens, watched, own, known.last)) if left else b""
-            saved.append(KeyState(key, known.hash, known.due, data, shard, position))
-        return saved
+            apart = windows.segments.get(key, NOTHING_APART)
+            segments |= {(key, n): bytes_ for n, bytes_ in apart.new.items()} | {(key, n): None for n in apart.gone}
+            saved.append(KeyState(key, known.hash, known.due, data, shard, position, apart.held))
+        return saved, segments
 
     def moved_on(self, keys: Collection[Key], watermark: int) -> list[Key]:
         """Those whose next due time at a watermark is not what they were saved with: time alone has passed."""

@@ -189,6 +189,9 @@ class KeyState:
     """All that is remembered of one key: opaque bytes, the 128-bit Kinesis hash of its partition key, its next due watermark.
     Without bytes nothing is left of it, and the store forgets the key.
 
+    held: numbers of the segments that the bytes refer to: of a long history all but the newest events are in these. segments: when
+    it is loaded, their bytes; before that they are in Effects.
+
     shard and position: where it was saved. What lies there or before has been put into it. Of another shard's position only so
     much is known that it lies before all of this one's: a key comes from a shard's parents or is its own.
     """
@@ -199,6 +202,11 @@ class KeyState:
     data: bytes
     shard: str = ""
     position: Position = BEFORE_ALL
+    held: tuple[int, ...] = ()
+    segments: Mapping[int, bytes] = field(default_factory=dict)
+
+
+Segments = dict[tuple[Key, int], bytes | None]  # by number, None where one goes
 
 
 class Closing(NamedTuple):
@@ -221,8 +229,9 @@ class Effects:
     place of a final document whose `config` is another, if its own definition has closed it. A (collection, _id) is in all of them
     together once. cursor is the value after;
     expected the value before, which the commit must find under its epoch. states: key states as they are at the cursor, a chunk of
-    a snapshot. hashes: what the shard holds, and figures: what was measured, for its line in `health`, beside the cursor; they
-    change nothing.
+    a snapshot. segments: those of states, which may be committed before the states that refer to them, never after; None where one
+    is to go, which is committed with the state that does not refer to it any more. hashes: what the shard holds, and figures: what
+    was measured, for its line in `health`, beside the cursor; they change nothing.
     """
 
     expected: Cursor
@@ -230,6 +239,7 @@ class Effects:
     puts: Sequence[tuple[str, Doc]] = ()
     removes: Sequence[tuple[str, Any]] = ()
     states: Sequence[KeyState] = ()
+    segments: Mapping[tuple[Key, int], bytes | None] = field(default_factory=dict)
     new: Sequence[tuple[str, Doc]] = ()
     unless_final: Sequence[tuple[str, Doc]] = ()
     hashes: HashRange | None = None
@@ -265,7 +275,7 @@ class Store(Protocol):
         ...
 
     def load(self, keys: Collection[Key]) -> Mapping[Key, KeyState]:
-        """The saved states of those keys that have one."""
+        """The saved states of those keys that have one, with all their segments."""
         ...
 
     def due(self, hashes: HashRange, until: int, limit: int, after: tuple[int, int]) -> Due:

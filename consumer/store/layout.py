@@ -18,6 +18,7 @@ from windows.law.spec import Rolling, WindowSet
 CURSORS = "_cursors"
 CONFIGURATIONS = "_configurations"
 KEYS = "_keys"
+SEGMENTS = "_segments"
 HEALTH = "health"
 DEAD_LETTERS = "dead_letters"
 PREFIX = "eddy_"  # of the names of our indexes: those under other names are somebody else's
@@ -59,7 +60,7 @@ def views(spec: Pipeline) -> Mapping[str, tuple[Index, ...]]:
 
 def internals() -> Mapping[str, tuple[Index, ...]]:
     """Collections that are ours alone. Only keys that wait for something are in the index by due time."""
-    return {CONFIGURATIONS: (), CURSORS: (), KEYS: (_index("due", "hash", only_if="due"),)}
+    return {CONFIGURATIONS: (), CURSORS: (), SEGMENTS: (), KEYS: (_index("due", "hash", only_if="due"),)}
 
 
 def _of_windows(s: WindowSet) -> tuple[Index, ...]:

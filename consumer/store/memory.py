@@ -36,6 +36,7 @@ class MemoryStore:
         self._clock = clock
         self._cursors: dict[ShardId, Cursor] = {}
         self._states: dict[Key, KeyState] = {}
+        self._segments: dict[Key, dict[int, bytes]] = {}
 
     def admit(self, again: bool = False) -> None:
         """Nobody else is here."""
@@ -54,7 +55,8 @@ class MemoryStore:
 
     def load(self, keys: Collection[Key]) -> Mapping[Key, KeyState]:
         """The saved states of those keys that have one."""
-        return {key: self._states[key] for key in keys if key in self._states}
+        found = [self._states[key] for key in keys if key in self._states]
+        return {s.key: replace(s, segments={n: self._segments[s.key][n] for n in s.held}) if s.held else s for s in found}
 
     def due(self, hashes: HashRange, until: int, limit: int, after: tuple[int, int]) -> Due:
         """Keys in the range with after < (due, hash) and due <= until."""
@@ -121,9 +123,15 @@ class MemoryStore:
         for name, document in (*effects.puts, *effects.new, *kept, health):
             self._collection(name)[hashable(document["_id"])] = {**document, "updated_at": at}
         self._states.update((state.key, state) for state in effects.states if state.data)
+        for (key, number), data in effects.segments.items():
+            if data is not None:
+                self._segments.setdefault(key, {})[number] = data
+            elif key in self._segments:
+                self._segments[key].pop(number, None)
         for state in effects.states:
             if not state.data:
                 self._states.pop(state.key, None)
+                self._segments.pop(state.key, None)
         self._cursors[effects.cursor.shard] = effects.cursor
 
     def close(self) -> None:

@@ -2,9 +2,9 @@
 
 A commit, in this order: (0) outside of the transaction, as it may be much and may be done twice: what of the views is not complete
 after all; (1) the cursor, filtered on epoch, session and position, so that a fenced owner writes nothing at all; (2) windows that
-a former definition has left open are closed; removes; (3) what is new, inserted; (4) puts, replaced; (5) key states; (6) health. A
-round trip for each collection in each of them, and one to commit. If something that is new is there all the same, the commit is
-done again and replaces it.
+a former definition has left open are closed; removes; (3) what is new, inserted; (4) puts, replaced; (5) key states, and their
+segments; (6) health. A round trip for each collection in each of them, and one to commit. If something that is new is there all the
+same, the commit is done again and replaces it.
 
 An unknown result is settled by doing it again: if (1) finds the cursor where it was to go, the commit is in. One that does not
 move the cursor is written twice then, which changes nothing. `open` ends its predecessor's logical session first: a transaction
@@ -22,8 +22,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from bson import Binary
-from pymongo import MongoClient, ReadPreference, ReturnDocument, WriteConcern
+from bson import Binary, MaxKey, MinKey
+from pymongo import DeleteMany, MongoClient, ReadPreference, ReturnDocument, WriteConcern
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection as Table
 from pymongo.errors import OperationFailure, PyMongoError
@@ -48,7 +48,7 @@ from consumer.store.contract import (
     ShardId,
     heir,
 )
-from consumer.store.layout import CONFIGURATIONS, CURSORS, DEAD_LETTERS, HEALTH, KEYS, hash_of, health_doc, shard_key
+from consumer.store.layout import CONFIGURATIONS, CURSORS, DEAD_LETTERS, HEALTH, KEYS, SEGMENTS, hash_of, health_doc, shard_key
 from consumer.store.memory import hashable, now
 from consumer.store.refusals import not_too_much
 from consumer.store.setup import check, prepare
@@ -62,6 +62,7 @@ from windows.engine import Key
 MAJORITY = WriteConcern("majority")
 PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # s between attempts; then it is the caller's to wait
 CHUNK = 2_000  # keys in one query, removes in one statement
+FEW = 100  # segments in one query
 LOOK_AGAIN = 100  # commits, after something that was thought to be new was there
 CLAIM_MS = 2_000  # how long a claim waits for a transaction that holds the cursor
 T = TypeVar("T")
@@ -134,6 +135,15 @@ class MongoStore:
                 for doc in self._db[KEYS].find({"_id": {"$in": [dump_key(key) for key in some]}}):
                     key = load_key(doc["_id"])
                     found[key] = _state(key, doc)
+            apart = [state for state in found.values() if state.held]
+            for _ in PAUSES if apart else ():
+                found |= (whole := self._whole(apart))
+                apart = [state for state in apart if state.key not in whole]
+                if not apart:
+                    break
+                again = self._db[KEYS].find({"_id": {"$in": [dump_key(state.key) for state in apart]}})
+                apart = [_state(load_key(doc["_id"]), doc) for doc in again]
+                found |= {state.key: state for state in apart}
             return found
 
     def look_up(self, view: str, ids: Collection[Any]) -> Sequence[Doc]:
@@ -141,6 +151,15 @@ class MongoStore:
         table = self._db[view].with_options(read_concern=ReadConcern("majority"))
         with in_our_words(f"looking up {view}"):
             return [doc for some in _chunks(ids, CHUNK) for doc in table.find({"_id": {"$in": some}})]
+
+    def _whole(self, states: Sequence[KeyState]) -> dict[Key, KeyState]:
+        """States with their segments: those of which all are there. A head and its segments are of one commit, so where one is
+        missing its owner has replaced it meanwhile, and the state is to be read again."""
+        parts: dict[Key, dict[int, bytes]] = {state.key: {} for state in states}
+        for some in _chunks((segment_id(state.key, number) for state in states for number in state.held), FEW):
+            for doc in self._db[SEGMENTS].find({"_id": {"$in": some}}):
+                parts[load_key(doc["_id"]["k"])][doc["_id"]["n"]] = bytes(doc["data"])
+        return {s.key: changed(s, segments=parts[s.key]) for s in states if len(parts[s.key]) == len(s.held)}
 
     def due(self, hashes: HashRange, until: int, limit: int, after: tuple[int, int]) -> Due:
         """Keys in the range with after < (due, hash) and due <= until."""
@@ -198,6 +217,11 @@ class MongoStore:
         if effects.states:
             puts[KEYS] = [_state_doc(state) for state in effects.states if state.data]
             removes[KEYS] = [dump_key(state.key) for state in effects.states if not state.data]
+        gone = [dump_key(state.key) for state in effects.states if not state.data]
+        if effects.segments:
+            parts = effects.segments.items()
+            puts[SEGMENTS] = [{"_id": segment_id(*of), "data": Binary(data)} for of, data in parts if data is not None]
+            removes[SEGMENTS] = [segment_id(*of) for of, data in parts if data is None]
 
         def work(session: ClientSession) -> None:
             if not self._move(effects, session):
@@ -207,6 +231,8 @@ class MongoStore:
             for name, ids in removes.items():
                 for some in _chunks(ids, CHUNK):
                     self._db[name].delete_many({"_id": {"$in": some}}, session=session)
+            for some in _chunks(gone, CHUNK):  # also what was written of a state that never came
+                self._db[SEGMENTS].bulk_write([DeleteMany({"_id": _all_of(key)}) for key in some], ordered=False, session=session)
             for name, docs in new.items():
                 insert(self._db[name], docs, session)
             for name, docs in puts.items():
@@ -309,7 +335,8 @@ def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
 def _state_doc(state: KeyState) -> Doc:
     due = {} if state.due is None else {"due": int(state.due)}  # a key without one is not in the index
     at = f"{state.shard} {state.position[0]} {state.position[1]}"
-    return {"_id": dump_key(state.key), "hash": _hex(state.hash), **due, "at": at, "data": Binary(state.data)}
+    held = {"held": list(state.held)} if state.held else {}
+    return {"_id": dump_key(state.key), "hash": _hex(state.hash), **due, "at": at, **held, "data": Binary(state.data)}
 
 
 def _state(key: Key, doc: Mapping[str, Any]) -> KeyState:
@@ -317,7 +344,17 @@ def _state(key: Key, doc: Mapping[str, Any]) -> KeyState:
     if "at" not in doc:  # saved by a release that saved states with every commit
         return state
     shard, sequence, sub = doc["at"].rsplit(" ", 2)
-    return changed(state, shard=shard, position=(int(sequence), int(sub)))
+    return changed(state, shard=shard, position=(int(sequence), int(sub)), held=tuple(doc.get("held", ())))
+
+
+def segment_id(key: Key, number: int) -> Doc:
+    """`_id` of a segment."""
+    return {"k": dump_key(key), "n": number}
+
+
+def _all_of(key: Doc) -> Doc:
+    """The `_id`s of all segments of a key."""
+    return {"$gte": {"k": key, "n": MinKey()}, "$lte": {"k": key, "n": MaxKey()}}
 
 
 def _left(left: LeftOpen, behind: int, until: int) -> Doc:

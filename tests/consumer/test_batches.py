@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -24,6 +24,7 @@ from tests.consumer.stream import (
     survived,
     whole,
 )
+from tests.windows.build import small_segments
 
 DRAWN = st.fixed_dictionaries(
     {
@@ -88,11 +89,19 @@ ways = st.fixed_dictionaries(
         "cap": st.sampled_from([0, 2, 50_000]),
         "interval": st.sampled_from([0.0, 1e9]),
         "chunk": st.sampled_from([1, 2, 1_000]),
+        "chunk_bytes": st.sampled_from([1, 60, 4 << 20]),
         "overlap": st.booleans(),
     }
 )
 specs = st.sampled_from([SPEC, SHARED])
 drawn = settings(max_examples=3_000 if "EDDY_SOAK" in os.environ else 50)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def segments() -> Iterator[None]:
+    """Histories of more than one event are saved in segments."""
+    with small_segments():
+        yield
 
 
 @pytest.mark.timeout(1_800)
@@ -143,7 +152,7 @@ LIFE = [
 def test_a_death_at_every_call_of_the_store(cuts: Sequence[int], cap: int, interval: float, after: bool) -> None:
     #  open | load due | part commit | part commit | due ... commit | ...        dies at each |
     expected, deaths = whole(LIFE), 0
-    way = {"cuts": cuts, "budget": Budget(2, 1, 1), "page": 2, "cap": cap, "interval": interval, "chunk": 1}
+    way = {"cuts": cuts, "budget": Budget(2, 1, 1), "page": 2, "cap": cap, "interval": interval, "chunk": 1, "chunk_bytes": 60}
     while (found := survived(LIFE, way, Death(deaths, after, back=deaths))).died:
         assert found.result == expected
         deaths += 1

@@ -15,6 +15,7 @@ from pymongo import MongoClient
 
 from config.specs import Abandonment, Fraud, Pipeline, Stream, Views
 from consumer.store.contract import Doc, Store
+from consumer.store.layout import SEGMENTS
 from consumer.store.memory import MemoryStore
 from consumer.store.mongo import MongoStore
 from edge.mongo import connect
@@ -41,10 +42,12 @@ def pipeline(database: str, **more: Any) -> Pipeline:
 
 @dataclass
 class Stores:
-    """`new()` is another process's store on the same data; `docs(name)` what lies in a collection, by `_id` as text."""
+    """`new()` is another process's store on the same data; `docs(name)` what lies in a collection, by `_id` as text; `segments()`
+    the numbers of all segments."""
 
     new: Callable[[], Store]
     docs: Callable[[str], dict[str, Doc]]
+    segments: Callable[[], list[int]]
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +81,11 @@ def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
     """Each kind of store."""
     if request.param == "memory":
         memory = MemoryStore(pipeline("db"), clock=lambda: AT)
-        yield Stores(lambda: memory, lambda name: {str(d["_id"]): d for d in memory.collections[name].values()})
+        yield Stores(
+            lambda: memory,
+            lambda name: {str(d["_id"]): d for d in memory.collections[name].values()},
+            lambda: sorted(n for own in memory._segments.values() for n in own),
+        )
         return
     uri, name = request.getfixturevalue("database")
     reader: MongoClient[Doc] = MongoClient(uri, tz_aware=True, datetime_conversion="DATETIME_AUTO")
@@ -88,7 +95,11 @@ def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
         opened.append(MongoStore(connect(uri, "test"), pipeline(name), clock=lambda: AT))
         return opened[-1]
 
-    yield Stores(new, lambda collection: {str(d["_id"]): d for d in reader[name][collection].find()})
+    yield Stores(
+        new,
+        lambda collection: {str(d["_id"]): d for d in reader[name][collection].find()},
+        lambda: sorted(d["_id"]["n"] for d in reader[name][SEGMENTS].find({}, {"_id": 1})),
+    )
     for store in [*opened]:
         store.close()
     reader.close()

@@ -21,6 +21,7 @@ from consumer.store.contract import (
     KeyState,
     LeftOpen,
     Place,
+    Segments,
     ShardId,
 )
 from contract.errors import Fenced, Rejected
@@ -153,6 +154,36 @@ def test_states_come_back_as_they_were(stores: Stores) -> None:
     asked = [*(s.key for s in kept), ("card", "unknown"), ("terminal", 5)]
     assert store.load(asked) == {s.key: s for s in kept}
     assert stores.new().load([]) == {}
+
+
+def test_a_long_history_comes_back_in_its_segments(stores: Stores) -> None:
+    #  commit   1 2 3, ahead of their state | the state | 4 for 2, and another key | ...
+    store, long, other = stores.new(), state("long", 1, None), state("other", 2, None)
+    cursor = store.open(A)
+    parts = {1: b"a", 2: b"\x00" * 600_000, 3: b"c"}
+    cursor = store.commit(Effects(cursor, cursor, segments={(long.key, n): data for n, data in parts.items()}))
+    assert store.load([long.key]) == {}
+    cursor = store.commit(Effects(cursor, moved(cursor), states=[replace(long, held=(1, 2, 3))]))
+    assert store.load([long.key]) == {long.key: replace(long, held=(1, 2, 3), segments=parts)}
+    gone: Segments = {(long.key, 2): None, (long.key, 4): b"d", (other.key, 2): b"e"}
+    heads = [replace(long, held=(1, 4, 3)), replace(other, held=(2,))]
+    cursor = store.commit(Effects(cursor, moved(cursor, BIG + 1), states=heads, segments=gone))
+    found = stores.new().load([long.key, other.key])
+    assert found[long.key].held == (1, 4, 3) and found[long.key].segments == {1: b"a", 3: b"c", 4: b"d"}
+    assert found[other.key].segments == {2: b"e"}
+    cursor = store.commit(Effects(cursor, cursor, segments={(long.key, 5): b"f"}))  # a head that never came
+    store.commit(Effects(cursor, moved(cursor, BIG + 2), states=[state("long", 1, None, b"")]))
+    assert store.load([long.key, other.key]) == {other.key: found[other.key]}
+    assert stores.segments() == [2]
+
+
+def test_a_zombie_writes_no_segments(stores: Stores) -> None:
+    old, new = stores.new(), stores.new()
+    cursor = old.open(A)
+    new.open(A)
+    with pytest.raises(Fenced):
+        old.commit(Effects(cursor, cursor, segments={(("card", "a"), 1): b"x"}))
+    assert stores.segments() == []
 
 
 FIRST = (NEVER, -1)

@@ -158,7 +158,9 @@ def the_rolling_values_are_the_same(client: MongoClient[Document], out: Path, sp
     store, engine = MongoStore(client, spec), columnar(spec)
     replayed = {s.name: by_id(lines(out / f"{s.name}.jsonl")) for s in spec.windows if isinstance(s.kind, Rolling)}
     keys = {("card_id", typed(d["key"])) for view in replayed.values() for d in view.values()}
-    engine.load({key: windows for key, state in store.load(keys).items() if (windows := unpack(state.data).windows) is not None})
+    states = store.load(keys)
+    windows = {key: own for key, state in states.items() if (own := unpack(state.data).windows) is not None}
+    engine.load(windows, {key: states[key].segments for key in windows})
     held = 0
     for key in keys:
         for block in engine.current(key, as_of):

@@ -234,7 +234,8 @@ def every_key_came_over(around: Around) -> None:
 def held(around: Around, states: Mapping[Any, KeyState]) -> Mapping[Any, int]:
     """How many payments the longest window holds of each card."""
     engine, as_of = columnar(around.spec), max(date_ms(d["watermark"]) for d in around.views["health"].find())
-    engine.load({key: windows for key, saved in states.items() if (windows := unpack(saved.data).windows) is not None})
+    windows = {key: own for key, saved in states.items() if (own := unpack(saved.data).windows) is not None}
+    engine.load(windows, {key: states[key].segments for key in windows})
     blocks = ((key[1], block) for key in states for block in engine.current(key, as_of))
     return {card: block.measures["n"][0] for card, block in blocks if block.set.name == "before_this"}
 

@@ -124,6 +124,7 @@ def copied(store: Picky) -> Picky:
     other = Picky(store._spec, store._refuses)
     other.collections = {name: dict(documents) for name, documents in store.collections.items()}
     other._cursors, other._states = dict(store._cursors), dict(store._states)
+    other._segments = {key: dict(segments) for key, segments in store._segments.items()}
     return other
 
 

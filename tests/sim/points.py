@@ -11,7 +11,7 @@ request to KCL, an answer to it. Between two of these the place makes no differe
                                 5 lease lost     answer: lease_lost
     consumer/life.py            2 load: ...      3 due: ...      4 commit ...: effects and a chunk     5 commit states: ...
     consumer/commits.py         a commit is asked, is on its way (and lands after the death, or does not), is in (and not answered)
-    consumer/snapshots.py       begun and not over: commit both, commit states; over: commit snapshot
+    consumer/snapshots.py       begun and not over: commit both, commit states, commit segments; over: commit snapshot
     consumer/halving.py         refused: told, and the smaller commits that follow it
 """
 
@@ -27,6 +27,7 @@ COMMITS = (
     "commit states",  # key states alone: a chunk, or what leaves memory
     "commit snapshot",  # the last chunk: the snapshot moves
     "commit smaller",  # whatever is tried after a refusal
+    "commit segments",  # segments of key states that come with a later commit
 )
 CALLBACKS = ("initialize", "process_records", "lease_lost", "shard_ended", "shutdown_requested")
 CHECKPOINTS = ("checkpoint batch", "checkpoint shutdown", "checkpoint end")
@@ -50,4 +51,6 @@ def kind(effects: Effects, after_refusal: bool) -> str:
     moved = effects.cursor.place != effects.expected.place
     if effects.states:
         return "commit both" if moved or any(effects.documents) or effects.removes else "commit states"
+    if effects.segments and not moved and not any(effects.documents) and not effects.removes:
+        return "commit segments"
     return "commit effects" if moved else "commit part"

@@ -35,6 +35,7 @@ from tests.sim.points import ON_ITS_WAY, POINTS
 from tests.sim.process import GaveUp, Process
 from tests.sim.records import FIRST_NUMBER, Stream
 from tests.sim.turns import Turns
+from tests.windows.build import small_segments
 
 MINUTE, LOAD, RECENT = 'lateness = "1s"\nretain = "20s"', 'late = "drop"\nlateness = "1s"', 'rolling = { size = "10s" }'
 OTHERS = {
@@ -77,6 +78,7 @@ class World:
                 page=r.choice((1, 2, 5_000)),
                 interval=r.choice((0.0, 10.0, 60.0)),
                 chunk=r.choice((1, 2, 1_000)),
+                chunk_bytes=Random(f"segments {seed}").choice((1, 60, 4 << 20)),
             ),
             kept=r.choice((1_000, 64 << 20)),
             overlap=r.random() < 0.6,
@@ -204,7 +206,8 @@ class World:
     def _turns(self) -> Iterator[None]:
         real, commits.threading = commits.threading, self.turns  # type: ignore[assignment]
         try:
-            yield
+            with small_segments():
+                yield
         finally:
             commits.threading = real
             for worker in list(self.turns.workers):

@@ -11,14 +11,17 @@ trigger and route default to those of the first set. The key of row and route is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from random import Random
 from typing import Any
 
 import numpy as np
+import pytest
 
+from windows.columnar import saved
 from windows.engine import (
     BY_END,
     BY_EVENT,
@@ -168,6 +171,15 @@ def _view(block: RollingBlock, i: int) -> Doc:
     return {**fixed, **{name: column[i] for name, column in block.measures.items()}}
 
 
+@contextmanager
+def small_segments(**words: int) -> Iterator[None]:
+    """Segments hold a few events each: TAIL, KEPT, MOST and the like of windows/columnar/saved.py are these."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ({"TAIL": 3, "KEPT": 1, "MOST": 6} | words).items():
+            patch.setattr(saved, name, value)
+        yield
+
+
 class Driver:
     """Feeds an engine in batches. With `reload`, keys are dumped, evicted and loaded again between steps at random, as a consumer
     with little memory would, and now and then the whole engine is made anew from the dumps."""
@@ -179,6 +191,7 @@ class Driver:
         self.engine = factory(sets)
         self.folded = Folded()
         self.saved: dict[Key, bytes] = {}
+        self.segments: dict[Key, dict[int, bytes]] = {}
         self.dues: dict[Key, int | None] = {}
         self.dirty: set[Key] = set()
 
@@ -211,7 +224,12 @@ class Driver:
         loaded = sorted(self.engine.loaded(), key=repr)
         anew = random.random() < 0.3
         chosen = loaded if anew else random.sample(loaded, random.randint(0, len(loaded)))
-        for key, data in self.engine.dump(chosen).items():
+        dumps = self.engine.dump(chosen)
+        for key, mine in dumps.segments.items():
+            there = {**self.segments.get(key, {}), **mine.new}
+            assert there.keys() == {*mine.held, *mine.gone} and not {*mine.held} & {*mine.gone}
+            self.segments[key] = {number: there[number] for number in mine.held}
+        for key, data in dumps.items():
             assert key in self.dirty or key not in self.saved or data == self.saved[key], f"{key} changed, and nobody said so"
             self.saved[key] = data
         self.dues.update(self.engine.dues(chosen))
@@ -226,7 +244,7 @@ class Driver:
     def _load(self, keys: set[Key], until: int) -> None:
         wanted = keys | {key for key, due in self.dues.items() if due is not None and due <= until}
         missing = (wanted & self.saved.keys()) - set(self.engine.loaded())
-        self.engine.load({key: self.saved[key] for key in missing})
+        self.engine.load({key: self.saved[key] for key in missing}, {key: self.segments.get(key, {}) for key in missing})
 
 
 def drive(

@@ -18,9 +18,9 @@ from windows.columnar.codes import Interner
 from windows.columnar.inputs import Inputs, time_row
 from windows.columnar.outputs import N, Outputs
 from windows.columnar.room import first_out, forget_codes, memory, with_out, with_room
-from windows.columnar.saved import Dumps
+from windows.columnar.saved import Saver
 from windows.columnar.state import Named, holds, load_key
-from windows.engine import BY_IDLE, COUNTED, END, LATE_DROP, LATE_KEEP, NEVER, Columns, Key, RollingBlock, StepResult
+from windows.engine import BY_IDLE, COUNTED, END, LATE_DROP, LATE_KEEP, NEVER, Columns, Dumps, Key, RollingBlock, StepResult
 from windows.kernels import words as w
 from windows.kernels.core import Arrays
 from windows.kernels.doors import finish, key_free, key_wipe, keys_due, root_new, run, timers_renew
@@ -63,7 +63,7 @@ class ColumnarEngine:
         self.zones = self.plan.zones
         self._memory()
         self.outputs = Outputs(self)
-        self._dumps = Dumps(self, self._named)
+        self._saver = Saver(self, self._named)
         self._ended = False
 
     def _memory(self) -> None:
@@ -126,16 +126,16 @@ class ColumnarEngine:
     def views(self, spec: WindowSet, keys: Sequence[Key], as_of: Sequence[int]) -> RollingBlock:
         return self.outputs.values(self._index[spec.name], keys, as_of, own=True)
 
-    def dump(self, keys: Collection[Key]) -> Mapping[Key, bytes]:
-        return self._dumps.of(keys)
+    def dump(self, keys: Collection[Key]) -> Dumps:
+        return self._saver.of(keys)
 
     def holds(self, data: bytes) -> bool:
         return holds(data)
 
-    def load(self, states: Mapping[Key, bytes]) -> None:
+    def load(self, states: Mapping[Key, bytes], segments: Mapping[Key, Mapping[int, bytes]] | None = None) -> None:
         self.evict(states.keys())
         for key, data in states.items():
-            load_key(self, key, data, self._named)
+            self._saver.know(key, load_key(self, key, data, {} if segments is None else segments.get(key, {}), self._named))
         self._thin_timers()
 
     def evict(self, keys: Collection[Key]) -> None:
@@ -143,6 +143,7 @@ class ColumnarEngine:
         freed: list[int] = []
         keys = list(keys)  # what is loaded may be asked to go
         for key in keys:
+            self._saver.forget(key)
             slot = self.slots.pop(key, None)
             if slot is not None:
                 if self.roots[slot]:

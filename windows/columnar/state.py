@@ -7,13 +7,20 @@
 A section is slices or a history with the sets that may read it: {"kind", "sets": [fingerprint], "parts": [text], "words", ...}.
 Its parts (cells; conditions and fields) are named by what they mean, so that a set which is still there finds its own in another
 plan. A set reads a section only if its fingerprint stands there: a changed set starts empty.
+
+All but the newest events of a long history are in segments, which `held` names in the order of the events, six words each: number,
+how many of its first events are none any more, how many there are, the first and the last time, the segment's checksum. A segment
+is bytes of the same form, whose rest is msgpack [values, words]: its history's parts and fields say what they mean. VERSION 5 knew
+no segments.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -29,6 +36,7 @@ from windows.kernels.doors import (
     history_load,
     history_new,
     record_put,
+    segments_set,
     set_watch,
     slices_check,
     slices_load,
@@ -41,7 +49,7 @@ from windows.plan.kinds import every_of
 from windows.plan.names import bit_names, cell_names, field_names
 from windows.plan.plan import Group
 
-VERSION = 5
+VERSION, READ = 6, (5, 6)
 GONE_ALONE = 3 * 8  # bytes of a session set's own words that say of nothing but which session went last
 Words = npt.NDArray[np.int64]
 Named = dict[int, tuple[list[str], list[str]]]  # by group: what its parts and fields are called
@@ -55,6 +63,7 @@ class Section(msgspec.Struct):
     parts: list[str]
     words: bytes
     fields: list[str] = []
+    held: bytes = b""
 
 
 class Saved(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -66,9 +75,33 @@ class Saved(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     own: dict[str, bytes]
 
 
-DECODER = msgspec.msgpack.Decoder(Saved)
+class Rows(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """A segment, unsealed."""
+
+    values: list[Any]
+    words: bytes
+
+
+DECODER, ROWS = msgspec.msgpack.Decoder(Saved), msgspec.msgpack.Decoder(Rows)
 Slices = tuple[int, Words, Words, Words]  # mask, words, kinds of cells, their places
-History = tuple[int, Words]  # mask, rows
+Segment = tuple[Words, Words, int, int]  # words, the codes of their values here, how many values there are, the checksum
+NO_SEGMENTS = np.zeros((0, w.SEGMENT_WORDS), np.int64)
+T = TypeVar("T")
+HELD = 6  # words that a head has of a segment
+
+
+class History(NamedTuple):
+    """A history's events: a row each, in stretches. known: of those in front that are segments as this plan would make them, what
+    is remembered of these (SEGMENT, windows/kernels/words.py)."""
+
+    mask: int
+    rows: list[Words]
+    known: Words
+
+    @property
+    def times(self) -> Words:
+        """Of all events."""
+        return np.concatenate([np.zeros(0, np.int64), *(rows[:, w.TIMES] for rows in self.rows)])
 
 
 @dataclass(slots=True)
@@ -81,27 +114,59 @@ class Found:
     own: dict[int, Words] = field(default_factory=dict)
 
 
-def load_key(engine: Memory, key: Key, data: bytes, named: Named) -> None:
-    """Take up a dump (windows/columnar/saved.py), for a key that is not loaded. Raises StateMismatch, before anything of the key is
-    taken up, for bytes that no engine has written: all that kernels rely on is looked at first."""
+def load_key(engine: Memory, key: Key, data: bytes, parts: Mapping[int, bytes], named: Named) -> tuple[int, ...]:
+    """Take up a dump (windows/columnar/saved.py), for a key that is not loaded: the numbers of the segments that it refers to.
+    parts: these, by number. Raises StateMismatch, before anything of the key is taken up, for bytes that no engine has written: all
+    that kernels rely on is looked at first."""
     saved = unseal(data)
     try:
-        values = engine.packer.values(saved.values)
-    except Exception as error:  # whatever the caller's `unpack` raises for bytes that are not its own
-        raise StateMismatch(f"a value in the saved state of {key!r} cannot be read: {error}") from error
-    try:
-        codes = np.array(engine.codes.all_spelled(values) or [0], np.int64)
-        sound((codes >= 0).all(), "a value")
-        found = [_found(engine, group, saved, codes, len(saved.values), named) for group in _groups(engine, key)]
+        codes = _codes(engine, key, saved.values)
+        held = tuple(int(number) for section in saved.sections for number in _held(section)[:, 0])
+        segments = {number: _segment(engine, key, number, parts) for number in held}
+        found = [_found(engine, group, saved, segments, codes, named) for group in _groups(engine, key)]
         sound(saved.floor == NEVER or w.LONG_AGO <= saved.floor <= END, "the watermark it was changed under")
+    except StateMismatch:
+        raise
     except (ValueError, TypeError, IndexError, KeyError, OverflowError, RecursionError) as error:
         raise StateMismatch(f"the saved state of {key!r} cannot be read: {error}") from error
     if key[0] not in engine.plan.routes:
-        return
+        return held
     root = engine.root(key)
     View(engine.M, root, w.ROOT).floor = saved.floor
     for each in found:
         _take_up(engine, root, each, codes)
+    return held
+
+
+def _codes(engine: Memory, key: Key, saved: list[Any]) -> Words:
+    """Of values as saved, their codes here: at least one."""
+    try:
+        values = engine.packer.values(saved)
+    except Exception as error:  # whatever the caller's `unpack` raises for bytes that are not its own
+        raise StateMismatch(f"a value in the saved state of {key!r} cannot be read: {error}") from error
+    codes = np.array(engine.codes.all_spelled(values) or [0], np.int64)
+    sound((codes >= 0).all(), "a value")
+    return codes
+
+
+def _held(section: Section) -> Words:
+    """(n, 6): what a head says of segments."""
+    held = _words(section.held).reshape(-1, HELD)
+    _, skip, n, first, last, _ = held.T
+    sound(
+        (skip >= 0).all() and (skip < dumps.FAR).all() and (n > 0).all() and (n < dumps.FAR).all(),
+        "how many events are in a segment",
+    )
+    sound(near(first) and near(last), "the times of a segment")
+    return held
+
+
+def _segment(engine: Memory, key: Key, number: int, parts: Mapping[int, bytes]) -> Segment:
+    """A segment, its values in this engine's codes. Raises StateMismatch where it is none."""
+    if number not in parts:
+        raise StateMismatch(f"the saved state of {key!r} refers to segment {number}, which is not there")
+    rows = _unsealed(parts[number], ROWS)
+    return _words(rows.words), _codes(engine, key, rows.values), len(rows.values), int.from_bytes(parts[number][1:5], "big")
 
 
 def holds(data: bytes) -> bool:
@@ -123,12 +188,17 @@ def near(times: Words, far: int = dumps.FAR) -> bool:
 
 def unseal(data: bytes) -> Saved:
     """What a dump says. Raises StateMismatch."""
-    if data[:1] != bytes([VERSION]):
+    return _unsealed(data, DECODER)
+
+
+def _unsealed(data: bytes, decoder: msgspec.msgpack.Decoder[T]) -> T:
+    """What a dump, or a segment, says."""
+    if not data or data[0] not in READ:
         raise StateMismatch(f"state of version {data[:1].hex() or 'nothing'}, this engine reads {VERSION}")
     if zlib.crc32(data[5:]).to_bytes(4, "big") != data[1:5]:
         raise StateMismatch("damaged state: its checksum does not hold")
     try:
-        return DECODER.decode(data[5:])
+        return decoder.decode(data[5:])
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise StateMismatch(f"state that is none: {error}") from error
 
@@ -153,7 +223,7 @@ def named_parts(engine: Memory, group: Group, named: Named) -> tuple[list[str], 
     return named[group.at]
 
 
-def _found(engine: Memory, group: Group, saved: Saved, codes: Words, ncodes: int, named: Named) -> Found:
+def _found(engine: Memory, group: Group, saved: Saved, segments: Mapping[int, Segment], codes: Words, named: Named) -> Found:
     """What a group's sets may read of a dump, looked at. Raises ValueError."""
     found, covered = Found(group), 0
     fingerprints = [engine.sets[i].fingerprint for i in group.sets]
@@ -162,17 +232,18 @@ def _found(engine: Memory, group: Group, saved: Saved, codes: Words, ncodes: int
         if not mask or (section.kind == "slices") is (group.grid is None):
             continue
         if section.kind == "slices":
-            found.slices.append(_slices(engine, group, mask, section, ncodes, named))
+            sound(not len(_held(section)), "a section of slices")
+            found.slices.append(_slices(engine, group, mask, section, len(saved.values), named))
         else:
             sound(not covered & mask, "whose history it is")
             covered |= mask
-            found.histories.append((mask, _rows(engine, group, section, codes, ncodes, named)))
+            found.histories.append(_history(engine, group, mask, section, segments, (codes, len(saved.values)), named))
     if group.grid is None and covered not in (0, _full(group)):
-        found.histories.append((_full(group) & ~covered, np.zeros((0, w.FIELDS + len(group.cells.columns)), np.int64)))
+        found.histories.append(History(_full(group) & ~covered, [], NO_SEGMENTS))
     for i, fingerprint in zip(group.sets, fingerprints, strict=True):
         words = _words(saved.own[fingerprint]) if fingerprint in saved.own else None
         if group.kept:
-            check_spans(engine.sets[i], words, found.histories[0][1][:, w.TIMES] if found.histories else np.zeros(0, np.int64))
+            check_spans(engine.sets[i], words, found.histories[0].times if found.histories else np.zeros(0, np.int64))
         elif words is not None and engine.plan.is_rolling(i):
             sound(len(words) == 2 and near(words[:1]) and near(words[1:], END), "a rolling set's last event")
         elif words is not None:
@@ -194,11 +265,35 @@ def _slices(engine: Memory, group: Group, mask: int, section: Section, ncodes: i
     return mask, words, kinds, places
 
 
-def _rows(engine: Memory, group: Group, section: Section, codes: Words, ncodes: int, named: Named) -> Words:
-    """The events of a section's history, as this engine's histories hold them."""
+def _history(
+    engine: Memory,
+    group: Group,
+    mask: int,
+    section: Section,
+    segments: Mapping[int, Segment],
+    codes: tuple[Words, int],
+    named: Named,
+) -> History:
+    """The events of a section's history. codes: of the head's values, and how many these are."""
+    width, stretches, known = w.FIELDS + len(section.fields), list[Words](), list[list[int]]()
+    for number, skip, n, first, last, sum_ in _held(section).tolist():
+        words, own, nown, checksum = segments[number]
+        sound(checksum == sum_, "a segment")
+        theirs = words.reshape(-1, width)[skip : skip + n]
+        sound(len(theirs) == n and theirs[-1, w.TIMES] == last and (skip or theirs[0, w.TIMES] == first), "what a segment holds")
+        stretches.append(_rows(engine, group, section, theirs, own, nown, named))
+        known.append([first, number, last, n, skip, 0, sum_])
+    stretches.append(_rows(engine, group, section, _words(section.words).reshape(-1, width), *codes, named))
+    ends = [int(rows[at, w.TIMES]) for rows in stretches if len(rows) for at in (0, -1)]
+    sound(all(a <= b for a, b in pairwise(ends)), "the order of events")
+    alike = (section.parts, section.fields) == named_parts(engine, group, named)
+    return History(mask, stretches, np.array(known, np.int64) if alike and known else NO_SEGMENTS)
+
+
+def _rows(engine: Memory, group: Group, section: Section, theirs: Words, codes: Words, ncodes: int, named: Named) -> Words:
+    """Events of a section's history, as this engine's histories hold them. codes: of the ncodes values that they name."""
     bits, fields = named_parts(engine, group, named)
     sound(len(section.parts) <= MOST_CONDITIONS, "how many conditions there are")
-    theirs = _words(section.words).reshape(-1, w.FIELDS + len(section.fields))
     times, masks = theirs[:, w.TIMES], theirs[:, w.MASKS]
     sound(near(times) and (times[:-1] <= times[1:]).all(), "the order of events")
     sound((masks >> len(section.parts) == 0).all(), "what holds of an event")
@@ -257,13 +352,17 @@ def _take_up(engine: Memory, root: int, found: Found, codes: Words) -> None:
         while done < len(words):
             engine.make_room(need)
             done, need = slices_load(engine.arrays, group.at, root, mask, words, kinds, places, codes, done)
-    for mask, rows in found.histories:
+    for history in found.histories:
         engine.make_room()
-        h = _add_history(engine, group, root, mask)
-        done = 0
-        while done < len(rows):
-            engine.make_room()
-            done = history_load(engine.arrays, group.at, h, rows, done)
+        h = _add_history(engine, group, root, history.mask)
+        for rows in history.rows:
+            done = 0
+            while done < len(rows):
+                engine.make_room()
+                done = history_load(engine.arrays, group.at, h, rows, done)
+        if len(history.known):
+            engine.make_room(16 * w.SEGMENT_WORDS * len(history.known) + 1_024)
+            segments_set(engine.arrays, h, history.known)
     for i, words in found.own.items():
         _load_set(engine, i, root, words)
 

@@ -14,6 +14,7 @@ from compiled.ahead import compile_calls
 from windows.columnar.codes import Codes
 from windows.columnar.engine import ColumnarEngine
 from windows.columnar.room import forget_codes
+from windows.columnar.saved import TAIL
 from windows.engine import BY_EVENT, CHANGE, END, Columns, StepResult
 from windows.law.spec import Kind, Measure, Rolling, Session, Sliding, Tumbling, WindowSet
 
@@ -53,15 +54,18 @@ def warm() -> None:
     read(engine.advance(10_000_000))
     read(engine.step(batch([10_000_001])))
     read(engine.step(batch([9_990_000], watermark=10_000_001)))  # late: closed windows are revised
-    states = dict(engine.dump([KEY]))
+    busy = dict(engine.dump([KEY]))
     engine.evict([KEY])
-    engine.load(states)
+    engine.load(busy)
+    read(engine.step(batch([10_000_002] * (TAIL // 3))))  # a history that is too long for its key's head
+    dumps = engine.dump([KEY])
+    engine.load(dumps, {KEY: dumps.segments[KEY].new})
     engine.dues([KEY])
     engine.due()
-    engine.current(KEY, 10_000_002)
+    engine.current(KEY, 10_000_003)
     forget_codes(engine)
     engine.renew_timers()
-    list(engine.views(sets()[2], [KEY], [10_000_002]).as_of)
+    list(engine.views(sets()[2], [KEY], [10_000_003]).as_of)
     read(engine.advance(END))
 
 

@@ -12,8 +12,6 @@ A door writes into the arena only what the caller has made room for (columnar/ro
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from compiled.kernel import inlined, kernel
@@ -22,10 +20,11 @@ from windows.kernels import codes, dumps, keys, saved
 from windows.kernels import run as passing
 from windows.kernels import words as w
 from windows.kernels.core import Arrays, Bytes, Floats, RowArrays, Words, core_of, rows_of
-from windows.kernels.history import tree
+from windows.kernels.history import segments, tree
 from windows.kernels.kinds import grid, rolling, spans
 from windows.kernels.memory import rowlist, timers
 from windows.kernels.tables import set_at
+from windows.kernels.words import history_at, rowlist_at, segments_at
 
 timers_new_, timers_renew_ = timers.timers_new, keys.timers_renew
 first_due_, key_due_ = keys.first_due, keys.key_due
@@ -34,10 +33,11 @@ emit_windows_, emit_revised_, open_windows_ = grid.emit, grid.emit_revised, grid
 emit_views_, emit_spans_ = rolling.emit, spans.emit
 root_new_, key_free_, key_wipe_, set_watch_ = keys.root_new, keys.key_free, keys.key_wipe, keys.set_watch
 keys_dump_, values_met_, states_laid_, states_written_ = saved.keys_dump, saved.values_met, saved.states_laid, saved.states_written
+segments_dump_, segments_set_, large_ = saved.segments_dump, segments.segments_set, saved.large
 Book, Said = saved.Book, saved.Said
 slices_load_, slices_check_ = dumps.slices_load, dumps.slices_check
 Slices = dumps.Slices
-row_put_, spans_load_ = rowlist.row_put, dumps.spans_load
+rows_dump_, row_put_, spans_load_ = rowlist.rows_dump, rowlist.row_put, dumps.spans_load
 history_new_, history_load_ = tree.history_new, dumps.history_load
 codes_used_ = codes.codes_used
 Dumped = tuple[Words, Words, Words, Words]  # words, which set of values each is a code of, pieces (n, 5), how many of each are used
@@ -164,6 +164,37 @@ def keys_dump(arrays: Arrays, roots: Words, begin: int, book: Dumped, states: Wo
 
 
 @kernel
+def histories_large(arrays: Arrays, roots: Words, begin: int, most: int, found: Words) -> tuple[int, int]:
+    """Which histories of the keys of these roots (n,), from the begin-th on, have segments, or are larger than so many words: [key,
+    g, place] of each to `found` (m, 3); (how many these are, where to go on)."""
+    return large_(core_of(arrays), words(roots), roots.size, begin, most, words(found), found.shape[0])
+
+
+@kernel
+def segments_dump(arrays: Arrays, g: int, h: int, rows: Words, book: Dumped, states: Words) -> None:
+    """Stretches of a history, rows (n, 2), as states (n, 7). The book has room for them."""
+    segments_dump_(core_of(arrays), g, h, words(rows), rows.shape[0], book_of(book, states))
+
+
+@kernel
+def segments_known(arrays: Arrays, h: int) -> tuple[int, Words]:
+    """(how many events have gone from the front of a history, (n, 7) its segments): SEGMENTS, SEGMENT of words.py."""
+    M = words(arrays[0])
+    at = history_at(M, h).segments
+    rows = np.empty((rowlist_at(M, at + w.SEGMENT_ROWS).n if at != 0 else 0, w.SEGMENT_WORDS), np.int64)
+    if at == 0:
+        return 0, rows
+    rows_dump_(M, at + w.SEGMENT_ROWS, w.SEGMENT_WORDS, w.SEGMENT_WORDS, words(rows), 0)
+    return segments_at(M, at).trimmed, rows
+
+
+@kernel
+def segments_set(arrays: Arrays, h: int, rows: Words) -> None:
+    """These (n, 7) are the segments of a history now, and nothing has gone since."""
+    segments_set_(words(arrays[0]), h, words(rows), rows.shape[0])
+
+
+@kernel
 def values_met(dumped: Words, coded: Words, n: int, ncodes: int, others: Words, ranks: Words, met: Words) -> tuple[int, int]:
     """Of n words those that are codes become places among all values (2 * ncodes + others,), of which those that are named go to
     `met`: (how many these are, how many words are codes). others: rising codes of other spellings. ranks: -1, by place."""
@@ -188,14 +219,14 @@ def states_written(
     book: Dumped, states: Words, raw: Bytes, values: Words, texts: Words, text_bytes: Bytes, value_bytes: Bytes, starts: Words,
     out: Bytes,
 ) -> None:  # fmt: skip
-    """Write states as msgpack. raw: the book's words as bytes; text_bytes, value_bytes: what Python has written; starts: of a
-    value, by rank, and one more."""
+    """Write states as msgpack. raw: the book's words as bytes; text_bytes, value_bytes: what Python has written; starts: where a
+    value's bytes begin, by rank, and one more."""
     said = Said(words(texts), bytes_of(text_bytes), bytes_of(value_bytes), words(starts))
     states_written_(book_of(book, states), bytes_of(raw), states.shape[0], words(values), said, bytes_of(out))
 
 
 @inlined
-def book_of(book: Dumped, states: Words) -> Any:
+def book_of(book: Dumped, states: Words) -> saved.Book:
     """From the arrays, which the caller keeps alive."""
     dumped, coded, pieces, used = book
     return Book(words(dumped), words(coded), words(pieces), words(states), words(used))

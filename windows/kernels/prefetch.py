@@ -121,7 +121,7 @@ def ring_ahead(core, token, further):
         return
     head = chain_at(M, root + group.chain).head
     if group.kind == tables.ROLLING and head != 0:
-        node_ahead(M, history_at(M, head).last if further else head, 4 * LINE if further else w.HISTORY_WORDS)
+        node_ahead(M, history_at(M, head).last if further else head, 4 * LINE if further else LINE)
     for n in range(group.nsets):
         s = P[group.sets + n]
         spec = set_at(P, s)

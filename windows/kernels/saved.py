@@ -15,20 +15,22 @@ from compiled.kernel import inlined, kernel
 from compiled.records import at, record, words_in
 from windows.kernels import dumps, tables
 from windows.kernels import words as w
+from windows.kernels.history.segments import segments_held
 from windows.kernels.history.tree import data_of
 from windows.kernels.memory.arena import EMPTY
-from windows.kernels.memory.rowlist import rows_dump
+from windows.kernels.memory.rowlist import row_of, rows_dump
 from windows.kernels.slots import ANYHOW, SPELLED, alike
 from windows.kernels.tables import group_at, plan_of, set_at
-from windows.kernels.words import chain_at, grid_at, history_at, keeper_at, node_at, rolling_at, root_at, rowlist_at
+from windows.kernels.words import chain_at, grid_at, history_at, keeper_at, node_at, rolling_at, root_at, rowlist_at, segment_at
 
-# A piece: words [begin, begin + n) of the group `what` for the sets of `mask`, or a set's own (mask OWN). text: which one of the
-# plan's.
+# A piece: words [begin, begin + n), and which of the plan's texts stands in front of them. what, mask: the group and the sets of a
+# section; of one whose history has segments these, as -1 - group, and then the words (mask MORE); a set and OWN; rows, SEGMENT.
 PIECE = record("what mask begin n text")
 piece_at = at(PIECE)
 PIECE_WORDS = words_in(PIECE)
-OWN = -1
-MASKS = 64  # different masks that slices of one key have, at most
+OWN, MORE, SEGMENT = -1, -2, -3
+HELD_WORDS = 6  # of a segment's row go into a dump: all but whether it is as it was saved
+MASKS = 64  # different masks that slices, or histories, of one key have, at most
 
 # A state: the watermark it was changed under, its pieces, those of its values, where its bytes begin, and whether it is only rows.
 STATE = record("floor pieces end values last at rows")
@@ -46,8 +48,8 @@ INT, ARRAY, MAP, BIN = 0xD3, 0x90, 0x80, 0xC4  # msgpack's
 
 
 class Book(NamedTuple):
-    """words: of all states; coded: which set of values each is a code of, -1 none. pieces, states: tables. used: [words, pieces]
-    that are written."""
+    """words: of all states; coded: which set of values each is a code of, -1 none. pieces, states: tables. used: how many words and
+    pieces are written."""
 
     words: Any
     coded: Any
@@ -91,8 +93,9 @@ def key_size(core, root, masks):
         else:
             h = chain_at(M, root + group.chain).head
             while h != 0:
-                npieces += 1
-                nwords += history_at(M, h).n * group.ncolumns
+                npieces += 2
+                held, segments = segments_held(M, h)
+                nwords += (history_at(M, h).n - held) * group.ncolumns + segments * HELD_WORDS
                 h = history_at(M, h).next
         for j in range(group.nsets):
             npieces += 1
@@ -159,9 +162,13 @@ def histories_put(core, g, root, book):
     M = core.M
     h = chain_at(M, root + group_at(core.P, g).chain).head
     while h != 0:
-        words = rows_put(core, g, h, 0, history_at(M, h).n, book)
-        if words > 0:
-            piece_put(book, g, history_at(M, h).mask, words)
+        held, segments = segments_held(M, h)
+        if segments > 0:
+            held_put(M, h, book)
+            piece_put(book, -1 - g, history_at(M, h).mask, segments * HELD_WORDS)
+        words = rows_put(core, g, h, held, history_at(M, h).n, book)
+        if words > 0 or segments > 0:
+            piece_put(book, g, MORE if segments > 0 else history_at(M, h).mask, words)
         h = history_at(M, h).next
 
 
@@ -171,11 +178,9 @@ def rows_put(core, g, h, begin, end, book):
     M, P = core.M, core.P
     group = group_at(P, g)
     ncols = group.ncolumns
-    leaf = history_at(M, h).first
-    while leaf != 0 and begin >= node_at(M, leaf).n:
-        begin -= node_at(M, leaf).n
-        end -= node_at(M, leaf).n
-        leaf = node_at(M, leaf).next
+    end -= begin
+    leaf, begin = leaf_of_row(M, h, begin)
+    end += begin
     n = book.used[0]
     while leaf != 0 and begin < end:
         d = leaf + data_of(core, g)
@@ -200,6 +205,79 @@ def remembers(core, s, e):
     """Whether a set of sessions has let one go, whose times it must know."""
     keeper = keeper_at(core.M, e)
     return set_at(core.P, s).kind == tables.SESSION and keeper.gone_first < keeper.gone_end
+
+
+@kernel
+def leaf_of_row(M, h, row):
+    """(the leaf that an event is in, by how many there are before it, its place there), from the end that is nearer."""
+    if 2 * row <= history_at(M, h).n:
+        leaf = history_at(M, h).first
+        while leaf != 0 and row >= node_at(M, leaf).n:
+            row -= node_at(M, leaf).n
+            leaf = node_at(M, leaf).next
+        return leaf, row
+    leaf = history_at(M, h).last
+    row -= history_at(M, h).n - node_at(M, leaf).n
+    while row < 0:
+        leaf = node_at(M, leaf).prev
+        row += node_at(M, leaf).n
+    return leaf, row
+
+
+@kernel
+def held_put(M, h, book):
+    """What a key's head says of the segments of a history."""
+    j = history_at(M, h).segments + w.SEGMENT_ROWS
+    n = book.used[0]
+    for i in range(rowlist_at(M, j).n):
+        segment = segment_at(M, row_of(M, j, w.SEGMENT_WORDS, i))
+        book.words[n] = segment.number
+        book.words[n + 1] = segment.skip
+        book.words[n + 2] = segment.n
+        book.words[n + 3] = segment.first
+        book.words[n + 4] = segment.last
+        book.words[n + 5] = segment.sum
+        for c in range(HELD_WORDS):
+            book.coded[n + c] = -1
+        n += HELD_WORDS
+
+
+@kernel
+def segments_dump(core, g, h, rows, n, book):
+    """Stretches of a history as states of their own: rows holds n of them, [from, to) of its events each."""
+    for i in range(n):
+        state = state_at(book.states, i * STATE_WORDS)
+        state.pieces = book.used[1]
+        state.rows = 1
+        piece_put(book, g, SEGMENT, rows_put(core, g, h, rows[2 * i], rows[2 * i + 1], book))
+        state.end = book.used[1]
+
+
+@kernel
+def large(core, roots, n, begin, most, found, room):
+    """Which histories of the keys of these roots, from the begin-th on, are saved in segments, or may have to be since more than
+    `most` words are not: found holds [key, group, history] of each; (how many these are, where to go on)."""
+    M, P = core.M, core.P
+    many = 0
+    for i in range(begin, n):
+        root = roots[i]
+        before = many
+        for k in range(plan_of(P).ngroups if root != 0 else 0):
+            g = P[plan_of(P).groups + k]
+            group = group_at(P, g)
+            h = 0
+            if group.route == root_at(M, root).route and group.kind != tables.GRID:
+                h = chain_at(M, root + group.chain).head
+            while h != 0:
+                if history_at(M, h).segments != 0 or history_at(M, h).n * group.ncolumns > most:
+                    if many == room:
+                        return before, i
+                    found[3 * many] = i
+                    found[3 * many + 1] = g
+                    found[3 * many + 2] = h
+                    many += 1
+                h = history_at(M, h).next
+    return many, n
 
 
 @kernel
@@ -320,8 +398,8 @@ def sink(A, at, top, n):
 @kernel
 def states_laid(book, n, ranks, lengths, seen, places, values, texts, ntexts):
     """Words that are codes become places among the values of their state, which go to `values`; of equal states all alike. seen,
-    places: by rank, what is needed on the way. lengths: by rank, how many bytes a value takes. All bytes; where a piece has no
-    text, -1 less that piece, and nothing has changed."""
+    places: by rank, what is needed on the way. lengths: by rank, how many bytes a value takes. How many bytes there are; where a
+    piece has no text, -1 less that piece, and nothing has changed."""
     missing = texts_found(book.pieces, book.used[1], texts, ntexts)
     if missing >= 0:
         return -1 - missing
@@ -332,10 +410,12 @@ def states_laid(book, n, ranks, lengths, seen, places, values, texts, ntexts):
         state.values = nvalues
         state.at = nbytes
         sections = 0
+        own = 0
         for k in range(state.pieces, state.end):
             piece = piece_at(book.pieces, k * PIECE_WORDS)
             nbytes += bin_size(8 * piece.n) + text_at(texts, piece.text * TEXT_WORDS).n
-            sections += piece.mask != OWN
+            sections += piece.mask >= 0
+            own += piece.mask == OWN
             for j in range(piece.begin, piece.begin + piece.n):
                 if book.coded[j] >= 0 and book.words[j] >= 0:
                     rank = ranks[book.words[j]]
@@ -353,7 +433,7 @@ def states_laid(book, n, ranks, lengths, seen, places, values, texts, ntexts):
             own_places(book, k, places)
         nbytes += 1 + many_size(nvalues - state.values)
         if state.rows == 0:
-            nbytes += 9 + many_size(sections) + many_size(state.end - state.pieces - sections)
+            nbytes += 9 + many_size(sections) + many_size(own)
     return nbytes
 
 
@@ -450,9 +530,11 @@ def states_written(book, raw, n, values, said, out):
             p = bytes_put(out, p, said.value_bytes, begin, said.starts[values[v] + 1] - begin)
         k = state.pieces
         if state.rows == 0:
+            sections = 0
             while k < state.end and piece_at(book.pieces, k * PIECE_WORDS).mask != OWN:
+                sections += piece_at(book.pieces, k * PIECE_WORDS).mask >= 0
                 k += 1
-            p = many_put(out, p, ARRAY, k - state.pieces)
+            p = many_put(out, p, ARRAY, sections)
         for j in range(state.pieces, state.end):
             if j == k and state.rows == 0:
                 p = many_put(out, p, MAP, state.end - k)

@@ -82,9 +82,22 @@ MEMO_LASTS = words_in(MEMO)
 
 # A history: the next one of this key, the sets that it serves, the tree's root, first and last leaf, how many events, which
 # documents brought them. epoch: a number of all histories, another one whenever more has changed than an event at the end.
-HISTORY = record("next mask root first last n documents epoch")
+# segments: what is saved of it apart, 0 if nothing is; until: the last time that is in there (see history/segments.py).
+HISTORY = record("root first last n documents epoch segments until next mask")
 history_at = at(HISTORY)
 HISTORY_WORDS = words_in(HISTORY)
+
+# What is saved of a history in segments: how many events have gone from its front since that was looked at, and a list of rows.
+SEGMENTS = record("trimmed block cap head n")
+segments_at = at(SEGMENTS)
+SEGMENTS_WORDS = words_in(SEGMENTS)
+SEGMENT_ROWS = 1  # where the list stands in it
+
+# A segment, in the order of the history: the first time in it, its number, the last time, how many of its events are still in the
+# history, how many of its first ones are not any more, whether it is as it was saved no longer, its checksum.
+SEGMENT = record("first number last n skip dirty sum")
+segment_at = at(SEGMENT)
+SEGMENT_WORDS = words_in(SEGMENT)
 
 # A node of a history: a leaf (level 0) holds columns of events, another one holds children and their lowest times. Its cells stand
 # behind it, then its data.

@@ -22,6 +22,7 @@ from windows.engine import (
     NEVER,
     VOID,
     Columns,
+    Dumps,
     Key,
     RollingBlock,
     StateMismatch,
@@ -101,18 +102,18 @@ class NaiveEngine:
         assert isinstance(own, RollingSet)
         return own.views(keys, as_of)
 
-    def dump(self, keys: Collection[Key]) -> Mapping[Key, bytes]:
+    def dump(self, keys: Collection[Key]) -> Dumps:
         dumps = {}
         for key in keys:
             parts = {s.set.fingerprint: s.dump(key, self._packer) for s in self._sets}
             sections = {fingerprint: part for fingerprint, part in parts.items() if part is not None}
             dumps[key] = seal(self._floors.get(key, NEVER), sections)
-        return dumps
+        return Dumps(dumps)
 
     def holds(self, data: bytes) -> bool:
         return any(not nothing(section) for section in unseal(data)[1].values())
 
-    def load(self, states: Mapping[Key, bytes]) -> None:
+    def load(self, states: Mapping[Key, bytes], segments: Mapping[Key, Mapping[int, bytes]] | None = None) -> None:
         read = {key: unseal(data) for key, data in states.items()}
         self.evict(states.keys())
         for key, (floor, sections) in read.items():

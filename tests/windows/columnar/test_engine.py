@@ -130,8 +130,8 @@ def test_a_long_history_of_one_busy_key_stays_fast_and_small(n: int) -> None:
     (Tumbling(1_000), [0], 264),
     (Sliding(10_000, 1_000), [0, 999], 264),
     (Sliding(10_000, 1_000), [1_000 * i for i in range(9)], 264 + 8 * 128),
-    (Rolling(100_000), [0, 1, 2, 3], 520),
-    (Rolling(100_000), [*range(16)], 780),
+    (Rolling(100_000), [0, 1, 2, 3], 584),
+    (Rolling(100_000), [*range(16)], 844),
     (Rolling(100_000), [*range(2_000)], 2_000 * 60),
 ])  # fmt: skip
 def test_a_key_takes_the_memory_that_the_docs_say(kind: Kind, times: list[int], most: int) -> None:

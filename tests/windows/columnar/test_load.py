@@ -119,11 +119,13 @@ def dumps_of(sets: list[WindowSet], rows: list[dict[str, Any]]) -> dict[Key, byt
     return dict(driver.engine.dump(driver.engine.loaded()))
 
 
-def tried(guards: Guards, sets: list[WindowSet], key: Key, data: bytes, rows: list[dict[str, Any]]) -> bool:
+def tried(
+    guards: Guards, sets: list[WindowSet], key: Key, data: bytes, rows: list[dict[str, Any]], parts: dict[int, bytes] | None = None
+) -> bool:
     """Load it, and if it was taken up have the engine do all that an engine does. Whether it was."""
     engine = ColumnarEngine(sets)
     try:
-        engine.load({key: data})
+        engine.load({key: data}, {key: parts or {}})
     except StateMismatch:
         assert key not in engine.loaded() or engine.dues([key]) == {key: None}
         assert guards.hold()

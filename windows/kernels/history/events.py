@@ -9,6 +9,7 @@ from compiled.pointers import floats_of
 from windows.kernels import tables
 from windows.kernels import words as w
 from windows.kernels.cells.cells import cells_join
+from windows.kernels.history.segments import segment_changed, segments_trimmed
 from windows.kernels.history.tree import (
     data_of,
     dirty,
@@ -51,6 +52,8 @@ def event_room(core, g, h, t):
     M[leaf + D + pos] = t
     node_at(M, leaf).n = n + 1
     history_at(M, h).n += 1
+    if t <= history_at(M, h).until:
+        segment_changed(M, h, t, 1)
     M[CROWD] = max(M[CROWD], history_at(M, h).n)
     dirty(M, leaf)
     if pos == 0:
@@ -298,6 +301,8 @@ def event_take(core, g, h, leaf, place, t, code):
     """Take one event of a document out."""
     M = core.M
     docs_strike(M, h, code, t)
+    if t <= history_at(M, h).until:
+        segment_changed(M, h, t, -1)
     events_cut(core, g, h, leaf, place, 1)
 
 
@@ -316,6 +321,7 @@ def events_forget(core, g, root, h, before, exactly):
         k = n if whole else first_from(M, leaf + D, n, before) if alone or exactly else 0
         if k == 0:
             return
+        segments_trimmed(M, h, k)
         if group.document > 0:
             for i in range(k):
                 docs_strike(M, h, M[leaf + D + group.document * node_at(M, leaf).cap + i], M[leaf + D + i])

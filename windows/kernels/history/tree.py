@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from compiled.kernel import kernel
 from windows.kernels import words as w
-from windows.kernels.memory.arena import EPOCHS, alloc, release
+from windows.kernels.history.segments import segments_free
+from windows.kernels.memory.arena import EMPTY, EPOCHS, alloc, release
 from windows.kernels.memory.documents import docs_free
 from windows.kernels.tables import group_at
 from windows.kernels.words import history_at, node_at
@@ -49,6 +50,7 @@ def history_new(core, g, mask):
     for i in range(w.HISTORY_WORDS):
         M[h + i] = 0
     history_at(M, h).mask = mask
+    history_at(M, h).until = EMPTY
     leaf = node_new(core, g, 0, 4)
     history_at(M, h).root = leaf
     history_at(M, h).first = leaf
@@ -71,6 +73,7 @@ def history_free(core, g, h):
         leaf_drop(core, g, h, history_at(M, h).first)
     node_free(core, g, history_at(M, h).first)
     docs_free(M, h)
+    segments_free(M, h)
     release(M, h, w.HISTORY_WORDS)
 
 
