@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -17,7 +17,7 @@ from pymongo.collection import Collection
 
 from config.specs import Views
 from consumer.runner import Runner
-from consumer.store.contract import Cursor, Doc, Effects
+from consumer.store.contract import Cursor, Doc, Effects, KeyState
 from consumer.store.layout import internals, views
 from consumer.store.mongo import MongoStore
 from consumer.store.setup import check
@@ -27,6 +27,7 @@ from tests.conftest import die_with_parent, free_port, mongod_binary, stop, unti
 from tests.consumer.stream import SHARD, SHARED, S, change, feed, raws, whole
 from tests.contracts.conftest import pipeline
 from tests.contracts.test_store import BIG, A, moved, put, state
+from windows.engine import Key
 
 Database = tuple[str, str]
 
@@ -292,3 +293,30 @@ def test_a_server_that_will_not_do_is_misconfigured(standalone: int, who: str, s
         check(client)
     assert "wrong" not in str(told.value)
     client.close()
+
+
+def test_a_state_that_its_owner_replaces_while_it_is_read_is_read_again(database: Database) -> None:
+    #  reader   heads ............... segments of 1 2, of which 2 has gone: again      heads, segments of 1 3
+    #  owner            1 3 for 1 2
+    owner = MongoStore(MongoClient(database[0]), pipeline(database[1]))
+    key, before = ("card", "a"), replace(state("a", 1, None), held=(1, 2))
+    cursor = owner.open(A)
+    cursor = owner.commit(Effects(cursor, moved(cursor), states=[before], segments={(key, 1): b"a", (key, 2): b"b"}))
+
+    class Reader(MongoStore):
+        """Is overtaken once."""
+
+        times = 0
+
+        def _whole(self, states: Sequence[KeyState]) -> dict[Key, KeyState]:
+            self.times += 1
+            if self.times == 1:
+                after, parts = [replace(before, held=(1, 3))], {(key, 2): None, (key, 3): b"c"}
+                owner.commit(Effects(cursor, moved(cursor, BIG + 1), states=after, segments=parts))
+            return super()._whole(states)
+
+    reader = Reader(MongoClient(database[0]), pipeline(database[1]))
+    assert reader.load([key]) == {key: replace(before, held=(1, 3), segments={1: b"a", 3: b"c"})}
+    assert reader.times == 2
+    for store in (owner, reader):
+        store.close()
