@@ -60,8 +60,9 @@ def test_a_deep_dump_under_a_much_wider_plan_has_memory(guards: Guards, name: st
     rows = deep(n, DAY // 3 if name == "local" else 700)
     before.step(columns([narrow], rows))
     dumps = before.dump([K])
+    segments = dumps.segments[K].new if K in dumps.segments else {}
     for key in [K, ("k", "b"), ("k", "c")]:
-        engine.load({key: dumps[K]})
+        engine.load({key: dumps[K]}, {key: segments})
         assert guards.hold()
         assert engine.M[arena.BUMP] <= engine.M.size
     twin = NaiveEngine([narrow])

@@ -72,7 +72,8 @@ def test_the_first_row_after_a_load_has_memory_for_all_values_at_once(measures: 
     driver.feed(rows)
     engine = ColumnarEngine(spec)
     engine.watermark = driver.engine.watermark
-    engine.load(driver.engine.dump(driver.engine.loaded()))
+    dumps = driver.engine.dump(driver.engine.loaded())
+    engine.load(dumps, {key: mine.new for key, mine in dumps.segments.items()})
     engine.step(columns(spec, [{"at": 50_000, "key": f"k{i}", "fields": {"x": 1.0}} for i in range(others)]))
     marks = tight(engine)
     assert_same(asked_at(engine, 50_001), {name: value for name, value in expected(rows).items() if name in measures})
