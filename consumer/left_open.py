@@ -62,11 +62,11 @@ class Closer:
             for ids in self._pages(left, until, limit):
                 yield at(), Closing(left.name, left.config, until, ids)
             ends = self._asked.left_ends(left, until) if until < left.last else None
-            rest = () if ends is None else (replace(left, after=until),)
-            if ends is not None:
-                self._next[rest[0]] = ends[0]
-            others = (rest[0] if rest and one == left else one for one in at().left_open if rest or one != left)
-            yield replace(at(), left_open=tuple(others)), None
+            rest = None if ends is None else replace(left, after=until)
+            if rest is not None and ends is not None:
+                self._next[rest] = ends[0]
+            others = (rest if one == left else one for one in at().left_open)
+            yield replace(at(), left_open=tuple(one for one in others if one is not None)), None
 
     def _pages(self, left: LeftOpen, until: int, limit: Callable[[], int]) -> Iterator[Sequence[Any]]:
         """Until there are no others. Those that the store does not take as closed stay, and are found again."""

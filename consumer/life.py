@@ -124,7 +124,7 @@ class Life:
         self._early = Early(spec.views.refresh)
         self._closer = None if saved is None else Closer(saved, out.drain)
         cursor, snapshot = begun(out.cursor, spec, saved), out.cursor.snapshot
-        self._law = {"since": cursor.since, "kept": cursor.kept, "left_open": cursor.left_open}
+        self._law: dict[str, Any] = {"since": cursor.since, "kept": cursor.kept, "left_open": cursor.left_open}
         pipeline.begin_at(snapshot.watermark)
         self._jumps = deque(sorted(cursor.jumps, key=lambda jump: jump.position))
         self._skips = dict(cursor.skips)

@@ -71,7 +71,7 @@ class Inputs:
             lookup.view: [looked.get((lookup.view, _entity(h, lookup.key)[0]), {}) for h in happenings] for lookup in self._lookups
         }
         at = np.array([h.at for h in happenings], np.int64)
-        made: dict[tuple[str, str], Column] = {
+        made: dict[tuple[str, FieldKind], Column] = {
             (path, kind): self._column(path, kind, happenings, features, documents, at)
             for path, kinds in self._fields.items()
             for kind in kinds
