@@ -124,7 +124,7 @@ class Life:
         self._early = Early(spec.views.refresh)
         self._closer = None if saved is None else Closer(saved, out.drain)
         cursor, snapshot = begun(out.cursor, spec, saved), out.cursor.snapshot
-        self._law: dict[str, Any] = {"since": cursor.since, "kept": cursor.kept, "left_open": cursor.left_open}
+        self._law = cursor  # what of it is this configuration's
         pipeline.begin_at(snapshot.watermark)
         self._jumps = deque(sorted(cursor.jumps, key=lambda jump: jump.position))
         self._skips = dict(cursor.skips)
@@ -296,7 +296,9 @@ class Life:
             if self.cursor.counters.records != there.records:
                 raise HistoryLost(_missing(self._out.cursor, self.cursor.counters.records))
             self._pass_to(there.watermark, BY_IDLE if self._bare else BY_HEARTBEAT)
-            self._silent, self.cursor = False, replace(self._out.cursor, **self._law)
+            law = self._law
+            self.cursor = replace(self._out.cursor, since=law.since, kept=law.kept, left_open=law.left_open)
+            self._silent = False
             if self._halving.begun:  # to begin from here, where something is not taken
                 self.save()
 

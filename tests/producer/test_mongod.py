@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from contract.errors import HistoryLost, Misconfigured
 from contract.event import Event, Gap
 from producer import images
 from producer.mongo import connect
+from producer.snapshot import Snapshot, begin
 from producer.source import Source, groups, now
 from tests.conftest import Client, die_with_parent, free_port, initiate, mongod_binary, start_mongod, stop, until
 from tests.producer.conftest import Start, Stream, pipeline, soon
@@ -187,3 +190,22 @@ def test_a_primary_that_steps_down_while_changes_are_relayed_costs_nothing(
     soon(lambda: len({e.id for _, e in stream.events()}) == 600, 60)
     assert orders(stream.events()) == joined(*wanted)
     assert running.end() == 0
+
+
+def test_a_backfill_that_outlasts_what_the_server_keeps_goes_on_with_a_later_snapshot(own: Own) -> None:
+    trigger, start = Trigger("pay", "shop", "payments", ("card",), "at"), datetime(2025, 1, 1, tzinfo=UTC)
+    with connect(own.uri) as client:
+        client.admin.command("setParameter", 1, minSnapshotHistoryWindowInSeconds=0)
+        table = client.shop.payments
+        table.insert_many([{"_id": n, "at": start + timedelta(seconds=n)} for n in range(0, 4_000, 2)])
+        at = client.admin.command("ping")["operationTime"]
+        snapshot = Snapshot(client, trigger, begin(client, trigger, at, None), 60_000)
+        found = [snapshot.next().change for _ in range(500)]
+        table.insert_many([{"_id": n, "at": start + timedelta(seconds=n)} for n in range(1, 4_000, 2)])
+        for _ in range(12):  # the server forgets with time, and only where something is written
+            client.shop.other.insert_one({})
+            time.sleep(0.5)
+        while not snapshot.place.done:
+            found.append(snapshot.next().change)
+        assert snapshot.place.at > snapshot.place.begun
+    assert [change["documentKey"]["_id"] for change in found if change is not None] == list(range(0, 4_000, 2))
