@@ -195,6 +195,8 @@ def _left_open(one: Doc, two: Doc, config: str, half: Sequence[Doc | None]) -> b
     ends = rolling and not one.get("n") and one.get("complete", True)  # what was put in in silence has left
     if ends and two.get("config") != one.get("config"):
         return True
+    if ends and (expires := two.get("expires_at")) is not None and expires <= one["as_of"]:
+        return True  # a definition that came back has kept the key's state, as nobody has saved it meanwhile: its value has decayed
     return (ends or _open(one, config)) and _open(two, config)
 
 
