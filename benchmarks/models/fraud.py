@@ -139,6 +139,7 @@ def table(found: dict[str, list[tuple[float, float, float, float]]], recalls: li
     for name, (ap, area, cards, error) in mean.items():
         each = ", ".join(f"{row[0]:.3f}" for row in found[name])
         rows.append(f"| {name} | {ap:.3f} ({each}) | {area:.3f} | {cards:.3f} | {error:.4f} |")
+    rows += ["", "Means over the folds, in parentheses each fold."]
     said = ", ".join(f"{KINDS[kind]} {share:.2f}" for kind, share in zip(KINDS, recalls, strict=True))
     rows += ["", f"Recall of ours at as many alarms as there are frauds: {said}."]
     if rate:
