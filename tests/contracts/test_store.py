@@ -471,3 +471,12 @@ def test_what_is_left_open_is_kept_and_handed_on(stores: Stores) -> None:
     child = stores.new().open(C, [A, B])
     assert child.left_open == (one, two)
     assert child.kept == {"x": Kept("minutes", "card", 5), "y": Kept("hours", "shop", 0)}
+
+
+def test_documents_of_a_view_are_looked_up_by_their_ids_as_committed(stores: Stores) -> None:
+    store = stores.new()
+    ids: list[Hashable] = ["a", 5, id_value({"$oid": "65f000000000000000000001"})]
+    store.commit(put(store.open(A), *ids, n=3))
+    found = {str(d["_id"]): d["n"] for d in stores.new().look_up("minutes", [*ids, "nobody"])}
+    assert found == {"a": 3, "5": 3, "65f000000000000000000001": 3}
+    assert list(stores.new().look_up("minutes", [])) == [] and list(stores.new().look_up("recent", ids)) == []
