@@ -26,7 +26,7 @@ test: setup ## the whole test suite, with ruff, mypy and the end-to-end test (TE
 	@$(PY) -m pytest -n $$(( $$(nproc) + 1 )) --maxprocesses 5 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 soak: setup ## the longer forms: a million changes, thousands of drawn streams, three demos in a row
-	@EDDY_SOAK=1 $(PY) -m pytest tests/e2e
+	@EDDY_SOAK=1 $(PY) -m pytest tests/e2e tests/producer/test_backfill.py
 	@EDDY_SOAK=2000 $(PY) -m pytest --timeout 3600 tests/windows tests/consumer/test_batches.py
 	@for i in 1 2 3; do DEMO_SECONDS=$(DEMO_SECONDS) $(PY) -m sandbox demo || exit 1; done
 
