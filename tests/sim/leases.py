@@ -1,4 +1,4 @@
-"""KCL, as far as a shard can tell: who has the lease, from where it is read, and what a checkpoint comes to (/work/shared/kcl.md).
+"""KCL, as far as a shard can tell: who has the lease, from where it is read, and what a checkpoint comes to.
 
 1. A child shard's lease is given out once all its parents have ended.
 2. initialize says the lease's checkpoint; the records behind it are then delivered in batches, in their order.
